@@ -1,0 +1,78 @@
+"""Every error Clipdex raises on purpose.
+
+    ClipdexError               something failed; the command line exits with 1
+    ├── UsageError             the call itself is wrong; the command line exits with 2
+    │   └── UnknownPart        no encoder, decoder, head or index of that name
+    ├── SourceError            a path, folder or manifest that cannot be used
+    ├── DecodeError            a video that cannot be read
+    │   ├── NoVideoStream      ... because it holds no moving pictures (recorded as "skipped")
+    │   └── DecoderRefusal     ... by this decoder without a risk of wrong frames
+    ├── EncoderError           a checkpoint or a clip the encoder must not accept
+    ├── BankError              the bank is damaged, missing or from another format
+    │   └── RecipeMismatch     vectors made in different ways would have been mixed
+    ├── LabelError             labels that cannot be used
+    ├── HeadError              a head that cannot be trained, read or applied
+    └── MissingExtra           an optional package is not installed
+
+Each message names the thing, the values that disagree and the way out.
+"""
+
+from __future__ import annotations
+
+
+class ClipdexError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class UsageError(ClipdexError):
+    """The call is wrong, whatever the data: a bad option, an impossible combination."""
+
+
+class UnknownPart(UsageError):
+    """A name that no file in the part's folder carries."""
+
+
+class SourceError(ClipdexError):
+    """A path, folder or manifest that cannot be used."""
+
+
+class DecodeError(ClipdexError):
+    """A video that cannot be read, or not without inventing frames."""
+
+
+class NoVideoStream(DecodeError):
+    """The file is readable but holds no moving pictures."""
+
+
+class DecoderRefusal(DecodeError):
+    """The chosen decoder is known to return wrong frames on such a file."""
+
+
+class EncoderError(ClipdexError):
+    """A checkpoint, or pixels, from which wrong vectors would come."""
+
+
+class BankError(ClipdexError):
+    """A bank that is missing, damaged or written in another format."""
+
+
+class RecipeMismatch(BankError):
+    """Vectors that were made in different ways and must not meet."""
+
+
+class LabelError(ClipdexError):
+    """Labels that cannot be used."""
+
+
+class HeadError(ClipdexError):
+    """A head that cannot be trained, read or applied."""
+
+
+class MissingExtra(ClipdexError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed: "
+            f"pip install 'clipdex[{extra}]'"
+        )

@@ -1,0 +1,42 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._errors import BankError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it is synced and renamed over ``path``.
+
+    A kill at any moment leaves either the old file or the new one. The temporary name begins with
+    a dot and ends in ``.tmp``, so no reader takes it for data.
+
+    Raises:
+        BankError: the folder cannot be written (read-only, full); the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself must survive a power cut
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise BankError(
+            f"cannot write {path}: {error.strerror or error}. Nothing stored before was changed; "
+            "free some space or choose a writable --bank, then run the command again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""CSV and Parquet tables that people write: manifests and label files.
+
+Relative paths inside a table are relative to the table's folder, wherever the command runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ._errors import SourceError
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+
+Row = dict[str, Any]
+
+
+def read_table(path: Path, *, required: Collection[str]) -> list[Row]:
+    """Rows of a CSV (UTF-8, header line) or Parquet file, empty cells as ``None``.
+
+    Raises:
+        SourceError: unreadable, empty, or without one of the ``required`` columns.
+    """
+    try:
+        rows, columns = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except (OSError, ValueError, csv.Error) as error:
+        raise SourceError(f"cannot read the table {path}: {error}") from error
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise SourceError(
+            f"{path} has no column {missing[0]!r}; its columns are {', '.join(columns) or 'none'}, "
+            f"needed are {', '.join(required)}"
+        )
+    return rows
+
+
+def _read_csv(path: Path) -> tuple[list[Row], list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True, restkey="(cells beyond the header)")
+        rows = [
+            {name: (cell.strip() or None) if isinstance(cell, str) else cell for name, cell in row.items()}
+            for row in reader
+        ]
+        return rows, list(reader.fieldnames or [])
+
+
+def _read_parquet(path: Path) -> tuple[list[Row], list[str]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    return table.to_pylist(), list(table.column_names)
+
+
+def write_csv(path: Path, rows: list[Row], *, columns: list[str]) -> None:
+    """Write ``rows`` with a header; ``None`` becomes an empty cell."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def row_path(row: Mapping[str, Any], *, table: Path) -> Path:
+    """The row's ``path``, absolute; relative ones start at the table's folder."""
+    if not row.get("path"):
+        raise SourceError(f"{table} has a row with an empty path: {dict(row)}")
+    return Path(table.absolute().parent, str(row["path"]))
+
+
+def row_seconds(row: Mapping[str, Any], name: str, *, table: Path) -> float | None:
+    """A time cell as seconds, ``None`` where empty.
+
+    Raises:
+        SourceError: not a finite number.
+    """
+    cell = row.get(name)
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    try:
+        seconds = float(cell)
+    except ValueError as error:
+        raise SourceError(f"{table}: {name} of {row.get('path')} is {cell!r}, not a number") from error
+    if not math.isfinite(seconds):
+        raise SourceError(f"{table}: {name} of {row.get('path')} is {cell!r}, not a time")
+    return seconds
+

@@ -1,0 +1,296 @@
+"""The things that travel between modules: frozen, and checked when they are made.
+
+All times are seconds on the container's own clock, all spans are ``[start_seconds, stop_seconds)``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import UsageError
+
+FloatArray = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+Times = npt.NDArray[np.float64]
+
+Status = Literal["ok", "partial", "failed", "skipped", "unchanged"]
+
+_MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d+)?)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A stretch of a video, ``[start_seconds, stop_seconds)``."""
+
+    start_seconds: float
+    stop_seconds: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start_seconds) and math.isfinite(self.stop_seconds)):
+            raise ValueError(f"a span must be finite, not {self.start_seconds} to {self.stop_seconds}")
+        if self.stop_seconds <= self.start_seconds:
+            raise ValueError(f"a span must last: it starts at {self.start_seconds} s, stops at {self.stop_seconds} s")
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.stop_seconds - self.start_seconds
+
+    def overlap_seconds(self, other: Span) -> float:
+        """Seconds shared with ``other``, 0 where they only touch."""
+        shared = min(self.stop_seconds, other.stop_seconds) - max(self.start_seconds, other.start_seconds)
+        return max(0.0, shared)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A file, or a stretch of it: what a user writes as ``FILE`` or ``FILE@START-STOP``."""
+
+    path: Path
+    span: Span | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Read ``FILE`` or ``FILE@START-STOP`` (seconds); a file of that full name wins.
+
+        Raises:
+            UsageError: STOP does not come after START.
+        """
+        match = _MOMENT.fullmatch(text)
+        if match is None or Path(text).exists():
+            return cls(Path(text))
+        try:
+            return cls(Path(match["path"]), Span(float(match["start"]), float(match["stop"])))
+        except ValueError as error:
+            raise UsageError(f"{text!r} is not a moment FILE@START-STOP: {error}") from error
+
+    def __str__(self) -> str:
+        if self.span is None:
+            return str(self.path)
+        return f"{self.path}@{self.span.start_seconds:g}-{self.span.stop_seconds:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One input of an extraction, as the catalogue found it.
+
+    ``span`` is set where a manifest or a moment asks for one stretch; ``metadata`` holds a manifest's
+    further columns.
+    """
+
+    path: Path
+    span: Span | None = None
+    label: str | None = None
+    group: str | None = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """What a scan of a video's packets tells, before any frame is decoded.
+
+    Attributes:
+        frame_times: presentation times in seconds, ascending, one for each frame shown.
+        stop_seconds: when the last frame goes off the screen.
+        declared_seconds: the length that the container claims, or None; longer than what is there
+            where a file was cut off.
+    """
+
+    frame_times: Times
+    stop_seconds: float
+    width: int
+    height: int
+    codec: str
+    container: str
+    declared_seconds: float | None
+
+    @property
+    def span(self) -> Span:
+        """From the first frame's time to the end of the last."""
+        return Span(float(self.frame_times[0]), self.stop_seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A stretch of one video and the times at which its frames are sampled."""
+
+    span: Span
+    times: tuple[float, ...]
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PreprocessSettings:
+    """How frames become pixels, as the checkpoint's processor file says (see ``preprocess``).
+
+    Attributes:
+        resize: shortest edge, or (height, width), or None for no resizing.
+        crop: (height, width) of the centre crop, or None.
+        mean, std: per channel (RGB), applied after scaling by ``scale``; None for no normalising.
+    """
+
+    resize: int | tuple[int, int] | None
+    crop: tuple[int, int] | None
+    interpolation: Literal["bilinear", "bicubic"]
+    scale: float
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std come together")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std must be positive, not {self.std}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How vectors were made. It travels with them, and vectors of two recipes never meet.
+
+    Where the weights lay (``checkpoint``, ``revision``) and which library versions ran
+    (``libraries``) are written down but are no part of the identity: the weights' hash is.
+    """
+
+    encoder: str
+    checkpoint: str
+    revision: str | None
+    weights_sha256: str
+    num_frames: int
+    sampling: str
+    preprocessing: PreprocessSettings
+    pooling: str
+    dim: int
+    precision: str
+    decoder: str
+    libraries: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that change when anything that shapes the vectors changes."""
+        facts = self.to_dict()
+        for note in ("checkpoint", "revision", "libraries"):
+            del facts[note]
+        canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Recipe:
+        """The inverse of ``to_dict``, from JSON.
+
+        Raises:
+            ValueError, TypeError, KeyError: not a recipe.
+        """
+        pixels = dict(facts["preprocessing"])
+        for name in ("resize", "crop", "mean", "std"):
+            if isinstance(pixels[name], list):
+                pixels[name] = tuple(pixels[name])
+        return cls(**{**facts, "preprocessing": PreprocessSettings(**pixels)})
+
+    def differences(self, other: Recipe) -> list[str]:
+        """What differs, as ``name: ours, theirs``: for messages."""
+        ours, theirs = self.to_dict(), other.to_dict()
+        return [f"{name}: {ours[name]!r}, {theirs[name]!r}" for name in ours if ours[name] != theirs[name]]
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoRow:
+    """The outcome of one input: exactly one for each, whatever happened."""
+
+    video: str
+    video_id: str | None
+    status: Status
+    clips: int
+    reason: str | None = None
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+    duration_seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    codec: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipRow:
+    """One stored clip, without its vector. ``video`` is the path where it was last seen."""
+
+    clip_id: str
+    video_id: str
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    kind: str
+    frame_times: tuple[float, ...]
+    metadata: Mapping[str, Any]
+
+    @property
+    def span(self) -> Span:
+        """The stretch it covers."""
+        return Span(self.start_seconds, self.stop_seconds)
+
+
+def clip_id(video_id: str, span: Span) -> str:
+    """The clip's name: the same for the same content and stretch, whatever the path or encoder."""
+    return f"{video_id[:16]}@{span.start_seconds:.3f}-{span.stop_seconds:.3f}"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelRow:
+    """Somebody's word on a stretch of a video; without times, on all of it."""
+
+    video_id: str
+    video: str
+    label: str
+    start_seconds: float | None = None
+    stop_seconds: float | None = None
+    group: str | None = None
+    split: str | None = None
+    source: str = "manual"
+
+    @property
+    def span(self) -> Span | None:
+        """The stretch it speaks of, None for the whole video."""
+        if self.start_seconds is None or self.stop_seconds is None:
+            return None
+        return Span(self.start_seconds, self.stop_seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A stretch of video that answers a query; larger ``score`` is closer."""
+
+    rank: int
+    score: float
+    video: str
+    video_id: str
+    start_seconds: float
+    stop_seconds: float
+    clip_id: str
+    metadata: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a head says of one clip. ``label`` is None when it abstains."""
+
+    video: str
+    video_id: str
+    start_seconds: float
+    stop_seconds: float
+    clip_id: str
+    label: str | None
+    score: float
+    top: tuple[tuple[str, float], ...]

@@ -1,0 +1,156 @@
+"""DECODE: a video file and frame numbers -> frames, with their true times.
+
+A decoder is one file here. Which frame belongs to which time is not its business: a scan of the
+packets (``_scan``) lists every frame's presentation time, sampled times are looked up in that list,
+and a decoder has to deliver exactly those frames or leave them out. None may guess, repeat or conceal.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._registry import Registry
+from .._types import Clip, Pixels, VideoInfo
+from ._scan import is_video, read_image, scan
+
+__all__ = [
+    "DEFAULT_DECODER",
+    "ClipFrames",
+    "DecodedFrame",
+    "Decoder",
+    "decoders",
+    "frame_numbers",
+    "is_video",
+    "open_video",
+    "read_clips",
+    "read_image",
+    "scan",
+]
+
+DEFAULT_DECODER = "pyav"
+
+# Times are compared with a millionth of a second of slack: they went through floating point.
+_SLACK_SECONDS = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodedFrame:
+    """Frame ``number`` of the scan: ``pixels`` is (height, width, 3) uint8 RGB, upright."""
+
+    number: int
+    time_seconds: float
+    pixels: Pixels
+
+
+class Decoder(abc.ABC):
+    """One open video.
+
+    Args:
+        path: the file.
+        info: its scan.
+        num_threads: for the codec; 0 lets the library choose.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, *, num_threads: int = 0) -> None:
+        self.path = path
+        self.info = info
+        self.num_threads = num_threads
+
+    @abc.abstractmethod
+    def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
+        """The frames of these numbers, ascending and without repeats; damaged ones are left out.
+
+        Raises:
+            DecoderRefusal: this library returns wrong frames on such a file.
+            DecodeError: nothing can be decoded.
+        """
+
+    def close(self) -> None:  # noqa: B027 -- not every library holds something open
+        """Let go of the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+decoders: Registry[Decoder] = Registry("pipeline.decoders", Decoder, kind="decoder")
+
+
+def open_video(path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:
+    """Scan ``path`` and open it with the named decoder.
+
+    Raises:
+        NoVideoStream, DecoderRefusal, DecodeError: see there.
+        UnknownPart: no such decoder.
+    """
+    part = decoders.get(decoder)
+    return part(path, scan(path), num_threads=num_threads)
+
+
+def frame_numbers(info: VideoInfo, times: Sequence[float]) -> npt.NDArray[np.int64]:
+    """For each time the number of the frame on screen then; before the first frame, the first."""
+    numbers = np.searchsorted(info.frame_times, np.asarray(times) + _SLACK_SECONDS, side="right") - 1
+    return np.maximum(numbers, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipFrames:
+    """What was read of one clip.
+
+    Attributes:
+        pixels: the transformed frames, stacked in time order; None where a frame was lost.
+        times: true presentation times in seconds of the frames, one for each sampled time.
+        lost: how many of the clip's frames could not be decoded.
+    """
+
+    clip: Clip
+    pixels: npt.NDArray[Any] | None
+    times: tuple[float, ...]
+    lost: int
+
+
+def read_clips(
+    decoder: Decoder, clips: Sequence[Clip], *, transform: Callable[[Pixels], npt.NDArray[Any]]
+) -> Iterator[ClipFrames]:
+    """Decode a video once and hand out its clips as they fill, in the order of their ends.
+
+    Each frame is decoded and transformed once however many clips share it, and dropped when the last
+    of them is complete, so memory does not grow with the video's length.
+    """
+    plans = {index: frame_numbers(decoder.info, clip.times) for index, clip in enumerate(clips)}
+    needed = Counter(int(number) for numbers in plans.values() for number in set(numbers.tolist()))
+    waiting = sorted(plans, key=lambda index: int(plans[index][-1]))
+    kept: dict[int, tuple[float, npt.NDArray[Any]]] = {}
+
+    def collect(index: int) -> ClipFrames:
+        numbers = plans[index].tolist()
+        found = [kept[number] for number in numbers if number in kept]
+        for number in set(numbers):
+            needed[number] -= 1
+            if not needed[number]:
+                kept.pop(number, None)
+        lost = len(numbers) - len(found)
+        pixels = np.stack([frame for _, frame in found]) if not lost else None
+        return ClipFrames(clips[index], pixels, tuple(time for time, _ in found), lost)
+
+    for frame in decoder.frames(sorted(needed)):
+        while waiting and plans[waiting[0]][-1] < frame.number:
+            yield collect(waiting.pop(0))
+        kept[frame.number] = (frame.time_seconds, transform(frame.pixels))
+        while waiting and plans[waiting[0]][-1] == frame.number:
+            yield collect(waiting.pop(0))
+    for index in waiting:
+        yield collect(index)

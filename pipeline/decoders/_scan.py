@@ -1,0 +1,201 @@
+"""A video's timeline from its packets, before any frame is decoded.
+
+Demuxing costs little beside decoding, and the packets' presentation times are the one list of frame
+times that holds for variable frame rates, B-frames, edit lists and start offsets alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from .._errors import DecodeError, NoVideoStream
+from .._types import Pixels, VideoInfo
+
+# Formats that ffmpeg reads as "video" although nothing in them moves (its text and still readers).
+_NOT_VIDEO = ("tty", "image2")
+_STILL_SUFFIX = "_pipe"
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a local file; nothing named inside it can reach the network.
+
+    Raises:
+        DecodeError: missing, empty, unreadable or in no format that ffmpeg knows.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise DecodeError(f"{path} is empty (0 bytes)")
+        return av.open(
+            str(path.absolute()), metadata_errors="replace", options={"protocol_whitelist": "file"}
+        )
+    except (av.error.InvalidDataError, ValueError) as error:
+        raise DecodeError(f"{path} is not a video: ffmpeg finds no format it knows in it") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise DecodeError(f"cannot open {path}: {error.strerror or error}") from error
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first stream of moving pictures; cover art does not count.
+
+    Raises:
+        NoVideoStream: there is none.
+        DecodeError: it is a still image or text.
+    """
+    name = container.format.name
+    if name in _NOT_VIDEO or name.endswith(_STILL_SUFFIX):
+        raise DecodeError(f"{path} is not a video: ffmpeg reads it as {name}")
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise NoVideoStream(f"{path} has no video stream; it holds: {kinds}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Packets:
+    """The video packets of a file, in file order.
+
+    Attributes:
+        pts: presentation times in ``time_base`` ticks; packets that an edit list hides are left out.
+        keyframe: whether decoding can start there.
+        hidden: how many packets an edit list hides.
+        complete: False where reading broke off in the middle of the file.
+    """
+
+    pts: np.ndarray[tuple[int], np.dtype[np.int64]]
+    keyframe: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    last_duration: int
+    time_base: Fraction
+    hidden: int
+    complete: bool
+
+    @property
+    def open_gop(self) -> bool:
+        """Whether a frame after some keyframe in the file is shown before it, and so needs older ones."""
+        starts = np.flatnonzero(self.keyframe)[1:]
+        return any(bool((self.pts[start + 1 : start + 17] < self.pts[start]).any()) for start in starts)
+
+
+def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
+    """Walk through the file once without decoding. Falls back to decoding where packets carry no times."""
+    pts: list[int] = []
+    keyframe: list[bool] = []
+    hidden, untimed, complete, duration, latest = 0, 0, True, 0, -(2**63)
+    try:
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if packet.pts is None:
+                untimed += 1
+            elif packet.is_discard:
+                hidden += 1
+            else:
+                pts.append(packet.pts)
+                keyframe.append(packet.is_keyframe)
+                if packet.pts > latest:
+                    latest, duration = packet.pts, packet.duration or 0
+    except av.error.FFmpegError:
+        complete = False
+    time_base = stream.time_base or Fraction(1, 1)
+    if untimed:
+        pts, duration = _decoded_pts(container, stream)
+        keyframe = [index == 0 for index in range(len(pts))]
+    return Packets(
+        np.array(pts, dtype=np.int64), np.array(keyframe, dtype=np.bool_), duration, time_base, hidden, complete
+    )
+
+
+def _decoded_pts(container: InputContainer, stream: VideoStream) -> tuple[list[int], int]:
+    """Times that the decoder works out, for files whose packets carry none (some AVI)."""
+    container.seek(0, stream=stream)
+    pts: list[int] = []
+    duration = 0
+    try:
+        for frame in container.decode(stream):
+            if frame.pts is not None:
+                pts.append(frame.pts)
+                duration = frame.duration or 0
+    except av.error.FFmpegError:
+        pass  # what came before the damage is what there is; the frames after it are lost, and said so
+    return pts, duration
+
+
+def scan(path: Path) -> VideoInfo:
+    """The frame times and the facts of the video at ``path``.
+
+    Raises:
+        NoVideoStream: readable, but without moving pictures.
+        DecodeError: not readable, or without a single frame.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        packets = read_packets(container, stream)
+        if not packets.pts.size:
+            raise DecodeError(f"{path} holds no frame: its {stream.codec_context.name} stream is empty")
+        ticks = np.unique(packets.pts)
+        last = packets.last_duration or (int(np.median(np.diff(ticks))) if ticks.size > 1 else 0)
+        # One frame without a duration is shown for a twenty-fifth of a second, ffmpeg's default rate.
+        shown = last * packets.time_base if last > 0 else Fraction(1, 25)
+        declared = container.duration / av.time_base if container.duration else None
+        return VideoInfo(
+            frame_times=ticks.astype(np.float64) * float(packets.time_base),
+            stop_seconds=float(int(ticks[-1]) * packets.time_base + shown),
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            codec=stream.codec_context.name,
+            container=container.format.name,
+            declared_seconds=declared,
+        )
+
+
+def is_video(path: Path) -> bool:
+    """Whether the content, whatever the name, is a video that ffmpeg can open."""
+    try:
+        with open_container(path) as container:
+            video_stream(container, path)
+    except DecodeError:
+        return False
+    return True
+
+
+def read_image(path: Path) -> Pixels:
+    """A still picture as (height, width, 3) uint8 RGB.
+
+    Raises:
+        DecodeError: not a picture that ffmpeg reads.
+    """
+    with open_container(path) as container:
+        try:
+            frame = next(container.decode(video=0))
+        except (av.error.FFmpegError, StopIteration, IndexError) as error:
+            raise DecodeError(f"{path} is not a picture that ffmpeg reads") from error
+        return upright(frame)
+
+
+def upright(frame: av.VideoFrame) -> Pixels:
+    """The frame as RGB with the container's display matrix applied: (height, width, 3) uint8.
+
+    The matrix maps a pixel (p, q) to (a p + c q, b p + d q) (ffmpeg's libavutil/display.h); quarter
+    turns and mirrors, which is all that cameras write, show in the signs of its entries.
+    """
+    pixels: Pixels = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    if a < 0:
+        pixels = pixels[:, ::-1]
+    if d < 0:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,140 @@
+"""PyAV (ffmpeg): every codec, right frames, true times. The default decoder.
+
+It decodes forward to what is wanted. Where a keyframe lies between here and the next wanted frame it
+seeks to it; every frame is identified by its presentation time, so a seek that lands elsewhere is
+noticed and the rest is decoded in order from the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from . import DecodedFrame, Decoder
+from ._scan import Packets, open_container, read_packets, upright, video_stream
+
+# Containers whose index makes seeking exact; elsewhere frames are read in order.
+_SEEKABLE = ("mov,mp4", "matroska")
+
+# Seeking drops the decoder's state; below this many packets it is cheaper to decode through.
+_SEEK_PACKETS = 48
+
+
+class _LostTrack(Exception):
+    """A seek did not lead to the frame it should have led to."""
+
+
+class PyAV(Decoder):
+    """See the module."""
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
+        """See ``Decoder.frames``."""
+        pending = list(numbers)
+        if self.info.container.startswith(_SEEKABLE):
+            try:
+                for frame in self._read(pending, seek=True):
+                    yield frame
+                    pending = [number for number in pending if number > frame.number]
+            except _LostTrack:
+                pass
+        yield from self._read(pending, seek=False)
+
+    def _read(self, numbers: list[int], *, seek: bool) -> Iterator[DecodedFrame]:
+        if not numbers:
+            return
+        with open_container(self.path) as container:
+            stream = video_stream(container, self.path)
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = self.num_threads
+            if seek:
+                packets = read_packets(container, stream)
+                yield from _seeking(container, stream, packets, numbers)
+            else:
+                yield from self._in_order(container, stream, numbers)
+
+    def _in_order(
+        self, container: InputContainer, stream: VideoStream, numbers: list[int]
+    ) -> Iterator[DecodedFrame]:
+        """Decode from the start. A wanted time at which no frame of its own comes out shows the frame before
+        it, which is what is on screen then (the second field of interlaced pictures); but only if nothing
+        was damaged so far and that frame is at most two frame intervals old.
+        """
+        tick = float(stream.time_base or 1)
+        times = self.info.frame_times
+        hold_seconds = 2.0 * float(np.median(np.diff(times))) if times.size > 1 else 0.0
+        wanted = iter(numbers)
+        number: int | None = next(wanted, None)
+        before: av.VideoFrame | None = None
+        for frame in _frames(container, stream):
+            if frame is None:
+                before = None  # damage: what follows may not be what it seems until a time matches
+                continue
+            at = frame.pts * tick
+            while number is not None and times[number] < at - tick / 2:
+                if before is not None and times[number] - before.pts * tick <= hold_seconds:
+                    yield DecodedFrame(number, before.pts * tick, upright(before))
+                number = next(wanted, None)
+            if number is not None and abs(times[number] - at) <= tick / 2:
+                yield DecodedFrame(number, at, upright(frame))
+                number = next(wanted, None)
+            if number is None:
+                return
+            before = frame
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | None]:
+    """Decoded frames in presentation order; None marks damage."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            decoded = packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError:
+            yield None
+            continue
+        except av.error.FFmpegError:
+            yield None
+            return
+        for frame in decoded:
+            yield None if frame.is_corrupt or frame.pts is None else frame
+
+
+def _seeking(
+    container: InputContainer, stream: VideoStream, packets: Packets, numbers: list[int]
+) -> Iterator[DecodedFrame]:
+    """Decode from keyframe to keyframe, skipping what lies between the wanted frames."""
+    tick = float(packets.time_base)
+    order = np.sort(packets.pts)
+    order = order[np.concatenate(([True], np.diff(order) > 0))]
+    keys = np.sort(packets.pts[packets.keyframe])
+    frames: Iterator[av.VideoFrame | None] = iter(())
+    position, floor = -1, 0
+    for number in numbers:
+        target = int(order[number])
+        before = int(np.searchsorted(keys, target, side="right"))
+        if not before:
+            raise _LostTrack  # an edit list hides the keyframe it needs
+        key = int(keys[before - 1])
+        at_key = int(np.searchsorted(order, key))
+        if position < 0 or at_key - position > _SEEK_PACKETS:
+            container.seek(key, stream=stream)
+            frames, floor = _frames(container, stream), key
+        for frame in frames:
+            # Frames shown before the keyframe that was sought lean on pictures that were skipped.
+            if frame is None or frame.pts > target:
+                raise _LostTrack
+            if frame.pts == target and frame.pts >= floor:
+                yield DecodedFrame(number, target * tick, upright(frame))
+                position = number
+                break
+        else:
+            raise _LostTrack

@@ -1,0 +1,199 @@
+"""Both decoders over the catalogue of hard videos: the right frame at the right time, or a refusal."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import hard_videos
+import numpy as np
+import pytest
+
+from pipeline._errors import DecodeError, DecoderRefusal, NoVideoStream, UnknownPart
+from pipeline._types import Clip, Span
+from pipeline.clips import sample_times
+from pipeline.decoders import decoders, frame_numbers, is_video, open_video, read_clips, read_image, scan
+
+# What decord gets wrong or cannot read at all; everything else in the catalogue it must get right.
+REFUSED = {
+    "decord": {
+        "open-gop-b-pyramid.mp4",
+        "av1.mp4",
+        "mpeg2.ts",
+        "h264.ts",
+        "edit-list.mp4",
+        "no-duration.mkv",
+        "animation.gif",
+    },
+    "pyav": set(),
+}
+
+# Their muxers delay every frame by a constant, the decoding delay of B-frames.
+DELAYED = {"mpeg2.ts", "h264.ts", "fragmented.mp4"}
+
+HAS_DECORD = importlib.util.find_spec("decord") is not None
+DECODERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            name == "decord" and not HAS_DECORD, reason="decord has no wheels for this platform"
+        ),
+    )
+    for name in decoders.names()
+]
+
+
+@pytest.fixture(scope="session")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, hard_videos.HardVideo]:
+    folder = tmp_path_factory.mktemp("hard")
+    return {name: hard_videos.build(name, folder) for name in hard_videos.CATALOGUE}
+
+
+def test_every_decoder_file_is_listed_by_its_name() -> None:
+    assert decoders.names() == ("decord", "pyav")
+    with pytest.raises(UnknownPart, match="unknown decoder 'opencv'; there are: decord, pyav"):
+        decoders.get("opencv")
+
+
+@pytest.mark.parametrize("name", hard_videos.CATALOGUE)
+def test_the_scan_lists_every_frame_at_its_planted_time(
+    hard: dict[str, hard_videos.HardVideo], name: str
+) -> None:
+    video = hard[name]
+    info = scan(video.path)
+    delay = info.frame_times[0] - video.times[0] if name in DELAYED else 0.0
+    assert 0 <= delay < 0.2
+    assert info.frame_times == pytest.approx(np.array(video.times) + delay, abs=1.1e-3)
+    assert info.span.stop_seconds > info.frame_times[-1]
+
+
+@pytest.mark.parametrize("name", hard_videos.CATALOGUE)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_each_frame_asked_for_is_the_right_one_or_the_file_is_refused(
+    hard: dict[str, hard_videos.HardVideo], decoder: str, name: str
+) -> None:
+    video = hard[name]
+    with open_video(video.path, decoder=decoder) as opened:
+        every = range(len(opened.info.frame_times))
+        few = sorted({round(x) for x in np.linspace(0, len(every) - 1, 7)})
+        for numbers in (every, few, few[-1:]):
+            if name in REFUSED[decoder]:
+                with pytest.raises(DecoderRefusal, match="use --decoder pyav"):
+                    list(opened.frames(numbers))
+                continue
+            frames = list(opened.frames(numbers))
+            assert [frame.number for frame in frames] == list(numbers)
+            seen = [hard_videos.read_bar_code(frame.pixels) for frame in frames]
+            assert seen == [video.first_number + number for number in numbers]
+            assert [frame.time_seconds for frame in frames] == pytest.approx(
+                opened.info.frame_times[list(numbers)]
+            )
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_decoders_agree_on_the_pixels(hard: dict[str, hard_videos.HardVideo], decoder: str) -> None:
+    def pixels(name: str) -> np.ndarray:
+        with open_video(hard["h264.mp4"].path, decoder=name) as opened:
+            return np.stack([frame.pixels for frame in opened.frames(range(0, 60, 7))]).astype(int)
+
+    assert np.abs(pixels(decoder) - pixels("pyav")).max() <= 2
+
+
+def test_a_video_cut_in_the_middle_gives_its_whole_frames_and_no_repeats(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    for name in ("h264.ts", "fragmented.mp4", "variable-rate.mkv"):
+        whole = hard[name].path.read_bytes()
+        cut = tmp_path / name
+        cut.write_bytes(whole[: len(whole) // 2])
+        with open_video(cut) as opened:
+            frames = list(opened.frames(range(len(opened.info.frame_times))))
+        seen = [hard_videos.read_bar_code(frame.pixels) for frame in frames]
+        assert 10 < len(frames) < 50
+        # The very last frame may be half there: it may be missing or spoilt, but never a repeat of another.
+        assert seen[:-1] == [frame.number for frame in frames][:-1]
+        assert seen[-1] in (frames[-1].number, None)
+
+
+def test_damage_in_the_middle_loses_frames_and_invents_none(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.mp4"
+    content = bytearray(hard["h264.mp4"].path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 600] = b"\xff" * 600
+    damaged.write_bytes(content)
+    with open_video(damaged) as opened:
+        frames = list(opened.frames(range(60)))
+    assert len(frames) < 60
+    assert len({frame.number for frame in frames}) == len(frames)
+
+
+def test_a_frame_is_on_screen_from_its_time_until_the_next(hard: dict[str, hard_videos.HardVideo]) -> None:
+    info = scan(hard["variable-rate.mp4"].path)
+    times = info.frame_times
+    asked = [times[0] - 1.0, times[3], times[4] - 1e-4, times[4], times[-1] + 60.0]
+    assert frame_numbers(info, asked).tolist() == [0, 3, 3, 4, len(times) - 1]
+
+
+def test_overlapping_clips_share_decoded_frames_and_come_out_complete(
+    hard: dict[str, hard_videos.HardVideo],
+) -> None:
+    spans = [Span(0.0, 2.4), Span(0.4, 1.2), Span(0.0, 0.08), Span(2.0, 2.4)]
+    clips = [Clip(span, sample_times(span, 8), "moment") for span in spans]
+    transformed = []
+
+    def read(pixels: np.ndarray) -> np.ndarray:
+        transformed.append(hard_videos.read_bar_code(pixels))
+        return np.array([transformed[-1]])
+
+    with open_video(hard["h264.mp4"].path) as opened:
+        results = {result.clip: result for result in read_clips(opened, clips, transform=read)}
+    assert len(transformed) == len(set(transformed))
+    for clip in clips:
+        result = results[clip]
+        assert result.lost == 0 and result.pixels is not None
+        # 25 frames a second: the frame on screen at t is the one with the number floor(25 t).
+        assert result.pixels[:, 0].tolist() == [int(25 * time + 1e-6) for time in clip.times]
+    # 2 frames for 8 samples: they repeat in place.
+    assert results[clips[2]].pixels[:, 0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_what_is_no_video_is_said_plainly(tmp_path: Path) -> None:
+    import av
+
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    text = tmp_path / "notes.mp4"
+    text.write_text("to do: buy film\n" * 100)
+    sound = tmp_path / "sound.mp4"
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    picture = tmp_path / "picture.png"
+    image = av.VideoFrame.from_ndarray(hard_videos.bar_code(77), "rgb24")
+    image.save(str(picture))
+
+    with pytest.raises(DecodeError, match=r"empty.mp4 is empty \(0 bytes\)"):
+        scan(empty)
+    with pytest.raises(DecodeError, match=r"notes.mp4 is not a video"):
+        scan(text)
+    with pytest.raises(NoVideoStream, match=r"sound.mp4 has no video stream; it holds: audio"):
+        scan(sound)
+    with pytest.raises(DecodeError, match=r"picture.png is not a video: ffmpeg reads it as png_pipe"):
+        scan(picture)
+    with pytest.raises(DecodeError, match=r"cannot open .*nowhere.mp4: No such file"):
+        scan(tmp_path / "nowhere.mp4")
+    assert not any(is_video(path) for path in (empty, text, sound, picture))
+    assert hard_videos.read_bar_code(read_image(picture)) == 77
+
+
+def test_a_video_is_known_by_its_content_whatever_its_name(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    odd = tmp_path / "holiday.txt"
+    odd.write_bytes(hard["h264.mp4"].path.read_bytes())
+    assert is_video(odd)
