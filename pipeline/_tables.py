@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import SourceError
+from ._types import Span
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
@@ -69,20 +70,28 @@ def row_path(row: Mapping[str, Any], *, table: Path) -> Path:
     return Path(table.absolute().parent, str(row["path"]))
 
 
-def row_seconds(row: Mapping[str, Any], name: str, *, table: Path) -> float | None:
-    """A time cell as seconds, ``None`` where empty.
+def row_span(row: Mapping[str, Any], *, table: Path) -> Span | None:
+    """The stretch that ``start_seconds`` and ``stop_seconds`` name, None where both are empty.
 
     Raises:
-        SourceError: not a finite number.
+        SourceError: one of them alone, not numbers, or not in order.
     """
+    start, stop = (_seconds(row, name, table=table) for name in ("start_seconds", "stop_seconds"))
+    if start is None and stop is None:
+        return None
+    if start is None or stop is None:
+        raise SourceError(f"{table}: {row['path']} has a start_seconds or a stop_seconds but not both")
+    try:
+        return Span(start, stop)
+    except ValueError as error:
+        raise SourceError(f"{table}: {row['path']}: {error}") from error
+
+
+def _seconds(row: Mapping[str, Any], name: str, *, table: Path) -> float | None:
     cell = row.get(name)
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
     try:
-        seconds = float(cell)
+        return float(cell)
     except ValueError as error:
-        raise SourceError(f"{table}: {name} of {row.get('path')} is {cell!r}, not a number") from error
-    if not math.isfinite(seconds):
-        raise SourceError(f"{table}: {name} of {row.get('path')} is {cell!r}, not a time")
-    return seconds
-
+        raise SourceError(f"{table}: {name} of {row['path']} is {cell!r}, not a number of seconds") from error

@@ -208,13 +208,17 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class VideoRow:
-    """The outcome of one input: exactly one for each, whatever happened."""
+    """The outcome of one input: exactly one for each, whatever happened.
+
+    ``plan`` says how it was cut into clips (``Clip.kind``).
+    """
 
     video: str
     video_id: str | None
     status: Status
     clips: int
     reason: str | None = None
+    plan: str | None = None
     size_bytes: int | None = None
     mtime_ns: int | None = None
     duration_seconds: float | None = None

@@ -62,6 +62,15 @@ def windows(span: Span, *, window_seconds: float, stride_seconds: float) -> list
     return spans
 
 
+def plan_name(
+    segmentation: Segmentation, *, window_seconds: float, stride_seconds: float, within: Span | None = None
+) -> str:
+    """How a video is cut, in a few words that are stored with its clips: ``windows 10/5``, ``whole``."""
+    if within is not None:
+        return f"moment {within.start_seconds:g}-{within.stop_seconds:g}"
+    return "whole" if segmentation == "whole" else f"windows {window_seconds:g}/{stride_seconds:g}"
+
+
 def plan(
     span: Span,
     *,
@@ -88,10 +97,10 @@ def plan(
                 f"which runs from {span.start_seconds:g} to {span.stop_seconds:g} s"
             )
         start = max(span.start_seconds, within.start_seconds)
-        spans, kind = [Span(start, min(span.stop_seconds, within.stop_seconds))], "moment"
+        spans = [Span(start, min(span.stop_seconds, within.stop_seconds))]
     elif segmentation == "whole":
-        spans, kind = [span], "whole"
+        spans = [span]
     else:
         spans = windows(span, window_seconds=window_seconds, stride_seconds=stride_seconds)
-        kind = f"windows {window_seconds:g}/{stride_seconds:g}"
+    kind = plan_name(segmentation, window_seconds=window_seconds, stride_seconds=stride_seconds, within=within)
     return [Clip(part, sample_times(part, num_frames), kind) for part in spans]

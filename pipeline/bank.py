@@ -1,0 +1,326 @@
+"""STORE: clips, vectors and outcomes as Parquet parts that appear whole or not at all.
+
+The layout, the columns and the guarantees are described in ``docs/bank-format.md`` well enough to read a
+bank without this code. In short: ``clips/RECIPE/part-*.parquet`` holds one row for each clip with its
+vector, ``videos/part-*.parquet`` one row for each input and run with its outcome. Parts are only ever
+added. A video counts as stored when its clips are there, whatever the outcome rows say, so a kill between
+the two costs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ._errors import BankError, RecipeMismatch, UsageError
+from ._files import replacing
+from ._types import ClipRow, FloatArray, Recipe, VideoRow
+
+FORMAT_VERSION = 1
+_FORMAT_FILE = "bank.json"
+_RECIPE_KEY = b"clipdex.recipe"
+
+_CLIP_FIELDS = [
+    pa.field("clip_id", pa.string(), nullable=False),
+    pa.field("video_id", pa.string(), nullable=False),
+    pa.field("video", pa.string(), nullable=False),
+    pa.field("start_seconds", pa.float64(), nullable=False),
+    pa.field("stop_seconds", pa.float64(), nullable=False),
+    pa.field("plan", pa.string(), nullable=False),
+    pa.field("frame_times", pa.list_(pa.float64()), nullable=False),
+    pa.field("metadata", pa.string(), nullable=False),
+]
+_VIDEO_SCHEMA = pa.schema(
+    [
+        pa.field("video", pa.string(), nullable=False),
+        pa.field("video_id", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("clips", pa.int64(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("plan", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("duration_seconds", pa.float64()),
+        pa.field("width", pa.int64()),
+        pa.field("height", pa.int64()),
+        pa.field("codec", pa.string()),
+        pa.field("recipe_id", pa.string(), nullable=False),
+        pa.field("recorded_at_ns", pa.int64(), nullable=False),
+    ]
+)
+_ROW_NAMES = [field.name for field in dataclasses.fields(VideoRow)]
+
+
+class ClipTable:
+    """The clips of one recipe in stored order, each once. Rows become objects only when asked for.
+
+    Attributes:
+        ids: clip ids, (n,).
+    """
+
+    def __init__(self, table: pa.Table, *, latest_paths: dict[str, str]) -> None:
+        self._table = table
+        self._latest_paths = latest_paths
+        self.ids: list[str] = table["clip_id"].to_pylist()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
+        """The clips of these row numbers, by default all."""
+        table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))
+        for row in table.to_pylist():
+            yield ClipRow(
+                clip_id=row["clip_id"],
+                video_id=row["video_id"],
+                video=self._latest_paths.get(row["video_id"], row["video"]),
+                start_seconds=row["start_seconds"],
+                stop_seconds=row["stop_seconds"],
+                kind=row["plan"],
+                frame_times=tuple(row["frame_times"]),
+                metadata=json.loads(row["metadata"]),
+            )
+
+
+class Bank:
+    """A folder of stored clips.
+
+    Raises:
+        BankError: the folder is no bank, or one of another format version.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        self.folder = folder
+        path = folder / _FORMAT_FILE
+        if not path.is_file():
+            if not create:
+                raise BankError(
+                    f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}"
+                )
+            if folder.exists() and not folder.is_dir():
+                raise BankError(f"{folder} is a file, so it cannot become a bank; choose another --bank")
+            facts = {"format": "clipdex-bank", "version": FORMAT_VERSION}
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        try:
+            version = json.loads(path.read_text(encoding="utf-8"))["version"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise BankError(f"{path} is damaged ({error}); every bank has: {{'version': {FORMAT_VERSION}}}") from error
+        if version != FORMAT_VERSION:
+            raise BankError(
+                f"{folder} is a bank of format {version}, this is Clipdex for format {FORMAT_VERSION}; "
+                "use the release that made it"
+            )
+
+    # What is there ------------------------------------------------------------------------------
+
+    def recipes(self) -> dict[str, Recipe]:
+        """How the stored vectors were made, by recipe id."""
+        found = {}
+        for parts in sorted(self.folder.glob("clips/*/")):
+            for part in sorted(parts.glob("part-*.parquet")):
+                recipe = _recipe_of(part, _opened(part).schema_arrow)
+                found[recipe.id] = recipe
+                break
+        return found
+
+    def recipe(self, wanted: str | None = None) -> Recipe:
+        """The one recipe of the bank, or the one whose id or encoder is ``wanted``.
+
+        Raises:
+            BankError: the bank is empty.
+            UsageError: none or several fit.
+        """
+        recipes = self.recipes()
+        if not recipes:
+            raise BankError(f"the bank {self.folder} holds no clips yet: clipdex extract VIDEOS --bank {self.folder}")
+        fitting = [
+            recipe
+            for key, recipe in recipes.items()
+            if wanted is None or wanted in (recipe.encoder, recipe.checkpoint) or key.startswith(wanted)
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        listed = "; ".join(f"{key} ({recipe.encoder}, {recipe.checkpoint})" for key, recipe in recipes.items())
+        problem = "holds several recipes" if fitting else f"has no recipe {wanted!r}"
+        raise UsageError(f"the bank {self.folder} {problem}: choose one with --recipe. There are: {listed}")
+
+    def parts(self, recipe_id: str) -> list[Path]:
+        """The recipe's part files, oldest first."""
+        return sorted(self.folder.glob(f"clips/{recipe_id}/part-*.parquet"))
+
+    def clips(self, recipe_id: str) -> ClipTable:
+        """The recipe's clips without their vectors, in the order of ``embeddings``.
+
+        Raises:
+            BankError: a part is damaged; the message names it.
+        """
+        tables = [self._read(part, recipe_id, [field.name for field in _CLIP_FIELDS]) for part in self.parts(recipe_id)]
+        table = pa.concat_tables(tables) if tables else pa.schema(_CLIP_FIELDS).empty_table()
+        kept = table.take(pa.array(_first_of_each(table["clip_id"]), pa.int64()))
+        return ClipTable(kept, latest_paths=self._latest_paths())
+
+    def embeddings(self, recipe_id: str) -> FloatArray:
+        """(n, dim) float32, one row for each clip of ``clips``.
+
+        Raises:
+            BankError: a part is damaged; the message names it.
+        """
+        recipe = self.recipes()[recipe_id]
+        ids, blocks = [], []
+        for part in self.parts(recipe_id):
+            table = self._read(part, recipe_id, ["clip_id", "embedding"])
+            ids.append(table["clip_id"])
+            flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            blocks.append(flat.reshape(-1, recipe.dim))
+        if not blocks:
+            return np.empty((0, recipe.dim), np.float32)
+        kept = _first_of_each(pa.chunked_array([chunk for column in ids for chunk in column.chunks]))
+        vectors: FloatArray = np.concatenate(blocks)
+        return vectors if len(kept) == len(vectors) else vectors[kept]
+
+    def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
+        """The latest outcome of each input under this recipe, by path and plan."""
+        rows: dict[tuple[str, str | None], VideoRow] = {}
+        for record in self._video_records():
+            if record["recipe_id"] == recipe_id:
+                rows[record["video"], record["plan"]] = VideoRow(**{name: record[name] for name in _ROW_NAMES})
+        return rows
+
+    # Adding -------------------------------------------------------------------------------------
+
+    def add(self, recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray, videos: Sequence[VideoRow]) -> None:
+        """Store clips with their vectors, then the outcomes of their videos. All of each part or nothing.
+
+        Raises:
+            BankError: nothing could be written; what was stored before is untouched.
+        """
+        if clips:
+            if embeddings.shape != (len(clips), recipe.dim) or embeddings.dtype != np.float32:
+                raise RecipeMismatch(
+                    f"vectors of shape {embeddings.shape} {embeddings.dtype} do not fit {len(clips)} clips of "
+                    f"{recipe.encoder} with {recipe.dim} float32 numbers each"
+                )
+            _write(self.folder / "clips" / recipe.id, _clip_table(recipe, clips, embeddings))
+        if videos:
+            now = time.time_ns()
+            records = [
+                {**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos
+            ]
+            _write(self.folder / "videos", pa.Table.from_pylist(records, schema=_VIDEO_SCHEMA))
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _read(self, part: Path, recipe_id: str, columns: list[str]) -> pa.Table:
+        file = _opened(part)
+        stored = _recipe_of(part, file.schema_arrow)
+        if stored.id != recipe_id:
+            raise RecipeMismatch(
+                f"{part} holds vectors of another recipe ({stored.id}, {stored.encoder}) than its folder says "
+                f"({recipe_id}); move it away"
+            )
+        return _damage_named(part, lambda: file.read(columns=columns))
+
+    def _video_records(self) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
+        for part in sorted(self.folder.glob("videos/part-*.parquet")):
+            records += _damage_named(part, lambda part=part: _opened(part).read().to_pylist())
+        return sorted(records, key=lambda record: int(record["recorded_at_ns"]))
+
+    def _latest_paths(self) -> dict[str, str]:
+        return {row["video_id"]: row["video"] for row in self._video_records() if row["video_id"]}
+
+
+def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
+    """Every part of the bank at ``folder`` that does not read back whole, with the reason.
+
+    Reads everything and compares the checksum of every page.
+    """
+    damaged = []
+    for part in sorted([*folder.glob("clips/*/part-*.parquet"), *folder.glob("videos/part-*.parquet")]):
+        try:
+            file = _opened(part)
+            if part.parent.parent.name == "clips":
+                _recipe_of(part, file.schema_arrow)
+            _damage_named(part, file.read)
+        except BankError as error:
+            damaged.append((part, str(error)))
+    return damaged
+
+
+def _opened(part: Path) -> pq.ParquetFile:
+    file: pq.ParquetFile = _damage_named(
+        part, lambda: pq.ParquetFile(part, page_checksum_verification=True, memory_map=False)
+    )
+    return file
+
+
+def _damage_named(part: Path, read: Any) -> Any:
+    try:
+        return read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BankError(
+            f"{part} is damaged ({str(error).splitlines()[0]}). All other parts are whole. Set it aside with "
+            "clipdex doctor --repair, then run the extraction again: only its videos are redone"
+        ) from error
+
+
+def _recipe_of(part: Path, schema: pa.Schema) -> Recipe:
+    try:
+        return Recipe.from_dict(json.loads(schema.metadata[_RECIPE_KEY]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise BankError(f"{part} says not how its vectors were made; it is no part of a Clipdex bank") from error
+
+
+def _first_of_each(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
+    encoded = ids.combine_chunks().dictionary_encode() if len(ids) else None
+    if encoded is None:
+        return np.empty(0, np.int64)
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    _, first = np.unique(encoded.indices.to_numpy(zero_copy_only=False), return_index=True)
+    return np.sort(first).astype(np.int64)
+
+
+def _clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray) -> pa.Table:
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel(), pa.float32()), recipe.dim)
+    columns = {
+        "clip_id": [clip.clip_id for clip in clips],
+        "video_id": [clip.video_id for clip in clips],
+        "video": [clip.video for clip in clips],
+        "start_seconds": [clip.start_seconds for clip in clips],
+        "stop_seconds": [clip.stop_seconds for clip in clips],
+        "plan": [clip.kind for clip in clips],
+        "frame_times": [list(clip.frame_times) for clip in clips],
+        "metadata": [json.dumps(dict(clip.metadata), default=str, ensure_ascii=False) for clip in clips],
+    }
+    arrays = [pa.array(columns[field.name], field.type) for field in _CLIP_FIELDS]
+    embedding = pa.field("embedding", pa.list_(pa.float32(), recipe.dim), nullable=False)
+    schema = pa.schema([*_CLIP_FIELDS, embedding]).with_metadata({_RECIPE_KEY: json.dumps(recipe.to_dict()).encode()})
+    return pa.Table.from_arrays([*arrays, vectors], schema=schema)
+
+
+def _write(folder: Path, table: pa.Table) -> None:
+    # Names sort by time, and two runs at once never choose the same one.
+    path = folder / f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
+    dictionary = [name for name in table.column_names if name in ("video_id", "video", "plan", "metadata")]
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            use_dictionary=dictionary,  # of vectors it would only cost time and bytes
+            column_encoding=None,
+            write_page_checksum=True,
+        )

