@@ -1,0 +1,97 @@
+"""Clipdex: find moments in folders of video, and teach new actions from a few clips.
+
+The verbs are functions (``from pipeline import extract, search, train_head, add_class, predict``), each in
+the module of its name. Importing this package imports nothing heavy; a name is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._errors import ClipdexError
+    from ._types import Hit, Moment, Prediction, Recipe, Span
+    from .add_class import AddReport, add_class
+    from .bank import Bank
+    from .encoders import load_encoder
+    from .extract import Extraction, extract
+    from .heads import load_head
+    from .predict import predict
+    from .search import Part, Searcher, search
+    from .train import TrainReport, train_head
+
+__all__ = [
+    "AddReport",
+    "Bank",
+    "ClipdexError",
+    "Extraction",
+    "Hit",
+    "Moment",
+    "Part",
+    "Prediction",
+    "Recipe",
+    "Searcher",
+    "Span",
+    "TrainReport",
+    "__version__",
+    "add_class",
+    "extract",
+    "load_encoder",
+    "load_head",
+    "predict",
+    "search",
+    "train_head",
+]
+
+_WHERE = {
+    "AddReport": "add_class",
+    "Bank": "bank",
+    "ClipdexError": "_errors",
+    "Extraction": "extract",
+    "Hit": "_types",
+    "Moment": "_types",
+    "Part": "search",
+    "Prediction": "_types",
+    "Recipe": "_types",
+    "Searcher": "search",
+    "Span": "_types",
+    "TrainReport": "train",
+    "add_class": "add_class",
+    "extract": "extract",
+    "load_encoder": "encoders",
+    "load_head": "heads",
+    "predict": "predict",
+    "search": "search",
+    "train_head": "train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Package(ModuleType):
+    """Verbs and their modules share names; the name belongs to the verb.
+
+    Importing a submodule binds it in its package; where the package promises a function of that name, the
+    function is bound instead. ``from pipeline.extract import Progress`` reaches the module as ever.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and _WHERE.get(name) == name:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

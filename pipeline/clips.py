@@ -10,7 +10,9 @@ Pure arithmetic on seconds: no file is opened here. Two rules hold everywhere.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 from typing import Literal
 
 from ._errors import SourceError, UsageError
@@ -19,6 +21,8 @@ from ._types import Clip, Span
 SAMPLING = "centres of equal parts"
 
 Segmentation = Literal["whole", "windows"]
+
+_WINDOWS_NAME = re.compile(r"windows ([\d.e+-]+)/([\d.e+-]+)")
 
 # A remainder up to this share of a window stretches the last window instead of adding a near copy.
 _STRETCH = 0.1
@@ -62,45 +66,65 @@ def windows(span: Span, *, window_seconds: float, stride_seconds: float) -> list
     return spans
 
 
-def plan_name(
-    segmentation: Segmentation, *, window_seconds: float, stride_seconds: float, within: Span | None = None
-) -> str:
-    """How a video is cut, in a few words that are stored with its clips: ``windows 10/5``, ``whole``."""
-    if within is not None:
-        return f"moment {within.start_seconds:g}-{within.stop_seconds:g}"
-    return "whole" if segmentation == "whole" else f"windows {window_seconds:g}/{stride_seconds:g}"
-
-
-def plan(
-    span: Span,
-    *,
-    num_frames: int,
-    segmentation: Segmentation,
-    window_seconds: float,
-    stride_seconds: float,
-    within: Span | None = None,
-) -> list[Clip]:
-    """The clips of one video.
-
-    Args:
-        span: the video's own stretch.
-        within: the one stretch asked for (a moment, a manifest's row): it becomes exactly one clip,
-            cut to what the video has.
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How whole videos are cut into clips. Its name is stored with each clip.
 
     Raises:
-        SourceError: ``within`` lies outside of the video.
+        UsageError: window and stride that make no sense (see ``windows``).
     """
-    if within is not None:
-        if not span.overlap_seconds(within):
-            raise SourceError(
-                f"the stretch {within.start_seconds:g}-{within.stop_seconds:g} s lies outside of the video, "
-                f"which runs from {span.start_seconds:g} to {span.stop_seconds:g} s"
-            )
-        start = max(span.start_seconds, within.start_seconds)
-        spans = [Span(start, min(span.stop_seconds, within.stop_seconds))]
-    elif segmentation == "whole":
-        spans = [span]
-    else:
-        spans = windows(span, window_seconds=window_seconds, stride_seconds=stride_seconds)
-    kind = plan_name(segmentation, window_seconds=window_seconds, stride_seconds=stride_seconds, within=within)
-    return [Clip(part, sample_times(part, num_frames), kind) for part in spans]
+
+    segmentation: Segmentation
+    window_seconds: float
+    stride_seconds: float
+
+    def __post_init__(self) -> None:
+        windows(Span(0.0, 1.0), window_seconds=self.window_seconds, stride_seconds=self.stride_seconds)
+
+    def name(self, within: Span | None = None) -> str:
+        """In a few words: ``whole``, ``windows 10/5``, or for a single stretch ``moment 3-4.5``."""
+        if within is not None:
+            return f"moment {within.start_seconds:g}-{within.stop_seconds:g}"
+        if self.segmentation == "whole":
+            return "whole"
+        return f"windows {self.window_seconds:g}/{self.stride_seconds:g}"
+
+    @classmethod
+    def from_name(cls, name: str) -> Cut | None:
+        """The inverse of ``name``; None for a single stretch."""
+        if name == "whole":
+            return cls("whole", 1.0, 1.0)
+        match = _WINDOWS_NAME.fullmatch(name)
+        return None if match is None else cls("windows", float(match[1]), float(match[2]))
+
+    def clips(self, span: Span, *, num_frames: int, within: Span | None = None) -> list[Clip]:
+        """The clips of one video.
+
+        Args:
+            span: the video's own stretch.
+            within: the one stretch asked for (a moment, a manifest's row): it becomes exactly one clip,
+                cut to what the video has.
+
+        Raises:
+            SourceError: ``within`` lies outside of the video.
+        """
+        if within is not None:
+            spans = [_inside(span, within)]
+        elif self.segmentation == "whole":
+            spans = [span]
+        else:
+            spans = windows(span, window_seconds=self.window_seconds, stride_seconds=self.stride_seconds)
+        return [Clip(part, sample_times(part, num_frames), self.name(within)) for part in spans]
+
+
+def _inside(span: Span, within: Span) -> Span:
+    if not span.overlap_seconds(within):
+        raise SourceError(
+            f"the stretch {within.start_seconds:g}-{within.stop_seconds:g} s lies outside of the video, "
+            f"which runs from {span.start_seconds:g} to {span.stop_seconds:g} s"
+        )
+    start = max(span.start_seconds, within.start_seconds)
+    return Span(start, min(span.stop_seconds, within.stop_seconds))
+
+
+WHOLE = Cut("whole", 1.0, 1.0)

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from ._errors import EncoderError, UsageError
-from ._types import Clip, ClipRow, FloatArray, Moment, Pixels, Recipe, Source, Span, Status, VideoRow, clip_id
+from ._types import ClipRow, FloatArray, Moment, Pixels, Recipe, Source, Status, VideoRow, clip_id
 from .bank import Bank
 from .catalog import find_sources
-from .clips import Segmentation, plan, plan_name
+from .clips import Cut, Segmentation
 from .decoders import DEFAULT_DECODER, ClipFrames, decoders, is_video
-from .encoders import DEFAULT_ENCODER, Device, Encoder, load_encoder
+from .encoders import DEFAULT_ENCODER, Device, Encoder, encoder_card, encoders, load_encoder, load_for
 from .labels import Labels, label_row
 from .reading import Opened, Read, Reader, Stored
 
@@ -99,39 +99,88 @@ def extract(
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
     """
-    started = time.monotonic()
     if batch_size < 1 or (num_workers is not None and num_workers < 1):
         raise UsageError(f"batch size and workers must be at least 1, not {batch_size} and {num_workers}")
     decoders.get(decoder)
+    if isinstance(encoder, str):
+        natural = encoder_card(encoder).span_seconds
+    else:
+        natural = encoder.card.span_seconds
+    window = natural if window_seconds is None else window_seconds
+    cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
-    loaded = load_encoder(encoder, device=device, num_frames=num_frames) if isinstance(encoder, str) else encoder
-    window = loaded.card.span_seconds if window_seconds is None else window_seconds
-    stride = window if stride_seconds is None else stride_seconds
-
-    def cut(span: Span, within: Span | None) -> list[Clip]:
-        return plan(
-            span,
-            num_frames=loaded.facts.num_frames,
-            segmentation=clips,
-            window_seconds=window,
-            stride_seconds=stride,
-            within=within,
-        )
-
-    cut(Span(0.0, 1.0), None)  # a wrong window is a wrong call, not a fault of each video
     store = Bank(Path(bank), create=True)
-    recipe = loaded.recipe(decoder=decoder)
+    loaded = load_encoder(encoder, device=device, num_frames=num_frames) if isinstance(encoder, str) else encoder
+    return _extract(
+        inputs,
+        store,
+        loaded,
+        loaded.recipe(decoder=decoder),
+        cut,
+        batch_size=batch_size,
+        num_workers=num_workers or min(8, os.cpu_count() or 1),
+        on_progress=on_progress,
+    )
+
+
+def extract_for(
+    recipe: Recipe,
+    sources: Sequence[str | Path],
+    *,
+    bank: str | Path,
+    cut: Cut | None = None,
+    device: Device = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Extraction:
+    """Store what is missing of ``sources`` under a recipe that the bank has; only then load the encoder.
+
+    Args:
+        cut: by default windows of the encoder's natural span.
+    """
+    started = time.monotonic()
+    span = encoders.get(recipe.encoder).card.span_seconds
+    cut = cut or Cut("windows", span, span)
+    store = Bank(Path(bank))
+    inputs = find_sources(sources, is_video=is_video)
+    stored = Stored(store, recipe.id)
+    there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
+    if len(there) == len(inputs):
+        return Extraction(tuple(there), recipe, 0, time.monotonic() - started)
+    return _extract(
+        inputs,
+        store,
+        load_for(recipe, device=device),
+        recipe,
+        cut,
+        batch_size=8,
+        num_workers=min(8, os.cpu_count() or 1),
+        on_progress=on_progress,
+    )
+
+
+def _extract(
+    inputs: Sequence[Source],
+    store: Bank,
+    encoder: Encoder,
+    recipe: Recipe,
+    cut: Cut,
+    *,
+    batch_size: int,
+    num_workers: int,
+    on_progress: Callable[[Progress], None] | None,
+) -> Extraction:
+    started = time.monotonic()
     reader = Reader(
         inputs,
         stored=Stored(store, recipe.id),
         cut=cut,
-        plan_of=lambda within: plan_name(clips, window_seconds=window, stride_seconds=stride, within=within),
-        prepare=lambda frame: loaded.prepare(frame[None])[0],
-        decoder=decoder,
-        num_workers=num_workers or min(8, os.cpu_count() or 1),
+        num_frames=recipe.num_frames,
+        prepare=lambda frame: encoder.prepare(frame[None])[0],
+        decoder=recipe.decoder,
+        num_workers=num_workers,
         queue_clips=4 * batch_size,
     )
-    run = _Run(store, loaded, recipe, inputs, batch_size=batch_size, on_progress=on_progress)
+    run = _Run(store, encoder, recipe, inputs, batch_size=batch_size, on_progress=on_progress)
     rows = run.over(reader)
     _store_labels(store, inputs, rows)
     return Extraction(tuple(rows), recipe, run.encoded_clips, time.monotonic() - started)

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ._errors import ClipdexError, NoVideoStream, SourceError
-from ._types import Clip, Pixels, Source, Span, VideoInfo, VideoRow
+from ._types import Pixels, Source, VideoInfo, VideoRow
 from .bank import Bank
+from .clips import Cut
 from .decoders import ClipFrames, open_video, read_clips
 
 # A file that ends earlier than its container says, by more than this, was cut off.
@@ -101,6 +102,14 @@ class Stored:
             return None
         return self._again(row) if (row.video_id, plan) in self._clips else None
 
+    def seen(self, path: Path, plan: str) -> VideoRow | None:
+        """The same, looking at the file itself."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return None
+        return self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
+
     def known(self, row: VideoRow) -> VideoRow | None:
         """The outcome of content that is stored under another path or date."""
         count = self._clips.get((str(row.video_id), str(row.plan)))
@@ -128,8 +137,8 @@ class Reader:
     """Reads inputs in threads.
 
     Args:
-        cut: (the video's span, the span asked for) to clips.
-        plan_of: the name of that cut, from the span asked for.
+        cut: how videos are cut into clips.
+        num_frames: of each clip.
         prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
     """
 
@@ -138,8 +147,8 @@ class Reader:
         inputs: Sequence[Source],
         *,
         stored: Stored,
-        cut: Callable[[Span, Span | None], Sequence[Clip]],
-        plan_of: Callable[[Span | None], str],
+        cut: Cut,
+        num_frames: int,
         prepare: Callable[[Pixels], Pixels],
         decoder: str,
         num_workers: int,
@@ -148,7 +157,7 @@ class Reader:
         self._inputs = inputs
         self._stored = stored
         self._cut = cut
-        self._plan_of = plan_of
+        self._num_frames = num_frames
         self._prepare = prepare
         self._decoder = decoder
         self._num_workers = max(1, min(num_workers, len(inputs)))
@@ -202,7 +211,7 @@ class Reader:
 
     def _read(self, index: int) -> Iterator[Event]:
         source = self._inputs[index]
-        row = VideoRow(str(source.path), None, "failed", 0, plan=self._plan_of(source.span))
+        row = VideoRow(str(source.path), None, "failed", 0, plan=self._cut.name(source.span))
         try:
             facts = source.path.stat()
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
@@ -233,7 +242,7 @@ class Reader:
         with open_video(
             source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0
         ) as video:
-            clips = self._cut(video.info.span, source.span)
+            clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
             row = _with_facts(row, video.info)
             yield Opened(index, row, len(clips))
             for frames in read_clips(video, clips, transform=self._prepare):

@@ -199,6 +199,15 @@ def cards() -> dict[str, Card]:
     return {name: encoders.get(name).card for name in encoders.names()}
 
 
+def encoder_card(name: str) -> Card:
+    """The card of the encoder that a user named; of a checkpoint, that of its architecture.
+
+    Raises:
+        UnknownPart, EncoderError: see ``load_encoder``.
+    """
+    return _resolve(name)[0].card
+
+
 def load_encoder(name: str, *, device: Device = "auto", num_frames: int | None = None) -> Encoder:
     """The encoder that a user named: a file here, a Hub id, or a local checkpoint folder.
 
@@ -210,20 +219,23 @@ def load_encoder(name: str, *, device: Device = "auto", num_frames: int | None =
         UnknownPart: the name is none of the three.
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
     """
+    part, checkpoint = _resolve(name)
+    return part.load(checkpoint, device=_device(device), num_frames=num_frames)
+
+
+def _resolve(name: str) -> tuple[type[Encoder], Checkpoint]:
     from ._checkpoint import fetch, model_type
 
     if name in encoders.names():
         part = encoders.get(name)
-        checkpoint = part.packaged() or fetch(part.card.default_checkpoint)
-    elif "/" in name or Path(name).exists():
+        return part, part.packaged() or fetch(part.card.default_checkpoint)
+    if "/" in name or Path(name).exists():
         checkpoint = fetch(name)
-        part = _part_for(model_type(checkpoint), name)
-    else:
-        raise UnknownPart(
-            f"unknown encoder {name!r}; there are: {', '.join(encoders.names())}, or a Hub id such as "
-            "microsoft/xclip-base-patch32, or a checkpoint folder with its config.json"
-        )
-    return part.load(checkpoint, device=_device(device), num_frames=num_frames)
+        return _part_for(model_type(checkpoint), name), checkpoint
+    raise UnknownPart(
+        f"unknown encoder {name!r}; there are: {', '.join(encoders.names())}, or a Hub id such as "
+        "microsoft/xclip-base-patch32, or a checkpoint folder with its config.json"
+    )
 
 
 def _part_for(kind: str, name: str) -> type[Encoder]:

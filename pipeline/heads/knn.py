@@ -1,0 +1,38 @@
+"""k nearest neighbours by cosine, with softmax-weighted votes (as in Wu et al. 2018, arXiv:1805.01978)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
+
+from ._base import Head, unit
+
+
+class KNN(Head):
+    """k nearest neighbours.
+
+    Args:
+        k: how many neighbours vote; all, where there are fewer.
+        temperature: of the votes: a neighbour weighs ``exp(cosine / temperature)``.
+    """
+
+    learned = ("vectors_", "codes_")
+
+    def __init__(self, *, k: int = 5, temperature: float = 0.07) -> None:
+        self.k = k
+        self.temperature = temperature
+
+    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+        self.vectors_, self.codes_ = unit(X), y
+
+    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        # On vectors of length 1 the Euclidean order is the cosine's; distances then become cosines.
+        neighbours = NearestNeighbors(n_neighbors=min(self.k, len(self.codes_)), algorithm="brute")
+        distances, rows = neighbours.fit(self.vectors_).kneighbors(unit(X))
+        cosines = 1 - distances**2 / 2  # (n, k)
+        votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
+        scores = np.zeros((len(X), len(self.classes_)))
+        np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
+        result: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
+        return result

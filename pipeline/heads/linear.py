@@ -1,0 +1,42 @@
+"""Logistic regression on vectors of length 1: the field's standard probe of frozen features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from ._base import Head, softmax, unit
+
+
+class Linear(Head):
+    """Multinomial logistic regression.
+
+    Args:
+        C: inverse strength of the L2 penalty; on vectors of length 1 it wants to be large.
+        class_weight: "balanced" weighs rare classes up.
+        max_iter: of L-BFGS.
+    """
+
+    learned = ("coef_", "intercept_")
+
+    def __init__(
+        self, *, C: float = 100.0, class_weight: Literal["balanced"] | None = "balanced", max_iter: int = 1000
+    ) -> None:
+        self.C = C
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+
+    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+        model = LogisticRegression(C=self.C, class_weight=self.class_weight, max_iter=self.max_iter)
+        model.fit(unit(X), y)
+        # Two classes come with one row of weights, for the second; two rows keep one form for all.
+        two = len(model.coef_) == 1
+        self.coef_ = np.concatenate([-model.coef_, model.coef_]) / 2 if two else model.coef_
+        self.intercept_ = np.concatenate([-model.intercept_, model.intercept_]) / 2 if two else model.intercept_
+        self.n_iter_ = model.n_iter_
+
+    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        return softmax(unit(X) @ self.coef_.T + self.intercept_)

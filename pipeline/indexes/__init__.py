@@ -1,0 +1,135 @@
+"""Vectors -> neighbours. Scores are inner products: larger is closer, always.
+
+Each file here is one kind of index behind the same contract; ``exact`` is the oracle of the others.
+Rows are known by their clip ids, never by their position.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._errors import BankError
+from .._files import replacing
+from .._registry import Registry
+from .._types import FloatArray
+
+DEFAULT_INDEX = "flat"
+
+_POINTER = "index.json"
+
+
+class Index(abc.ABC):
+    """Rows of ``dim`` float32 numbers under unique ids.
+
+    Subclasses keep the vectors in the order of ``ids``.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self.ids: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, ids: Sequence[str], vectors: FloatArray) -> None:
+        """Add rows.
+
+        Raises:
+            BankError: vectors of another length than ``dim``, or an id that is there already.
+        """
+        if vectors.shape != (len(ids), self.dim):
+            raise BankError(f"{len(ids)} rows of {self.dim} numbers were expected, not {vectors.shape}")
+        if len(set(ids)) != len(ids) or not set(ids).isdisjoint(self.ids):
+            raise BankError("an id can be in an index only once")
+        self._add(np.ascontiguousarray(vectors, dtype=np.float32))
+        self.ids += ids
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove rows; ids that are not there are no error."""
+        gone = set(ids)
+        rows = np.array([row for row, name in enumerate(self.ids) if name in gone], dtype=np.int64)
+        if rows.size:
+            self._remove(rows)
+            self.ids = [name for name in self.ids if name not in gone]
+
+    def search(
+        self, queries: FloatArray, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """For each query, (q, dim), its ``k`` nearest rows as (id, score), best first; fewer if there are fewer.
+
+        Args:
+            allowed: (rows,) which rows of ``ids`` may be found.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise BankError(f"queries of {self.dim} numbers were expected, not {queries.shape}")
+        there = len(self) if allowed is None else int(allowed.sum())
+        k = min(k, there)
+        if not k:
+            return [[] for _ in queries]
+        scores, rows = self._search(np.ascontiguousarray(queries, dtype=np.float32), k, allowed)
+        return [
+            [(self.ids[row], float(score)) for row, score in zip(found, values, strict=True) if row >= 0]
+            for found, values in zip(rows, scores, strict=True)
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write under ``folder``; an older index there is replaced in one step."""
+        name = uuid.uuid4().hex
+        target = folder / name
+        target.mkdir(parents=True)
+        self._save(target)
+        (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
+        with replacing(folder / _POINTER) as temporary:
+            temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")
+        for old in folder.iterdir():
+            if old.is_dir() and old.name != name:
+                shutil.rmtree(old, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """The index under ``folder``; None where there is none, or one that is damaged: it is made again."""
+        try:
+            pointer = json.loads((folder / _POINTER).read_text(encoding="utf-8"))
+            data = folder / pointer["data"]
+            index = cls(int(pointer["dim"]))
+            index.ids = json.loads((data / "ids.json").read_text(encoding="utf-8"))
+            index._load(data)
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError):
+            return None
+        return index
+
+    @abc.abstractmethod
+    def _add(self, vectors: FloatArray) -> None: ...
+
+    @abc.abstractmethod
+    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
+        """Remove these rows, ascending; the rest keep their order."""
+
+    @abc.abstractmethod
+    def _search(
+        self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """Scores and row numbers, (q, k), best first; row -1 where fewer were found."""
+
+    @abc.abstractmethod
+    def _save(self, folder: Path) -> None: ...
+
+    @abc.abstractmethod
+    def _load(self, folder: Path) -> None:
+        """Read what ``_save`` wrote.
+
+        Raises:
+            ValueError: it does not fit ``dim`` and ``ids``.
+        """
+
+
+indexes: Registry[Index] = Registry("pipeline.indexes", Index, kind="index")  # type: ignore[type-abstract]

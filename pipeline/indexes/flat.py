@@ -1,0 +1,45 @@
+"""FAISS's flat index: every score computed, with its blocked kernels. Exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FloatArray
+from . import Index
+
+
+class Flat(Index):
+    """See the module."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self._index = faiss.IndexFlatIP(dim)
+
+    def _add(self, vectors: FloatArray) -> None:
+        self._index.add(vectors)
+
+    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
+        self._index.remove_ids(rows)
+
+    def _search(
+        self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        if allowed is None:
+            scores, rows = self._index.search(queries, k)
+        else:
+            bits = np.packbits(allowed, bitorder="little")
+            chosen = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+            scores, rows = self._index.search(queries, k, params=faiss.SearchParameters(sel=chosen))
+        return scores, rows
+
+    def _save(self, folder: Path) -> None:
+        faiss.write_index(self._index, str(folder / "flat.faiss"))
+
+    def _load(self, folder: Path) -> None:
+        self._index = faiss.read_index(str(folder / "flat.faiss"))
+        if (self._index.ntotal, self._index.d) != (len(self.ids), self.dim):
+            raise ValueError(f"{self._index.ntotal} vectors for {len(self.ids)} ids")

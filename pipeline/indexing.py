@@ -1,0 +1,121 @@
+"""The index beside a bank: made when first needed, brought up to date whenever the bank has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ._types import FloatArray, Recipe
+from .bank import Bank
+from .encoders import Encoder, encoders
+from .indexes import DEFAULT_INDEX, Index, indexes
+
+# An index's recall is measured with this many stored vectors as queries.
+_RECALL_QUERIES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexStats:
+    """Facts of an index. ``recall_at_10`` is measured against the exact index on this very bank."""
+
+    kind: str
+    vectors: int
+    dim: int
+    bytes: int
+    recall_at_10: float
+    build_seconds: float
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Rows scaled to length 1, so that inner products are cosines."""
+    result: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return result
+
+
+def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Encoder]) -> FloatArray:
+    """Stored vectors as rows of an index.
+
+    Where text shares the space of clips, the unit vectors themselves; else the unit vectors followed by
+    their unit vectors in the space of text, so that one inner product serves both kinds of question.
+    """
+    if encoders.get(recipe.encoder).text_space is Encoder.text_space:
+        return unit(embeddings)
+    return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
+
+
+def open_index(
+    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+) -> Index:
+    """The bank's index of this kind, holding exactly the bank's clips.
+
+    Args:
+        encoder: called only where new rows need it (see ``index_rows``).
+    """
+    folder = bank.folder / "indexes" / recipe.id / kind
+    ids = bank.clips(recipe.id).ids
+    index = indexes.get(kind).load(folder)
+    if index is None:
+        return _build(bank, recipe, ids, encoder, kind)
+    there, wanted = set(index.ids), set(ids)
+    new = [number for number, name in enumerate(ids) if name not in there]
+    if new or there - wanted:
+        index.remove(sorted(there - wanted))
+        if new:
+            vectors = bank.embeddings(recipe.id)[new]
+            index.add([ids[number] for number in new], index_rows(recipe, vectors, encoder))
+        index.save(folder)
+    return index
+
+
+def build_index(
+    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+) -> IndexStats:
+    """Make the index anew and measure it."""
+    started = time.monotonic()
+    index = _build(bank, recipe, bank.clips(recipe.id).ids, encoder, kind)
+    return _stats(bank, recipe, index, encoder, kind, seconds=time.monotonic() - started)
+
+
+def index_stats(
+    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+) -> IndexStats:
+    """Measure the index as it is; bringing it up to date counts as building."""
+    started = time.monotonic()
+    index = open_index(bank, recipe, encoder=encoder, kind=kind)
+    return _stats(bank, recipe, index, encoder, kind, seconds=time.monotonic() - started)
+
+
+def _build(bank: Bank, recipe: Recipe, ids: Sequence[str], encoder: Callable[[], Encoder], kind: str) -> Index:
+    rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
+    index = indexes.get(kind)(rows.shape[1])
+    index.add(ids, rows)
+    index.save(bank.folder / "indexes" / recipe.id / kind)
+    return index
+
+
+def _stats(
+    bank: Bank, recipe: Recipe, index: Index, encoder: Callable[[], Encoder], kind: str, *, seconds: float
+) -> IndexStats:
+    rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
+    exact = indexes.get("exact")(index.dim)
+    exact.add(bank.clips(recipe.id).ids, rows)
+    chosen = np.random.default_rng(0).permutation(len(rows))[:_RECALL_QUERIES]
+    shares = [
+        _found_again(truth, found)
+        for truth, found in zip(
+            exact.search(rows[chosen], k=10), index.search(rows[chosen], k=10), strict=True
+        )
+    ]
+    folder = bank.folder / "indexes" / recipe.id / kind
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)), seconds)
+
+
+def _found_again(truth: list[tuple[str, float]], found: list[tuple[str, float]]) -> float:
+    """Share of the true neighbours that were found; one that scores the same as the last true one is as good."""
+    bar = truth[-1][1] - 1e-5
+    good = sum(name in {true for true, _ in truth} or score >= bar for name, score in found)
+    return good / len(truth)

@@ -1,0 +1,118 @@
+"""Stored clips -> labels, by a head or, without any training, by texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import UsageError
+from ._types import ClipRow, Prediction, Recipe, VideoRow
+from .bank import Bank
+from .clips import Cut
+from .encoders import Device, load_for
+from .extract import extract_for
+from .heads import HeadCard, load_head
+from .indexing import unit
+from .train import DEFAULT_NAME
+
+
+def predict(
+    sources: Sequence[str | Path] = (),
+    *,
+    bank: str | Path = "bank",
+    head_name: str | None = None,
+    prompts: Sequence[str] = (),
+    recipe: str | None = None,
+    top: int = 5,
+    device: Device = "auto",
+) -> tuple[list[Prediction], list[VideoRow]]:
+    """Label clips: those of ``sources``, extracted where they are new, or all of the bank.
+
+    Args:
+        head_name: a stored head; by default ``"default"``, unless ``prompts`` are given.
+        prompts: class names or descriptions to choose from, for encoders with a text side.
+        top: how many classes to list for each clip.
+
+    Returns:
+        The predictions, and the outcome rows of the sources (some may have failed).
+
+    Raises:
+        UsageError: both a head and prompts.
+        HeadError: no such head, or one that was trained on vectors of another recipe.
+    """
+    if top < 1:
+        raise UsageError(f"top must be at least 1, not {top}")
+    if prompts and head_name is not None:
+        raise UsageError("give --head-name or --prompts, not both")
+    store = Bank(Path(bank))
+    card: HeadCard | None = None
+    if prompts:
+        chosen = store.recipe(recipe)
+    else:
+        head, card = load_head(store.folder / "heads", head_name or DEFAULT_NAME)
+        chosen = card.recipe if recipe is None else store.recipe(recipe)
+        card.check_recipe(chosen)
+    rows: list[VideoRow] = []
+    if sources:
+        rows = list(extract_for(chosen, sources, bank=bank, device=device, cut=_cut_like(card, store)).rows)
+    clips, vectors = _chosen(store, chosen, rows if sources else None)
+    if not clips:
+        return [], rows
+    if card is None:
+        classes, scores = list(prompts), _zero_shot(chosen, vectors, prompts, device)
+    else:
+        classes, scores = list(card.classes), head.predict_proba(vectors)
+    return [_prediction(clip, classes, row, top) for clip, row in zip(clips, scores, strict=True)], rows
+
+
+def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
+    """The clips of these inputs in their order, under the names they were given; by default all."""
+    stored, vectors = list(store.clips(recipe.id).rows()), store.embeddings(recipe.id)
+    if rows is None:
+        return stored, vectors
+    by_plan: dict[tuple[str, str], list[int]] = {}
+    for number, clip in enumerate(stored):
+        by_plan.setdefault((clip.video_id, clip.kind), []).append(number)
+    numbers = [number for row in rows for number in by_plan.get((str(row.video_id), str(row.plan)), ())]
+    return [stored[number] for number in numbers], vectors[numbers]
+
+
+def _cut_like(card: HeadCard | None, store: Bank) -> Cut | None:
+    """New videos are cut the way most of the clips were that the head learned from."""
+    if card is None:
+        return None
+    learned = {name for name, _, _ in card.examples}
+    plans = Counter(clip.kind for clip in store.clips(card.recipe.id).rows() if clip.clip_id in learned)
+    cuts = (Cut.from_name(plan) for plan, _ in plans.most_common())
+    return next((cut for cut in cuts if cut is not None), None)
+
+
+def _zero_shot(
+    recipe: Recipe, vectors: npt.NDArray[np.float32], prompts: Sequence[str], device: Device
+) -> npt.NDArray[np.float64]:
+    encoder = load_for(recipe, device=device)
+    cosines = unit(encoder.text_space(vectors)) @ unit(encoder.encode_text(prompts)).T  # (n, prompts)
+    logits = encoder.text_scale * cosines.astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return result
+
+
+def _prediction(clip: ClipRow, classes: Sequence[str], scores: npt.NDArray[np.float64], top: int) -> Prediction:
+    best = np.argsort(-scores, kind="stable")[:top]
+    ranked = tuple((classes[number], float(scores[number])) for number in best)
+    return Prediction(
+        video=clip.video,
+        video_id=clip.video_id,
+        start_seconds=clip.start_seconds,
+        stop_seconds=clip.stop_seconds,
+        clip_id=clip.clip_id,
+        label=ranked[0][0],
+        score=ranked[0][1],
+        top=ranked,
+    )

@@ -1,0 +1,282 @@
+"""Labelled clips -> a head, with an honest cross-validated score beside it.
+
+Honest means: clips of one video, or of one ``group``, are never on both sides of a split, and classes that a
+fold could not learn count as errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.base import clone
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
+
+from ._errors import HeadError, LabelError, UsageError
+from ._types import FloatArray, LabelRow, Recipe
+from .bank import Bank
+from .heads import Head, HeadCard, heads, save_head
+from .labels import Labels, label_of_clips, read_label_csv
+from .metrics import balanced_accuracy, expected_calibration_error, macro_f1, top_k_accuracy
+from .reading import video_id_of
+
+DEFAULT_NAME = "default"
+
+# With at most this many named groups, each is held out once; with more, they are dealt into folds.
+_MOST_LEFT_OUT = 20
+_FOLDS = 5
+_HELD_OUT = ("test", "val", "valid", "validation", "holdout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Labelled clips of one recipe: vectors (n, dim), and for each its class, group, clip id and split."""
+
+    X: FloatArray
+    y: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    ids: tuple[str, ...]
+    held_out: npt.NDArray[np.bool_]
+    named_groups: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> Examples:
+        """The examples that are chosen."""
+        ids = tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep)
+        return Examples(
+            self.X[chosen], self.y[chosen], self.groups[chosen], ids, self.held_out[chosen], self.named_groups
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainReport:
+    """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on."""
+
+    head: str
+    kind: str
+    loss: str | None
+    classes: tuple[str, ...]
+    clips: int
+    groups: int
+    seconds: float
+    cv: Mapping[str, Any] | None
+    warnings: tuple[str, ...] = ()
+
+
+def train_head(
+    *,
+    bank: str | Path = "bank",
+    head: str | None = None,
+    loss: str | None = None,
+    labels: str | Path | None = None,
+    name: str = DEFAULT_NAME,
+    seed: int = 0,
+    recipe: str | None = None,
+    **parameters: Any,
+) -> TrainReport:
+    """Train a head on the stored vectors of labelled clips and keep it in the bank.
+
+    Args:
+        head: kind of head; by default the MLP where a loss is given, else the linear one.
+        loss: what the MLP is trained with.
+        labels: a CSV or Parquet file; by default the bank's own labels.
+        parameters: further keyword arguments of the head's class.
+
+    Raises:
+        LabelError: too few labels, or none that a stored clip answers to.
+        UsageError: a parameter that this head does not have.
+    """
+    started = time.monotonic()
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    kind = head or ("linear" if loss is None or loss == "cross-entropy" else "mlp")
+    if loss is not None and (head is not None or loss != "cross-entropy"):
+        parameters["loss"] = loss
+    model = build_head(kind, seed=seed, **parameters)
+    source = None if labels is None else Path(labels)
+    rows = Labels(store.folder).rows() if source is None else read_label_csv(source, identify=video_id_of)
+    examples = labelled_examples(store, chosen, rows)
+    check_classes(examples)
+    cv, warnings = cross_validate(model, examples)
+    training = examples.take(~examples.held_out)
+    fitted = fit(model, training)
+    card = HeadCard(
+        name=name,
+        kind=kind,
+        parameters=model.get_params(deep=False),
+        classes=tuple(str(one) for one in fitted.classes_),
+        recipe=chosen,
+        examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
+        cv=cv,
+        labels=None if source is None else source.name,
+        seed=seed,
+    )
+    save_head(store.folder / "heads", fitted, card)
+    return TrainReport(
+        head=name,
+        kind=kind,
+        loss=card.loss,
+        classes=card.classes,
+        clips=len(training),
+        groups=len(set(training.groups.tolist())),
+        seconds=time.monotonic() - started,
+        cv=cv,
+        warnings=tuple(warnings),
+    )
+
+
+def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:
+    """An untrained head; ``seed`` goes to the kinds that draw anything at random.
+
+    Raises:
+        UsageError: an unknown parameter or value.
+    """
+    part = heads.get(kind)
+    known = set(inspect.signature(part).parameters)
+    unknown = sorted(set(parameters) - known)
+    if unknown:
+        raise UsageError(
+            f"the {kind} head has no {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'no parameters'}"
+        )
+    return part(**parameters, **({"seed": seed} if "seed" in known else {}))
+
+
+def fit(model: Head, examples: Examples) -> Head:
+    """A trained copy of ``model``.
+
+    Raises:
+        HeadError: the vectors or parameters cannot be trained on; the message says why.
+    """
+    try:
+        fitted: Head = clone(model).fit(examples.X, examples.y)
+    except ValueError as error:
+        raise HeadError(f"cannot train this head: {error}") from error
+    return fitted
+
+
+def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) -> Examples:
+    """The stored clips that the labels cover, with their vectors.
+
+    Raises:
+        LabelError: there are no labels, or no stored clip answers to any.
+    """
+    if not labels:
+        raise LabelError(
+            "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
+            "--labels-from-folders"
+        )
+    clips = list(bank.clips(recipe.id).rows())
+    found = label_of_clips(clips, labels)
+    numbers = [number for number, label in enumerate(found) if label is not None]
+    if not numbers:
+        raise LabelError(
+            f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
+            f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
+        )
+    rows = [(clips[number], label) for number, label in enumerate(found) if label is not None]
+    return Examples(
+        X=bank.embeddings(recipe.id)[numbers],
+        y=np.array([label.label for _, label in rows]),
+        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows])),
+        ids=tuple(clip.clip_id for clip, _ in rows),
+        held_out=np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_),
+        named_groups=any(label.group is not None for _, label in rows),
+    )
+
+
+def _joined(members: Sequence[tuple[str, str | None]]) -> list[str]:
+    """One name for all clips that must stay together: those of one video, of one group, or linked by both."""
+    names = [f"video {video}" for video, _ in members]
+    nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
+    edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(nodes), len(nodes)))
+    _, component = connected_components(graph, directed=False)
+    # A component is called by its first group, or by its only video.
+    called: dict[int, str] = {}
+    for name, number in nodes.items():
+        if not name.startswith("video ") or component[number] not in called:
+            called[component[number]] = name
+    return [called[component[nodes[name]]] for name in names]
+
+
+def check_classes(examples: Examples) -> None:
+    """Refuse what nothing can be learned from.
+
+    Raises:
+        LabelError: fewer than two classes outside of the held-out split.
+    """
+    classes = sorted(set(examples.y[~examples.held_out].tolist()))
+    if len(classes) < 2:
+        raise LabelError(
+            f"a head tells classes apart, so it needs labels of at least 2; the stored clips have: "
+            f"{', '.join(classes) or 'none'}"
+        )
+
+
+def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | None, list[str]]:
+    """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
+    classes, codes = np.unique(examples.y, return_inverse=True)
+    warnings = [
+        f"the class {name!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
+        "learned of it may be that one, and no held-out score can tell"
+        for number, name in enumerate(classes)
+        if len(set(examples.groups[codes == number].tolist())) == 1
+    ]
+    protocol, splits = _splits(examples, codes)
+    if not splits:
+        return None, [*warnings, "no cross-validation: everything comes from one group or video"]
+    probabilities = np.zeros((len(examples), len(classes)))
+    tested = np.zeros(len(examples), dtype=np.bool_)
+    for train, test in splits:
+        tested[test] = True
+        known = np.unique(codes[train])
+        if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
+            fitted = fit(model, examples.take(np.isin(np.arange(len(examples)), train)))
+            probabilities[np.ix_(test, known)] = fitted.predict_proba(examples.X[test])
+    truth, scores = codes[tested], probabilities[tested]
+    # A class that a fold did not know must rank last, not tie with others at zero.
+    predicted = np.where(scores.max(axis=1) > 0, scores.argmax(axis=1), (truth + 1) % len(classes))
+    return {
+        "protocol": protocol,
+        "folds": len(splits),
+        "clips": int(tested.sum()),
+        "top1": top_k_accuracy(truth, scores, k=1),
+        "top5": top_k_accuracy(truth, scores, k=5),
+        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes=len(classes)),
+        "macro_f1": macro_f1(truth, predicted, num_classes=len(classes)),
+        "ece": expected_calibration_error(truth, scores),
+    }, warnings
+
+
+Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list[Split]]:
+    """Rows to train on and rows to test on, and the name of that protocol."""
+    if examples.held_out.any():
+        return "held-out split", [(np.flatnonzero(~examples.held_out), np.flatnonzero(examples.held_out))]
+    num_groups = len(set(examples.groups.tolist()))
+    if num_groups < 2:
+        return "none", []
+    if examples.named_groups and num_groups <= _MOST_LEFT_OUT:
+        return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
+    smallest = min(len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes))
+    num_folds = max(2, min(_FOLDS, smallest, num_groups))
+    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
+    unit = "group" if examples.named_groups else "video"
+    return f"{num_folds} folds by {unit}", list(_of(splitter, examples, codes))
+
+
+def _of(splitter: Any, examples: Examples, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
+    yield from splitter.split(examples.X, codes, examples.groups)
