@@ -9,11 +9,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from ._errors import UnknownPart
 
 Part = TypeVar("Part")
+
+
+def part_names(folder: str) -> tuple[str, ...]:
+    """The parts in a folder of this package, e.g. ``"decoders"``, sorted. Imports nothing, not even the folder."""
+    path = str(Path(__file__).parent / folder)
+    names = (module.name for module in pkgutil.iter_modules([path]))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 class Registry(Generic[Part]):
@@ -32,9 +40,7 @@ class Registry(Generic[Part]):
 
     def names(self) -> tuple[str, ...]:
         """The names a user can type, sorted. Imports no part."""
-        path = importlib.import_module(self._package).__path__
-        names = (module.name for module in pkgutil.iter_modules(path))
-        return tuple(sorted(name for name in names if not name.startswith("_")))
+        return part_names(self._package.rpartition(".")[2])
 
     def get(self, name: str) -> type[Part]:
         """The class of the part called ``name``.

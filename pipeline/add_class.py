@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from ._errors import HeadError, LabelError
-from ._types import ClipRow, FloatArray, LabelRow, Moment
+from ._types import ClipRow, Device, FloatArray, LabelRow, Moment
 from .bank import Bank
-from .encoders import Device
 from .extract import extract_for
 from .heads import Head, HeadCard, load_head, save_head
 from .labels import Labels, label_of_clips, label_row

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from ._errors import EncoderError, UsageError
-from ._types import ClipRow, FloatArray, Moment, Pixels, Recipe, Source, Status, VideoRow, clip_id
+from ._types import clip_id, ClipRow, Device, FloatArray, Moment, Pixels, Recipe, Source, Status, VideoRow
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
 from .decoders import DEFAULT_DECODER, ClipFrames, decoders, is_video
-from .encoders import DEFAULT_ENCODER, Device, Encoder, encoder_card, encoders, load_encoder, load_for
+from .encoders import DEFAULT_ENCODER, Encoder, encoder_card, encoders, load_encoder, load_for
 from .labels import Labels, label_row
 from .reading import Opened, Read, Reader, Stored
 

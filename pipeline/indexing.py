@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ._types import FloatArray, Recipe
+from ._types import Device, FloatArray, Recipe
 from .bank import Bank
-from .encoders import Encoder, encoders
+from .encoders import Encoder, encoders, load_for
 from .indexes import DEFAULT_INDEX, Index, indexes
 
 # An index's recall is measured with this many stored vectors as queries.
@@ -71,21 +73,29 @@ def open_index(
 
 
 def build_index(
-    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+    *, bank: str | Path = "bank", recipe: str | None = None, kind: str = DEFAULT_INDEX, device: Device = "auto"
 ) -> IndexStats:
-    """Make the index anew and measure it."""
+    """Make a bank's index anew and measure it."""
+    store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
-    index = _build(bank, recipe, bank.clips(recipe.id).ids, encoder, kind)
-    return _stats(bank, recipe, index, encoder, kind, seconds=time.monotonic() - started)
+    index = _build(store, chosen, store.clips(chosen.id).ids, encoder, kind)
+    return _stats(store, chosen, index, encoder, kind, seconds=time.monotonic() - started)
 
 
 def index_stats(
-    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+    *, bank: str | Path = "bank", recipe: str | None = None, kind: str = DEFAULT_INDEX, device: Device = "auto"
 ) -> IndexStats:
-    """Measure the index as it is; bringing it up to date counts as building."""
+    """Measure a bank's index as it is; bringing it up to date counts as building."""
+    store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
-    index = open_index(bank, recipe, encoder=encoder, kind=kind)
-    return _stats(bank, recipe, index, encoder, kind, seconds=time.monotonic() - started)
+    index = open_index(store, chosen, encoder=encoder, kind=kind)
+    return _stats(store, chosen, index, encoder, kind, seconds=time.monotonic() - started)
+
+
+def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    return store, chosen, functools.cache(lambda: load_for(chosen, device=device))
 
 
 def _build(bank: Bank, recipe: Recipe, ids: Sequence[str], encoder: Callable[[], Encoder], kind: str) -> Index:

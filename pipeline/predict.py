@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import UsageError
-from ._types import ClipRow, Prediction, Recipe, VideoRow
+from ._types import ClipRow, Device, Prediction, Recipe, VideoRow
 from .bank import Bank
 from .clips import Cut
-from .encoders import Device, load_for
+from .encoders import load_for
 from .extract import extract_for
 from .heads import HeadCard, load_head
 from .indexing import unit

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 
 from ._errors import DecodeError, UsageError
-from ._types import ClipRow, FloatArray, Hit, Moment, Pixels, Recipe, Span, clip_id
+from ._types import clip_id, ClipRow, Device, FloatArray, Hit, Moment, Pixels, Recipe, Span
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import open_video, read_clips, read_image
-from .encoders import Device, Encoder, load_for
+from .encoders import Encoder, load_for
 from .filters import fulfilled
 from .indexes import DEFAULT_INDEX
 from .indexing import open_index, unit

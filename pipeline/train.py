@@ -228,14 +228,14 @@ def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | No
     """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
     classes, codes = np.unique(examples.y, return_inverse=True)
     warnings = [
-        f"the class {name!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
+        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
         "learned of it may be that one, and no held-out score can tell"
         for number, name in enumerate(classes)
         if len(set(examples.groups[codes == number].tolist())) == 1
     ]
     protocol, splits = _splits(examples, codes)
     if not splits:
-        return None, [*warnings, "no cross-validation: everything comes from one group or video"]
+        return None, [*warnings, "no cross-validation: no class was seen in two groups or videos"]
     probabilities = np.zeros((len(examples), len(classes)))
     tested = np.zeros(len(examples), dtype=np.bool_)
     for train, test in splits:
@@ -267,12 +267,12 @@ def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list
     if examples.held_out.any():
         return "held-out split", [(np.flatnonzero(~examples.held_out), np.flatnonzero(examples.held_out))]
     num_groups = len(set(examples.groups.tolist()))
-    if num_groups < 2:
+    of_class = [len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes)]
+    if max(of_class) < 2:
         return "none", []
     if examples.named_groups and num_groups <= _MOST_LEFT_OUT:
         return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
-    smallest = min(len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes))
-    num_folds = max(2, min(_FOLDS, smallest, num_groups))
+    num_folds = max(2, min(_FOLDS, *of_class))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
     unit = "group" if examples.named_groups else "video"
     return f"{num_folds} folds by {unit}", list(_of(splitter, examples, codes))

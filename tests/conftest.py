@@ -3,6 +3,61 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # No test may wait for a hub: what is not on this machine is not there.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+import checkpoints
+import hard_videos
+import numpy as np
+import pytest
+
+from pipeline._types import PreprocessSettings, Recipe
+
+
+@pytest.fixture(scope="session")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, hard_videos.HardVideo]:
+    """The whole catalogue of hard videos."""
+    folder = tmp_path_factory.mktemp("hard")
+    return {name: hard_videos.build(name, folder) for name in hard_videos.CATALOGUE}
+
+
+@pytest.fixture(scope="session")
+def videomae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny fine-tuned VideoMAE checkpoint."""
+    return checkpoints.videomae(tmp_path_factory.mktemp("videomae"))
+
+
+@pytest.fixture(scope="session")
+def xclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny X-CLIP checkpoint."""
+    return checkpoints.xclip(tmp_path_factory.mktemp("xclip"))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder with three short videos of different content, in two folders."""
+    folder = tmp_path / "videos"
+    for place, number in (("red", 0), ("red", 1), ("blue", 2)):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        times = hard_videos.steady(25 + 5 * number)
+        hard_videos.write(folder / place / f"{number}.mp4", times, options=hard_videos.X264)
+    return folder
+
+
+def make_recipe(dim: int = 8, *, encoder: str = "videomae") -> Recipe:
+    """A recipe for tests that need no encoder."""
+    settings = PreprocessSettings(32, (32, 32), "bilinear", 1 / 255, (0.5,) * 3, (0.5,) * 3)
+    return Recipe(encoder, "tiny", None, "0" * 64, 4, "centres of equal parts", settings, "mean", dim, "float32", "pyav")
+
+
+def clusters(
+    *, classes: int = 3, each: int = 12, dim: int = 8, spread: float = 0.3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (n, dim) around one random centre for each class, and the classes' names."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(classes, dim))
+    y = np.repeat(np.arange(classes), each)
+    X = centres[y] + spread * random.normal(size=(len(y), dim))
+    return X.astype(np.float32), np.array([f"class {code}" for code in y])

@@ -43,12 +43,6 @@ DECODERS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def hard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, hard_videos.HardVideo]:
-    folder = tmp_path_factory.mktemp("hard")
-    return {name: hard_videos.build(name, folder) for name in hard_videos.CATALOGUE}
-
-
 def test_every_decoder_file_is_listed_by_its_name() -> None:
     assert decoders.names() == ("decord", "pyav")
     with pytest.raises(UnknownPart, match="unknown decoder 'opencv'; there are: decord, pyav"):

@@ -13,13 +13,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from .._errors import EncoderError, RecipeMismatch, UnknownPart
 from .._registry import Registry
-from .._types import FloatArray, Pixels, PreprocessSettings, Recipe
+from .._types import Device, FloatArray, Pixels, PreprocessSettings, Recipe
 from ..clips import SAMPLING
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
 
 DEFAULT_ENCODER = "xclip"
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Card:

@@ -90,6 +90,13 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     raise EncoderError(f"{repository} holds no {_SAFE_WEIGHTS} and no {_OLD_WEIGHTS}")
 
 
+def is_cached(repository: str) -> bool:
+    """Whether a Hub checkpoint's configuration lies in this machine's cache. Asks no hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repository, "config.json"), str)
+
+
 def _weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
 
@@ -137,18 +144,23 @@ def sha256_of(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def quiet_transformers() -> None:
+    """No progress bars and no reports: what matters in them becomes our errors."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def load_strictly(model_class: type[Model], checkpoint: Checkpoint) -> Model:
     """``model_class.from_pretrained`` in float32 and evaluation mode, with every weight accounted for.
 
     Raises:
         EncoderError: unreadable, or any weight missing, unexpected or of another shape.
     """
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # its report of missing weights becomes our refusal
-    logging.disable_progress_bar()
     import torch
 
+    quiet_transformers()
     try:
         model, report = model_class.from_pretrained(  # type: ignore[attr-defined]
             checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32

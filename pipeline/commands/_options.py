@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import click
+
+from .._types import Device
+from ..report.terminal import Terminal
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def bank_option(command: Command) -> Command:
+    """``--bank DIR``."""
+    return click.option(
+        "--bank",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("bank"),
+        show_default="./bank",
+        envvar="CLIPDEX_BANK",
+        help="Folder of the bank; also from the environment variable CLIPDEX_BANK.",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    """``--device``."""
+    return click.option(
+        "--device",
+        type=click.Choice(get_args(Device)),
+        default="auto",
+        show_default=True,
+        help="Where the encoder runs; auto takes a GPU where there is one.",
+    )(command)
+
+
+def recipe_option(command: Command) -> Command:
+    """``--recipe``."""
+    return click.option(
+        "--recipe", help="Which vectors, in a bank with several: a recipe's id, its encoder or its checkpoint."
+    )(command)
+
+
+def _terminal(ctx: click.Context, _: click.Parameter, as_json: bool) -> Terminal:
+    story = bool((ctx.find_root().obj or {}).get("story"))  # set by the demo
+    return Terminal(as_json=as_json, story=story)
+
+
+def output_option(command: Command) -> Command:
+    """``--json``; the command gets a ``Terminal`` as its argument ``terminal``."""
+    return click.option(
+        "--json",
+        "terminal",
+        is_flag=True,
+        callback=_terminal,
+        help="Print JSON lines; the default where the output is not a terminal.",
+    )(command)

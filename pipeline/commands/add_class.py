@@ -1,0 +1,39 @@
+"""clipdex add-class."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, output_option
+
+
+@click.command("add-class")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("moments", nargs=-1, required=True, metavar="MOMENT...")
+@click.option("--head-name", default="default", show_default=True, help="Which head learns it.")
+@bank_option
+@device_option
+@output_option
+def command(
+    class_name: str, moments: tuple[str, ...], head_name: str, bank: Path, device: str, terminal: Terminal
+) -> None:
+    """Teach a head a new class from a few clips, FILE or FILE@START-STOP in seconds.
+
+    New clips are encoded once; the encoder itself is never trained. What the addition did to the other
+    classes is said.
+
+    \b
+    Example:
+      clipdex add-class backhand match.mp4@12.5-14 match.mp4@31-32.5
+    """
+    from ..add_class import add_class
+
+    with terminal.working("Learning"):
+        report = dataclasses.asdict(
+            add_class(class_name, moments, bank=bank, head_name=head_name, device=device)
+        )
+    terminal.one({"class": report.pop("class_name"), **report})

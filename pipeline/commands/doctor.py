@@ -1,0 +1,30 @@
+"""clipdex doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, output_option
+
+
+@click.command("doctor")
+@click.option("--repair", is_flag=True, help="Move damaged parts aside, so that the next extraction redoes their videos.")
+@bank_option
+@output_option
+def command(repair: bool, bank: Path, terminal: Terminal) -> None:
+    """Check the installation and the bank: every part is read and its checksums compared.
+
+    \b
+    Example:
+      clipdex doctor --bank bank
+    """
+    from ..info import doctor
+
+    with terminal.working("Checking"):
+        checks = doctor(bank=bank, repair=repair)
+    terminal.rows(checks, columns=("check", "ok", "detail"))
+    if not all(check["ok"] for check in checks):
+        raise SystemExit(1)

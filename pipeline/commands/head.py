@@ -1,0 +1,72 @@
+"""clipdex head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, output_option
+
+
+@click.group("head")
+def command() -> None:
+    """The heads of a bank.
+
+    \b
+    Examples:
+      clipdex head list
+      clipdex head show sports
+    """
+
+
+@command.command("list")
+@bank_option
+@output_option
+def list_(bank: Path, terminal: Terminal) -> None:
+    """All heads.
+
+    \b
+    Example:
+      clipdex head list
+    """
+    from ..heads import list_heads
+    from ..report.summary import head_row
+
+    rows = [head_row(card) for card in list_heads(bank / "heads")]
+    terminal.rows(rows, columns=("name", "kind", "loss", "classes", "clips", "recipe_id"))
+
+
+@command.command("show")
+@click.argument("name")
+@bank_option
+@output_option
+def show(name: str, bank: Path, terminal: Terminal) -> None:
+    """One head: its parameters, classes and figures.
+
+    \b
+    Example:
+      clipdex head show default
+    """
+    from ..heads import load_head
+    from ..report.summary import head_row
+
+    terminal.one(head_row(load_head(bank / "heads", name)[1]))
+
+
+@command.command("remove")
+@click.argument("name")
+@bank_option
+@output_option
+def remove(name: str, bank: Path, terminal: Terminal) -> None:
+    """Delete a head; labels and vectors stay.
+
+    \b
+    Example:
+      clipdex head remove default
+    """
+    from ..heads import remove_head
+
+    remove_head(bank / "heads", name)
+    terminal.one({"removed": name})

@@ -1,0 +1,61 @@
+"""clipdex index."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._registry import part_names
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, output_option, recipe_option
+
+
+@click.group("index")
+def command() -> None:
+    """Build and measure the index beside the bank. A search brings it up to date by itself.
+
+    \b
+    Examples:
+      clipdex index build
+      clipdex index stats --json
+    """
+
+
+def _options(inner: click.decorators.FC) -> click.decorators.FC:
+    kind = click.option("--kind", type=click.Choice(part_names("indexes")), default="flat", show_default=True)
+    for option in (output_option, device_option, recipe_option, kind, bank_option):
+        inner = option(inner)
+    return inner
+
+
+@command.command("build")
+@_options
+def build(bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Make the index anew.
+
+    \b
+    Example:
+      clipdex index build --kind flat
+    """
+    from ..indexing import build_index
+
+    with terminal.working("Building"):
+        terminal.one(dataclasses.asdict(build_index(bank=bank, **options)))
+
+
+@command.command("stats")
+@_options
+def stats(bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Measure the index: size, and recall against the exact one on this bank.
+
+    \b
+    Example:
+      clipdex index stats
+    """
+    from ..indexing import index_stats
+
+    with terminal.working("Measuring"):
+        terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))

@@ -1,0 +1,25 @@
+"""clipdex info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, output_option
+
+
+@click.command("info")
+@bank_option
+@output_option
+def command(bank: Path, terminal: Terminal) -> None:
+    """What is in the bank.
+
+    \b
+    Example:
+      clipdex info --bank bank
+    """
+    from ..info import bank_info
+
+    terminal.one(bank_info(bank=bank))

@@ -1,0 +1,101 @@
+"""clipdex label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, output_option
+
+_COLUMNS = ("label", "start_seconds", "stop_seconds", "group", "split", "path")
+
+
+@click.group("label")
+def command() -> None:
+    """Say what is to be seen where.
+
+    \b
+    Examples:
+      clipdex label add match.mp4@12.5-14 backhand
+      clipdex label import labels.csv
+      clipdex label list
+    """
+
+
+@command.command("add")
+@click.argument("moment")
+@click.argument("class_name", metavar="CLASS")
+@click.option("--group", help="Who or what it comes from; a group never stands on both sides of a split.")
+@click.option("--split", help="For example train or test.")
+@bank_option
+@output_option
+def add(moment: str, class_name: str, group: str | None, split: str | None, bank: Path, terminal: Terminal) -> None:
+    """Label a moment, FILE or FILE@START-STOP, with a class.
+
+    \b
+    Example:
+      clipdex label add match.mp4@12.5-14 backhand --group anna
+    """
+    from ..labelling import add_label
+    from ..report.summary import label_rows
+
+    row = add_label(moment, class_name, bank=bank, group=group, split=split)
+    terminal.rows(label_rows([row]), columns=_COLUMNS)
+
+
+@command.command("import")
+@click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@bank_option
+@output_option
+def import_(table: Path, bank: Path, terminal: Terminal) -> None:
+    """Add the labels of a CSV or Parquet file with the columns path, label and optionally start_seconds,
+    stop_seconds, group, split.
+
+    \b
+    Example:
+      clipdex label import labels.csv
+    """
+    from ..labelling import import_labels
+    from ..report.summary import label_rows
+
+    with terminal.working("Reading the videos' contents"):
+        rows, num_new = import_labels(table, bank=bank)
+    terminal.rows(label_rows(rows), columns=_COLUMNS)
+    terminal.say(f"{len(rows)} labels read, {num_new} of them new")
+
+
+@command.command("export")
+@click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@bank_option
+@output_option
+def export(table: Path, bank: Path, terminal: Terminal) -> None:
+    """Write all labels to a CSV file that import reads.
+
+    \b
+    Example:
+      clipdex label export labels.csv
+    """
+    from ..labelling import export_labels
+    from ..report.summary import label_rows
+
+    rows = export_labels(table, bank=bank)
+    terminal.rows(label_rows(rows) if terminal.json else [], columns=_COLUMNS)
+    terminal.say(f"{len(rows)} labels written to {table}")
+
+
+@command.command("list")
+@bank_option
+@output_option
+def list_(bank: Path, terminal: Terminal) -> None:
+    """Show all labels.
+
+    \b
+    Example:
+      clipdex label list
+    """
+    from ..labelling import list_labels
+    from ..report.summary import label_rows
+
+    terminal.rows(label_rows(list_labels(bank=bank)), columns=_COLUMNS)

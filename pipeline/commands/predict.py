@@ -1,0 +1,43 @@
+"""clipdex predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, output_option, recipe_option
+
+
+@click.command("predict")
+@click.argument("sources", nargs=-1, metavar="[SOURCE or MOMENT]...")
+@click.option("--head-name", help="Which head [default].")
+@click.option("--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from, separated by commas.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to list.")
+@bank_option
+@recipe_option
+@device_option
+@output_option
+def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Label videos, or without SOURCE everything in the bank. New videos are encoded and stored first.
+
+    \b
+    Examples:
+      clipdex predict new-videos/
+      clipdex predict match.mp4@10-12 --head-name sports
+      clipdex predict --prompts "a dog running,a person cycling"
+    """
+    from ..predict import predict
+    from ..report.summary import failures, prediction_rows
+
+    texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
+    with terminal.working("Predicting"):
+        predictions, rows = predict(sources, bank=bank, prompts=texts, **options)
+    columns = ("label", "score", "start_seconds", "stop_seconds", "video")
+    terminal.rows(prediction_rows(predictions), columns=columns)
+    for line in failures(rows):
+        terminal.say(line)
+    if failures(rows):
+        raise SystemExit(1)

@@ -1,0 +1,49 @@
+"""clipdex train-head."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from .._registry import part_names
+from .._types import Loss, Triplets
+from ..report.terminal import Terminal
+from ._options import bank_option, output_option, recipe_option
+
+
+@click.command("train-head")
+@click.option("--head", type=click.Choice(part_names("heads")), help="Kind of head [linear; mlp where a metric loss is given].")
+@click.option("--loss", type=click.Choice(get_args(Loss)), help="What the mlp is trained with; --loss triplet alone picks the mlp.")
+@click.option("--labels", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="CSV", help="[the bank's labels]")
+@click.option("--name", default="default", show_default=True, help="What the head is called.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--margin", type=float, help="mlp, triplet: margin of the loss [0.1].")
+@click.option("--miner-margin", type=float, help="mlp, triplet: margin of the miner [0.2].")
+@click.option("--triplets", type=click.Choice(get_args(Triplets)), help="mlp, triplet: which to mine [hard].")
+@click.option("--classify", type=click.Choice(["mean", "knn"]), help="mlp: nearest class mean or neighbours [mean].")
+@click.option("--epochs", "num_epochs", type=click.IntRange(1), help="mlp [20].")
+@click.option("-k", "k", type=click.IntRange(1), help="knn, mlp with --classify knn: how many neighbours vote [5].")
+@bank_option
+@recipe_option
+@output_option
+def command(bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Train a light head on the stored vectors of labelled clips.
+
+    The score is cross-validated with whole videos, or whole groups where labels name them, held out.
+
+    \b
+    Examples:
+      clipdex train-head --loss triplet
+      clipdex train-head --head linear --labels labels.csv --name sports
+    """
+    from ..train import train_head
+
+    given = {name: value for name, value in options.items() if value is not None}
+    with terminal.working("Training"):
+        report = dataclasses.asdict(train_head(bank=bank, **given))
+    for warning in report.pop("warnings"):
+        terminal.say(f"warning: {warning}")
+    terminal.one(report)

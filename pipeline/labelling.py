@@ -1,0 +1,71 @@
+"""The verbs of labels: add, import, export, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ._errors import SourceError
+from ._files import replacing
+from ._tables import write_csv
+from ._types import LabelRow, Moment
+from .bank import Bank
+from .labels import CSV_COLUMNS, Labels, label_row, read_label_csv
+from .reading import video_id_of
+
+
+def add_label(
+    moment: str, class_name: str, *, bank: str | Path = "bank", group: str | None = None, split: str | None = None
+) -> LabelRow:
+    """Label a moment, ``FILE`` or ``FILE@START-STOP``.
+
+    Raises:
+        SourceError: there is no such file.
+        LabelError: the class has no name.
+    """
+    parsed = Moment.parse(moment)
+    row = label_row(parsed, class_name, video_id=video_id_of(parsed.path), group=group, split=split)
+    Labels(Bank(Path(bank), create=True).folder).add([row])
+    return row
+
+
+def import_labels(table: str | Path, *, bank: str | Path = "bank") -> tuple[list[LabelRow], int]:
+    """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
+
+    Returns:
+        What the table says, and how many labels the bank did not have.
+    """
+    rows = read_label_csv(Path(table), identify=video_id_of)
+    return rows, Labels(Bank(Path(bank), create=True).folder).add(rows)
+
+
+def list_labels(*, bank: str | Path = "bank") -> list[LabelRow]:
+    """All labels of the bank, oldest first."""
+    return Labels(Bank(Path(bank)).folder).rows()
+
+
+def export_labels(table: str | Path, *, bank: str | Path = "bank") -> list[LabelRow]:
+    """Write all labels to a CSV file that ``import_labels`` reads.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
+    rows = list_labels(bank=bank)
+    try:
+        write_csv(
+            Path(table),
+            [
+                {
+                    "path": row.video,
+                    "start_seconds": row.start_seconds,
+                    "stop_seconds": row.stop_seconds,
+                    "label": row.label,
+                    "group": row.group,
+                    "split": row.split,
+                }
+                for row in rows
+            ],
+            columns=CSV_COLUMNS,
+        )
+    except OSError as error:
+        raise SourceError(f"cannot write {table}: {error.strerror or error}") from error
+    return rows

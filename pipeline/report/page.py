@@ -1,0 +1,69 @@
+"""One self-contained HTML page with the pictures of hits: nothing in it is fetched from anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .._errors import SourceError
+from .._types import Hit, Span
+from .thumbnails import strip
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A question and its hits."""
+
+    title: str
+    hits: Sequence[Hit]
+
+
+def question(text: str | None = None, **parts: Any) -> str:
+    """A query in words, for a heading."""
+    said = [f"“{value}”" for value in [*([text] if text else []), *parts.get("texts", ())]]
+    said += [f"like {value}" for value in (*parts.get("clips", ()), *parts.get("images", ()))]
+    said += [f"not {value}" for value in parts.get("unwanted", ())]
+    said += [f"where {value}" for value in parts.get("where", ())]
+    return ", ".join(said)
+
+
+def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
+    """Write the hits of one question."""
+    write_sections(path, title, [Section("", hits)])
+
+
+def write_sections(path: Path, title: str, sections: Sequence[Section]) -> None:
+    """Write a page with several questions.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
+    # Names of files and classes are data from strangers: everything is escaped.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    cards = [
+        {
+            "title": section.title,
+            "hits": [
+                {
+                    "hit": hit,
+                    "name": Path(hit.video).name,
+                    "picture": strip(Path(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
+                    "metadata": {name: value for name, value in hit.metadata.items() if value is not None},
+                }
+                for hit in section.hits
+            ],
+        }
+        for section in sections
+    ]
+    page = environment.get_template("page.html").render(title=title, sections=cards)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,81 @@
+"""Results as plain rows: the fields that scripts rely on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from .._types import Hit, LabelRow, Prediction, Status, VideoRow
+
+if TYPE_CHECKING:
+    from ..extract import Extraction
+    from ..heads import HeadCard
+
+
+def extraction_rows(done: Extraction, *, all_rows: bool) -> list[dict[str, Any]]:
+    """One row for each input; for people only those that need a look."""
+    return [
+        {name: getattr(row, name) for name in ("video", "video_id", "status", "clips", "reason")}
+        for row in done.rows
+        if all_rows or row.status not in ("ok", "unchanged")
+    ]
+
+
+def extraction_summary(done: Extraction, bank: Path) -> str:
+    """The last line of an extraction."""
+    counts = ", ".join(f"{count} {status}" for status in get_args(Status) if (count := done.count(status)))
+    return (
+        f"{len(done.rows)} videos: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
+        f"with {done.recipe.encoder} (recipe {done.recipe.id}) into {bank}"
+    )
+
+
+def failures(rows: Sequence[VideoRow]) -> list[str]:
+    """What could not be read, in words."""
+    return [f"{row.status}: {row.reason}" for row in rows if row.status in ("failed", "partial")]
+
+
+def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Hits as JSON objects; metadata columns stand beside the rest and never replace them."""
+    return [{**hit.metadata, **dataclasses.asdict(hit)} for hit in hits]
+
+
+def label_rows(labels: Sequence[LabelRow]) -> list[dict[str, Any]]:
+    """Labels under the names of the CSV's columns."""
+    return [
+        {
+            "path": row.video,
+            "start_seconds": row.start_seconds,
+            "stop_seconds": row.stop_seconds,
+            "label": row.label,
+            "group": row.group,
+            "split": row.split,
+            "video_id": row.video_id,
+            "source": row.source,
+        }
+        for row in labels
+    ]
+
+
+def prediction_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Predictions as JSON objects."""
+    return [{**dataclasses.asdict(one), "top": [list(pair) for pair in one.top]} for one in predictions]
+
+
+def head_row(card: HeadCard) -> dict[str, Any]:
+    """A head's card without the list of what it was trained on."""
+    return {
+        "name": card.name,
+        "kind": card.kind,
+        "loss": card.loss,
+        "classes": list(card.classes),
+        "clips": len(card.examples),
+        "recipe_id": card.recipe.id,
+        "encoder": card.recipe.encoder,
+        "labels": card.labels,
+        "seed": card.seed,
+        "parameters": dict(card.parameters),
+        "cv": card.cv,
+    }

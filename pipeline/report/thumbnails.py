@@ -1,0 +1,44 @@
+"""Small pictures of clips, as data that a page can hold inside itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from .._errors import DecodeError
+from .._types import Pixels, Span
+from ..clips import WHOLE
+from ..decoders import open_video, read_clips
+
+_HEIGHT = 120
+_QUALITY = 80
+
+
+def strip(path: Path, span: Span, *, num_frames: int = 3) -> str | None:
+    """A stretch of video as ``num_frames`` pictures side by side, a ``data:`` address of a JPEG; None if it
+    cannot be read any more.
+    """
+    try:
+        with open_video(path) as video:
+            (clip,) = WHOLE.clips(video.info.span, num_frames=num_frames, within=span)
+            (result,) = read_clips(video, [clip], transform=_small)
+    except DecodeError:
+        return None
+    if result.pixels is None:
+        return None
+    num, height, width, _ = result.pixels.shape  # (n, h, w, 3)
+    side_by_side = result.pixels.transpose(1, 0, 2, 3).reshape(height, num * width, 3)
+    file = io.BytesIO()
+    Image.fromarray(side_by_side).save(file, format="JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _small(frame: Pixels) -> Pixels:
+    import numpy as np
+
+    picture = Image.fromarray(frame)
+    width = max(1, round(picture.width * _HEIGHT / picture.height))
+    return np.asarray(picture.resize((width, _HEIGHT), Image.Resampling.BILINEAR))
