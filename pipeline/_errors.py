@@ -73,6 +73,5 @@ class MissingExtra(ClipdexError):
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed: "
-            f"pip install 'clipdex[{extra}]'"
+            f"{purpose} needs the package {package!r}, which is not installed: pip install 'clipdex[{extra}]'"
         )

@@ -62,7 +62,6 @@ class Registry(Generic[Part]):
         ]
         if len(parts) != 1:
             raise TypeError(
-                f"{module.__name__} must define exactly one public {self._contract.__name__}, "
-                f"found {len(parts)}"
+                f"{module.__name__} must define exactly one public {self._contract.__name__}, found {len(parts)}"
             )
         return parts[0]

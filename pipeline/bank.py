@@ -104,9 +104,7 @@ class Bank:
         path = folder / _FORMAT_FILE
         if not path.is_file():
             if not create:
-                raise BankError(
-                    f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}"
-                )
+                raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
             if folder.exists() and not folder.is_dir():
                 raise BankError(f"{folder} is a file, so it cannot become a bank; choose another --bank")
             facts = {"format": "clipdex-bank", "version": FORMAT_VERSION}
@@ -214,9 +212,7 @@ class Bank:
             _write(self.folder / "clips" / recipe.id, _clip_table(recipe, clips, embeddings))
         if videos:
             now = time.time_ns()
-            records = [
-                {**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos
-            ]
+            records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
             _write(self.folder / "videos", pa.Table.from_pylist(records, schema=_VIDEO_SCHEMA))
 
     # Inside -------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ _NOT_METADATA = ("path", "start_seconds", "stop_seconds", "label")
 
 # Names that promise a video and nothing else (".ts" may be TypeScript: that one is judged by content).
 _VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv".split()
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
+    | {".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".webm", ".wmv"}
 )
 
 # Enough of a file to see that it is text, which is most of what lies beside videos.
@@ -44,7 +45,13 @@ def find_sources(
     for name in named:
         for source in _sources(str(name), is_video):
             if labels_from_folders and source.label is None:
-                source = Source(source.path, source.span, source.path.absolute().parent.name, source.group, source.metadata)
+                source = Source(
+                    source.path,
+                    source.span,
+                    source.path.absolute().parent.name,
+                    source.group,
+                    source.metadata,
+                )
             found.setdefault((source.path, source.span), source)
     return list(found.values())
 
@@ -105,7 +112,13 @@ def _manifest(path: Path) -> Iterator[Source]:
         raise SourceError(f"the manifest {path} has no rows")
     for row in rows:
         metadata = {name: cell for name, cell in row.items() if name not in _NOT_METADATA and cell is not None}
-        yield Source(row_path(row, table=path), row_span(row, table=path), _text(row, "label"), _text(row, "group"), metadata)
+        yield Source(
+            row_path(row, table=path),
+            row_span(row, table=path),
+            _text(row, "label"),
+            _text(row, "group"),
+            metadata,
+        )
 
 
 def _text(row: dict[str, Any], name: str) -> str | None:

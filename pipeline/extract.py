@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ._errors import EncoderError, UsageError
-from ._types import clip_id, ClipRow, Device, FloatArray, Moment, Pixels, Recipe, Source, Status, VideoRow
+from ._types import ClipRow, Device, FloatArray, Moment, Pixels, Recipe, Source, Status, VideoRow, clip_id
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
@@ -102,11 +102,8 @@ def extract(
     if batch_size < 1 or (num_workers is not None and num_workers < 1):
         raise UsageError(f"batch size and workers must be at least 1, not {batch_size} and {num_workers}")
     decoders.get(decoder)
-    if isinstance(encoder, str):
-        natural = encoder_card(encoder).span_seconds
-    else:
-        natural = encoder.card.span_seconds
-    window = natural if window_seconds is None else window_seconds
+    card = encoder_card(encoder) if isinstance(encoder, str) else encoder.card
+    window = card.span_seconds if window_seconds is None else window_seconds
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     store = Bank(Path(bank), create=True)
@@ -218,9 +215,7 @@ class _Video:
         faults = [self.row.reason] if self.row.reason else []
         faults += self.faults[:3] + ([f"and {len(self.faults) - 3} more"] if len(self.faults) > 3 else [])
         status: Status = self.row.status if not self.faults else "partial" if self.clips else "failed"
-        return dataclasses.replace(
-            self.row, status=status, clips=len(self.clips), reason="; ".join(faults) or None
-        )
+        return dataclasses.replace(self.row, status=status, clips=len(self.clips), reason="; ".join(faults) or None)
 
 
 class _Run:

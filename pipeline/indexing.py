@@ -14,6 +14,7 @@ from ._types import Device, FloatArray, Recipe
 from .bank import Bank
 from .encoders import Encoder, encoders, load_for
 from .indexes import DEFAULT_INDEX, Index, indexes
+from .vectors import unit
 
 # An index's recall is measured with this many stored vectors as queries.
 _RECALL_QUERIES = 100
@@ -31,12 +32,6 @@ class IndexStats:
     build_seconds: float
 
 
-def unit(vectors: FloatArray) -> FloatArray:
-    """Rows scaled to length 1, so that inner products are cosines."""
-    result: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return result
-
-
 def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Encoder]) -> FloatArray:
     """Stored vectors as rows of an index.
 
@@ -48,9 +43,7 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
     return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
 
 
-def open_index(
-    bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
-) -> Index:
+def open_index(bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX) -> Index:
     """The bank's index of this kind, holding exactly the bank's clips.
 
     Args:
@@ -73,7 +66,11 @@ def open_index(
 
 
 def build_index(
-    *, bank: str | Path = "bank", recipe: str | None = None, kind: str = DEFAULT_INDEX, device: Device = "auto"
+    *,
+    bank: str | Path = "bank",
+    recipe: str | None = None,
+    kind: str = DEFAULT_INDEX,
+    device: Device = "auto",
 ) -> IndexStats:
     """Make a bank's index anew and measure it."""
     store, chosen, encoder = _ready(bank, recipe, device)
@@ -83,7 +80,11 @@ def build_index(
 
 
 def index_stats(
-    *, bank: str | Path = "bank", recipe: str | None = None, kind: str = DEFAULT_INDEX, device: Device = "auto"
+    *,
+    bank: str | Path = "bank",
+    recipe: str | None = None,
+    kind: str = DEFAULT_INDEX,
+    device: Device = "auto",
 ) -> IndexStats:
     """Measure a bank's index as it is; bringing it up to date counts as building."""
     store, chosen, encoder = _ready(bank, recipe, device)
@@ -115,9 +116,7 @@ def _stats(
     chosen = np.random.default_rng(0).permutation(len(rows))[:_RECALL_QUERIES]
     shares = [
         _found_again(truth, found)
-        for truth, found in zip(
-            exact.search(rows[chosen], k=10), index.search(rows[chosen], k=10), strict=True
-        )
+        for truth, found in zip(exact.search(rows[chosen], k=10), index.search(rows[chosen], k=10), strict=True)
     ]
     folder = bank.folder / "indexes" / recipe.id / kind
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

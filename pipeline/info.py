@@ -37,7 +37,9 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
         "recipes": recipes,
         "labels": dict(sorted(labels.items())),
         "heads": [card.name for card in list_heads(store.folder / "heads")],
-        "indexes": sorted(f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")),
+        "indexes": sorted(
+            f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
+        ),
         "bytes": sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file()),
     }
 
@@ -68,7 +70,11 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
         repair: move damaged parts into the bank's folder ``damaged``; the next extraction redoes their videos.
     """
     checks = [
-        _check(f"decoder {name}", importlib.util.find_spec(_LIBRARY[name]) is not None, "not installed on this platform")
+        _check(
+            f"decoder {name}",
+            importlib.util.find_spec(_LIBRARY[name]) is not None,
+            "not installed on this platform",
+        )
         for name in decoders.names()
     ]
     if bank is None or not (Path(bank) / "bank.json").exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ._errors import SourceError
-from ._files import replacing
 from ._tables import write_csv
 from ._types import LabelRow, Moment
 from .bank import Bank
@@ -14,7 +13,12 @@ from .reading import video_id_of
 
 
 def add_label(
-    moment: str, class_name: str, *, bank: str | Path = "bank", group: str | None = None, split: str | None = None
+    moment: str,
+    class_name: str,
+    *,
+    bank: str | Path = "bank",
+    group: str | None = None,
+    split: str | None = None,
 ) -> LabelRow:
     """Label a moment, ``FILE`` or ``FILE@START-STOP``.
 

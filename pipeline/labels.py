@@ -56,7 +56,9 @@ class Labels:
         try:
             records = pq.read_table(self._path, schema=_SCHEMA).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise BankError(f"{self._path} is damaged ({error}); put a backup or `label export` in its place") from error
+            raise BankError(
+                f"{self._path} is damaged ({error}); put a backup or `label export` in its place"
+            ) from error
         return [LabelRow(**record) for record in records]
 
     def add(self, rows: Iterable[LabelRow]) -> int:

@@ -17,8 +17,8 @@ from .clips import Cut
 from .encoders import load_for
 from .extract import extract_for
 from .heads import HeadCard, load_head
-from .indexing import unit
 from .train import DEFAULT_NAME
+from .vectors import softmax, unit
 
 
 def predict(
@@ -97,10 +97,7 @@ def _zero_shot(
 ) -> npt.NDArray[np.float64]:
     encoder = load_for(recipe, device=device)
     cosines = unit(encoder.text_space(vectors)) @ unit(encoder.encode_text(prompts)).T  # (n, prompts)
-    logits = encoder.text_scale * cosines.astype(np.float64)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-    return result
+    return softmax(encoder.text_scale * cosines)
 
 
 def _prediction(clip: ClipRow, classes: Sequence[str], scores: npt.NDArray[np.float64], top: int) -> Prediction:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import interpolate
 
 from ._errors import EncoderError
 from ._types import PreprocessSettings
@@ -117,7 +117,7 @@ def fit(frames: Tensor, settings: PreprocessSettings) -> Tensor:
     if settings.resize is not None:
         size = _resized(height, width, settings.resize)
         if size != (height, width):
-            pixels = F.interpolate(pixels, size, mode=settings.interpolation, antialias=True)
+            pixels = interpolate(pixels, size, mode=settings.interpolation, antialias=True)
     if settings.crop is not None:
         (height, width), (crop_height, crop_width) = pixels.shape[2:], settings.crop
         if height < crop_height or width < crop_width:

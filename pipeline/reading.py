@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from ._errors import ClipdexError, NoVideoStream, SourceError
@@ -115,9 +115,14 @@ class Stored:
         count = self._clips.get((str(row.video_id), str(row.plan)))
         if count is None:
             return None
-        earlier = next((old for old in self._videos.values() if (old.video_id, old.plan) == (row.video_id, row.plan)), None)
-        facts = row if earlier is None else dataclasses.replace(
-            earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns
+        earlier = next(
+            (old for old in self._videos.values() if (old.video_id, old.plan) == (row.video_id, row.plan)),
+            None,
+        )
+        facts = (
+            row
+            if earlier is None
+            else dataclasses.replace(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
         )
         return self._again(dataclasses.replace(facts, clips=count))
 
@@ -165,7 +170,7 @@ class Reader:
         self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
         self._stopping = threading.Event()
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """What the threads find, in the order they find it; ends when every input is done."""
         for index in range(len(self._inputs)):
             self._todo.put(index)
@@ -195,7 +200,7 @@ class Reader:
                 for event in self._read(index):
                     if not self._put(event):
                         return
-            except BaseException as error:  # noqa: BLE001 -- raised again in the calling thread
+            except BaseException as error:
                 self._put(_Broke(error))
                 return
 
@@ -239,9 +244,7 @@ class Reader:
 
     def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
         # With several inputs at once, each codec gets one thread; a single one may use all cores.
-        with open_video(
-            source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0
-        ) as video:
+        with open_video(source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0) as video:
             clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
             row = _with_facts(row, video.info)
             yield Opened(index, row, len(clips))

@@ -15,16 +15,17 @@ from typing import Literal
 import numpy as np
 
 from ._errors import DecodeError, UsageError
-from ._types import clip_id, ClipRow, Device, FloatArray, Hit, Moment, Pixels, Recipe, Span
+from ._types import ClipRow, Device, FloatArray, Hit, Moment, Pixels, Recipe, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import open_video, read_clips, read_image
 from .encoders import Encoder, load_for
 from .filters import fulfilled
 from .indexes import DEFAULT_INDEX
-from .indexing import open_index, unit
+from .indexing import open_index
 from .labels import Labels, label_of_clips
 from .reading import video_id_of
+from .vectors import unit
 
 _WEIGHTED = re.compile(r"(?P<value>.+):(?P<weight>\d+(?:\.\d+)?)", re.DOTALL)
 
@@ -110,7 +111,7 @@ class Searcher:
         if where:
             rows = list(self._clips.rows([self._numbers[name] for name in self._index.ids]))
             labels = label_of_clips(rows, Labels(self._bank.folder).rows())
-            allowed = fulfilled(rows, [label and label.label for label in labels], where)
+            allowed = fulfilled(rows, [None if label is None else label.label for label in labels], where)
         fetched = k if merge_gap is None else len(self._index)
         (found,) = self._index.search(query[None], k=fetched, allowed=allowed)
         rows = list(self._clips.rows([self._numbers[name] for name, _ in found]))
@@ -157,7 +158,8 @@ class Searcher:
         return vector
 
     def _prepared(self, frame: Pixels) -> Pixels:
-        return self.encoder().prepare(frame[None])[0]
+        prepared: Pixels = self.encoder().prepare(frame[None])[0]
+        return prepared
 
     def _encoded(self, frames: Pixels) -> FloatArray:
         vector: FloatArray = self.encoder().encode(frames[None])[0]

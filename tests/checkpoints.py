@@ -63,11 +63,16 @@ def xclip(folder: Path, *, seed: int = 0) -> Path:
 
     torch.manual_seed(seed)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,\'-"
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,'-"
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     config = XCLIPConfig(
-        text_config={**sizes, "vocab_size": len(tokens), "max_position_embeddings": 32, "eos_token_id": len(tokens) - 1},
+        text_config={
+            **sizes,
+            "vocab_size": len(tokens),
+            "max_position_embeddings": 32,
+            "eos_token_id": len(tokens) - 1,
+        },
         vision_config={
             **sizes,
             "image_size": 32,

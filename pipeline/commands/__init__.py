@@ -50,7 +50,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="clipdex")
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
-def main(debug: bool) -> None:  # noqa: ARG001 -- read from the context where an error is caught
+def main(debug: bool) -> None:
     """Find moments in folders of video, and teach new actions from a few clips.
 
     \b

@@ -40,7 +40,8 @@ def device_option(command: Command) -> Command:
 def recipe_option(command: Command) -> Command:
     """``--recipe``."""
     return click.option(
-        "--recipe", help="Which vectors, in a bank with several: a recipe's id, its encoder or its checkpoint."
+        "--recipe",
+        help="Which vectors, in a bank with several: a recipe's id, its encoder or its checkpoint.",
     )(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,9 +18,7 @@ from ._options import bank_option, device_option, output_option
 @bank_option
 @device_option
 @output_option
-def command(
-    class_name: str, moments: tuple[str, ...], head_name: str, bank: Path, device: str, terminal: Terminal
-) -> None:
+def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **options: Any) -> None:
     """Teach a head a new class from a few clips, FILE or FILE@START-STOP in seconds.
 
     New clips are encoded once; the encoder itself is never trained. What the addition did to the other
@@ -33,7 +31,5 @@ def command(
     from ..add_class import add_class
 
     with terminal.working("Learning"):
-        report = dataclasses.asdict(
-            add_class(class_name, moments, bank=bank, head_name=head_name, device=device)
-        )
+        report = dataclasses.asdict(add_class(class_name, moments, **options))
     terminal.one({"class": report.pop("class_name"), **report})

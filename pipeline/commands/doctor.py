@@ -11,7 +11,11 @@ from ._options import bank_option, output_option
 
 
 @click.command("doctor")
-@click.option("--repair", is_flag=True, help="Move damaged parts aside, so that the next extraction redoes their videos.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Move damaged parts aside, so that the next extraction redoes their videos.",
+)
 @bank_option
 @output_option
 def command(repair: bool, bank: Path, terminal: Terminal) -> None:

@@ -19,5 +19,16 @@ def command(terminal: Terminal) -> None:
     """
     from ..info import encoder_list
 
-    columns = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "knows", "checkpoint")
+    columns = (
+        "name",
+        "frames",
+        "size",
+        "dim",
+        "span_seconds",
+        "text",
+        "at_hand",
+        "licence",
+        "knows",
+        "checkpoint",
+    )
     terminal.rows(encoder_list(), columns=columns)

@@ -19,7 +19,7 @@ from ._options import bank_option, device_option, output_option
     "--encoder",
     default="xclip",
     show_default=True,
-    help=f"One of {', '.join(part_names('encoders'))}, a Hub id (org/name or org/name@revision), or a checkpoint folder.",
+    help=f"One of {', '.join(part_names('encoders'))}, a Hub id (org/name[@revision]), or a checkpoint folder.",
 )
 @click.option(
     "--clips",
@@ -28,7 +28,13 @@ from ._options import bank_option, device_option, output_option
     show_default=True,
     help="whole: one clip of each video. windows: videos longer than a window are cut.",
 )
-@click.option("--window", "window_seconds", type=float, metavar="S", help="Seconds of a window [encoder's natural span].")
+@click.option(
+    "--window",
+    "window_seconds",
+    type=float,
+    metavar="S",
+    help="Seconds of a window [encoder's natural span].",
+)
 @click.option("--stride", "stride_seconds", type=float, metavar="S", help="Seconds between window starts [the window].")
 @click.option("--frames", "num_frames", type=click.IntRange(1), metavar="N", help="Frames a clip [the encoder's].")
 @click.option("--decoder", type=click.Choice(part_names("decoders")), default="pyav", show_default=True)

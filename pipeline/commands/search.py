@@ -14,13 +14,29 @@ from ._options import bank_option, device_option, output_option, recipe_option
 @click.command("search")
 @click.argument("text", required=False)
 @click.option("--text", "texts", multiple=True, metavar="T[:W]", help="What is to be seen, in words. Repeatable.")
-@click.option("--clip", "clips", multiple=True, metavar="MOMENT[:W]", help="FILE or FILE@START-STOP to find the like of.")
+@click.option(
+    "--clip",
+    "clips",
+    multiple=True,
+    metavar="MOMENT[:W]",
+    help="FILE or FILE@START-STOP to find the like of.",
+)
 @click.option("--image", "images", multiple=True, metavar="FILE[:W]", help="A picture to find the like of.")
 @click.option("--not", "unwanted", multiple=True, metavar="TEXT|MOMENT", help="What to stay away from.")
-@click.option("--where", multiple=True, metavar="CONDITION", help="Only clips with, say, 'camera=3'. Repeatable: all hold.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only clips with, say, 'camera=3'. Repeatable: all hold.",
+)
 @click.option("-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="How many hits.")
 @click.option("--merge-gap", type=click.FloatRange(0), metavar="S", help="Join hits at most S seconds apart.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page with pictures.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a page with pictures.",
+)
 @bank_option
 @recipe_option
 @device_option

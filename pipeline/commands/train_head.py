@@ -15,9 +15,22 @@ from ._options import bank_option, output_option, recipe_option
 
 
 @click.command("train-head")
-@click.option("--head", type=click.Choice(part_names("heads")), help="Kind of head [linear; mlp where a metric loss is given].")
-@click.option("--loss", type=click.Choice(get_args(Loss)), help="What the mlp is trained with; --loss triplet alone picks the mlp.")
-@click.option("--labels", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="CSV", help="[the bank's labels]")
+@click.option(
+    "--head",
+    type=click.Choice(part_names("heads")),
+    help="Kind of head [linear; mlp where a metric loss is given].",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(get_args(Loss)),
+    help="What the mlp is trained with; --loss triplet alone picks the mlp.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="[the bank's labels]",
+)
 @click.option("--name", default="default", show_default=True, help="What the head is called.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--margin", type=float, help="mlp, triplet: margin of the loss [0.1].")

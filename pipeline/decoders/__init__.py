@@ -86,7 +86,7 @@ class Decoder(abc.ABC):
         self.close()
 
 
-decoders: Registry[Decoder] = Registry("pipeline.decoders", Decoder, kind="decoder")
+decoders: Registry[Decoder] = Registry("pipeline.decoders", Decoder, kind="decoder")  # type: ignore[type-abstract]
 
 
 def open_video(path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:

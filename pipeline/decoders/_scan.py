@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -34,9 +35,7 @@ def open_container(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise DecodeError(f"{path} is empty (0 bytes)")
-        return av.open(
-            str(path.absolute()), metadata_errors="replace", options={"protocol_whitelist": "file"}
-        )
+        return av.open(str(path.absolute()), metadata_errors="replace", options={"protocol_whitelist": "file"})
     except (av.error.InvalidDataError, ValueError) as error:
         raise DecodeError(f"{path} is not a video: ffmpeg finds no format it knows in it") from error
     except (av.error.FFmpegError, OSError) as error:
@@ -110,7 +109,12 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         pts, duration = _decoded_pts(container, stream)
         keyframe = [index == 0 for index in range(len(pts))]
     return Packets(
-        np.array(pts, dtype=np.int64), np.array(keyframe, dtype=np.bool_), duration, time_base, hidden, complete
+        np.array(pts, dtype=np.int64),
+        np.array(keyframe, dtype=np.bool_),
+        duration,
+        time_base,
+        hidden,
+        complete,
     )
 
 
@@ -187,8 +191,8 @@ def upright(frame: av.VideoFrame) -> Pixels:
     The matrix maps a pixel (p, q) to (a p + c q, b p + d q) (ffmpeg's libavutil/display.h); quarter
     turns and mirrors, which is all that cameras write, show in the signs of its entries.
     """
-    pixels: Pixels = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    pixels: Pixels = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()

@@ -57,9 +57,7 @@ class PyAV(Decoder):
             else:
                 yield from self._in_order(container, stream, numbers)
 
-    def _in_order(
-        self, container: InputContainer, stream: VideoStream, numbers: list[int]
-    ) -> Iterator[DecodedFrame]:
+    def _in_order(self, container: InputContainer, stream: VideoStream, numbers: list[int]) -> Iterator[DecodedFrame]:
         """Decode from the start. A wanted time at which no frame of its own comes out shows the frame before
         it, which is what is on screen then (the second field of interlaced pictures); but only if nothing
         was damaged so far and that frame is at most two frame intervals old.
@@ -74,10 +72,10 @@ class PyAV(Decoder):
             if frame is None:
                 before = None  # damage: what follows may not be what it seems until a time matches
                 continue
-            at = frame.pts * tick
+            at = _pts(frame) * tick
             while number is not None and times[number] < at - tick / 2:
-                if before is not None and times[number] - before.pts * tick <= hold_seconds:
-                    yield DecodedFrame(number, before.pts * tick, upright(before))
+                if before is not None and times[number] - _pts(before) * tick <= hold_seconds:
+                    yield DecodedFrame(number, _pts(before) * tick, upright(before))
                 number = next(wanted, None)
             if number is not None and abs(times[number] - at) <= tick / 2:
                 yield DecodedFrame(number, at, upright(frame))
@@ -108,6 +106,11 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             yield None if frame.is_corrupt or frame.pts is None else frame
 
 
+def _pts(frame: av.VideoFrame) -> int:
+    """Its presentation time in ticks; ``_frames`` lets none through without."""
+    return int(frame.pts or 0)
+
+
 def _seeking(
     container: InputContainer, stream: VideoStream, packets: Packets, numbers: list[int]
 ) -> Iterator[DecodedFrame]:
@@ -130,9 +133,9 @@ def _seeking(
             frames, floor = _frames(container, stream), key
         for frame in frames:
             # Frames shown before the keyframe that was sought lean on pictures that were skipped.
-            if frame is None or frame.pts > target:
+            if frame is None or _pts(frame) > target:
                 raise _LostTrack
-            if frame.pts == target and frame.pts >= floor:
+            if _pts(frame) == target >= floor:
                 yield DecodedFrame(number, target * tick, upright(frame))
                 position = number
                 break

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENCODER = "xclip"
 
+
 @dataclasses.dataclass(frozen=True)
 class Card:
     """What can be said of an encoder without loading it.
@@ -134,7 +135,7 @@ class Encoder(abc.ABC):
         _check_vectors(result, (len(pixels), facts.dim), what=f"{self.name} ({facts.checkpoint})")
         return result
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
         """Texts to (n, text_dim) float32, to be compared by cosine with ``text_space`` of clips.
 
         Raises:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .._errors import EncoderError
 
@@ -21,8 +21,6 @@ _SAFE_WEIGHTS = "model*.safetensors"
 _OLD_WEIGHTS = "pytorch_model*.bin"  # read by torch with weights_only
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-Model = TypeVar("Model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +61,7 @@ def _snapshot(repository: str, revision: str | None) -> Path:
 
     def download(weights: str, *, local: bool) -> Path:
         patterns = [*_SETTINGS, weights]
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=local)
-        )
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=local))
 
     def complete(folder: Path) -> bool:
         return (folder / "config.json").is_file() and bool(_weight_files(folder))
@@ -148,11 +144,11 @@ def quiet_transformers() -> None:
     """No progress bars and no reports: what matters in them becomes our errors."""
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def load_strictly(model_class: type[Model], checkpoint: Checkpoint) -> Model:
+def load_strictly(model_class: Any, checkpoint: Checkpoint) -> Any:
     """``model_class.from_pretrained`` in float32 and evaluation mode, with every weight accounted for.
 
     Raises:
@@ -162,7 +158,7 @@ def load_strictly(model_class: type[Model], checkpoint: Checkpoint) -> Model:
 
     quiet_transformers()
     try:
-        model, report = model_class.from_pretrained(  # type: ignore[attr-defined]
+        model, report = model_class.from_pretrained(
             checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -174,9 +170,7 @@ def load_strictly(model_class: type[Model], checkpoint: Checkpoint) -> Model:
                 f"{problem.replace('_', ' ')}, the first {keys[0]}. Its vectors would be wrong, so none are "
                 "made; the checkpoint is damaged, or this release of transformers reads it differently"
             )
-    model.eval().requires_grad_(False)
-    loaded: Model = model
-    return loaded
+    return model.eval().requires_grad_(False)
 
 
 def check_num_frames(asked: int | None, trained: int, checkpoint: Checkpoint) -> None:

@@ -70,9 +70,9 @@ class XCLIP(Encoder):
         import torch
 
         length = self._model.config.text_config.max_position_embeddings
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=length, return_tensors="pt"
-        ).to(self.device)
+        tokens = self._tokenizer(list(texts), padding=True, truncation=True, max_length=length, return_tensors="pt").to(
+            self.device
+        )
         with torch.inference_mode():
             vectors = self._model.get_text_features(
                 input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]

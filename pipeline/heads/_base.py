@@ -30,21 +30,22 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         Raises:
             ValueError: not finite, of different lengths, or fewer than two classes.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        checked: tuple[npt.NDArray[np.float32], npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32)
+        rows, names = checked
+        check_classification_targets(names)
+        self.classes_, codes = np.unique(names, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs labels of at least 2 classes, got 1 class: {self.classes_[0]}"
             )
-        self._fit(X, codes)
+        self._fit(rows, codes)
         return self
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities, in the order of ``classes_``."""
         check_is_fitted(self, "classes_")
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._probabilities(X)
+        rows: npt.NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
+        return self._probabilities(rows)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """The likeliest class of each row."""
@@ -71,17 +72,3 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     @abc.abstractmethod
     def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(n, classes), rows sum to 1."""
-
-
-def unit(X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Rows scaled to length 1; zero rows stay zero."""
-    lengths = np.linalg.norm(X, axis=1, keepdims=True)
-    result: npt.NDArray[np.float32] = X / np.where(lengths > 0, lengths, 1)
-    return result
-
-
-def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Over the last axis, in double precision."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    result: npt.NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return result

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
-from ._base import Head, unit
+from ..vectors import unit
+from ._base import Head
 
 
 class KNN(Head):

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from ._base import Head, softmax, unit
+from ..vectors import softmax, unit
+from ._base import Head
 
 
 class Linear(Head):

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss, Triplets
-from ._base import Head, softmax, unit
+from ..vectors import softmax, unit
+from ._base import Head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,12 +90,8 @@ class MLP(Head):
         import torch
         from torch import nn
 
-        network = nn.Sequential(
-            nn.Linear(X.shape[1], self.hidden_dim),
-            nn.ReLU(),
-            nn.Dropout(self.dropout),
-            nn.Linear(self.hidden_dim, self.embedding_dim),
-        )
+        first, second = nn.Linear(X.shape[1], self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
+        network = nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second)
         criterion, miner = self._criterion(len(self.classes_))
         parameters = [*network.parameters(), *criterion.parameters()]
         optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
@@ -108,7 +105,6 @@ class MLP(Head):
                 optimiser.zero_grad()
                 value.backward()
                 optimiser.step()
-        first, second = network[0], network[3]
         self.weight1_, self.bias1_ = first.weight.detach().numpy(), first.bias.detach().numpy()
         self.weight2_, self.bias2_ = second.weight.detach().numpy(), second.bias.detach().numpy()
 
@@ -151,9 +147,7 @@ class MLP(Head):
         raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
 
 
-def _batches(
-    y: npt.NDArray[np.int64], *, size: int, order: np.random.Generator
-) -> list[npt.NDArray[np.int64]]:
+def _batches(y: npt.NDArray[np.int64], *, size: int, order: np.random.Generator) -> list[npt.NDArray[np.int64]]:
     """One epoch of batches in which each class that is drawn brings several clips, so triplets exist.
 
     Every clip appears once; the clips of a class are dealt in groups of ``_PER_CLASS`` in random order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -17,7 +18,8 @@ class Flat(Index):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
-        self._index = faiss.IndexFlatIP(dim)
+        # faiss's own types do not know the Python layer it adds to its classes.
+        self._index: Any = faiss.IndexFlatIP(dim)
 
     def _add(self, vectors: FloatArray) -> None:
         self._index.add(vectors)
@@ -33,7 +35,8 @@ class Flat(Index):
         else:
             bits = np.packbits(allowed, bitorder="little")
             chosen = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-            scores, rows = self._index.search(queries, k, params=faiss.SearchParameters(sel=chosen))
+            parameters: Any = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
+            scores, rows = self._index.search(queries, k, params=parameters)
         return scores, rows
 
     def _save(self, folder: Path) -> None:

@@ -44,7 +44,9 @@ def write_sections(path: Path, title: str, sections: Sequence[Section]) -> None:
     """
     # Names of files and classes are data from strangers: everything is escaped.
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     cards = [
         {

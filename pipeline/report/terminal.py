@@ -54,7 +54,11 @@ class Terminal:
         if self.json:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
             return
-        self.rows([{"": name.replace("_", " "), " ": _cell(value)} for name, value in row.items()], columns=["", " "], header=False)
+        self.rows(
+            [{"": name.replace("_", " "), " ": _cell(value)} for name, value in row.items()],
+            columns=["", " "],
+            header=False,
+        )
 
     def say(self, text: str) -> None:
         """A sentence for the person."""
@@ -88,13 +92,9 @@ class Terminal:
             task = bar.add_task("", total=None, clips=0)
 
             def update(progress: Progress) -> None:
-                bar.update(
-                    task, completed=progress.videos, total=progress.videos_total, clips=progress.clips
-                )
+                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
                 if progress.row is not None and progress.row.status in ("failed", "partial", "skipped"):
-                    bar.console.print(
-                        f"{progress.row.status}: {progress.row.reason}", markup=False, highlight=False
-                    )
+                    bar.console.print(f"{progress.row.status}: {progress.row.reason}", markup=False, highlight=False)
 
             yield update
 
