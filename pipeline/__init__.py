@@ -15,7 +15,8 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._errors import ClipdexError
-    from ._types import Hit, Moment, Prediction, Recipe, Span
+    from ._recipe import Recipe
+    from ._types import Hit, Moment, Prediction, Span
     from .add_class import AddReport, add_class
     from .bank import Bank
     from .encoders import load_encoder
@@ -57,7 +58,7 @@ _WHERE = {
     "Moment": "_types",
     "Part": "search",
     "Prediction": "_types",
-    "Recipe": "_types",
+    "Recipe": "_recipe",
     "Searcher": "search",
     "Span": "_types",
     "TrainReport": "train",

@@ -39,4 +39,5 @@ def replacing(path: Path) -> Iterator[Path]:
             "free some space or choose a writable --bank, then run the command again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ._errors import BankError, RecipeMismatch, UsageError
 from ._files import replacing
-from ._types import ClipRow, FloatArray, Recipe, VideoRow
+from ._parquet import check_part, open_part, read_columns, write_part
+from ._recipe import Recipe
+from ._types import ClipRow, FloatArray, VideoRow
 
 FORMAT_VERSION = 1
 _FORMAT_FILE = "bank.json"
@@ -58,6 +58,7 @@ _VIDEO_SCHEMA = pa.schema(
         pa.field("recorded_at_ns", pa.int64(), nullable=False),
     ]
 )
+_REPEATED = ("video_id", "video", "plan", "metadata")
 _ROW_NAMES = [field.name for field in dataclasses.fields(VideoRow)]
 
 
@@ -127,7 +128,7 @@ class Bank:
         found = {}
         for parts in sorted(self.folder.glob("clips/*/")):
             for part in sorted(parts.glob("part-*.parquet")):
-                recipe = _recipe_of(part, _opened(part).schema_arrow)
+                recipe = _recipe_of(part)
                 found[recipe.id] = recipe
                 break
         return found
@@ -165,7 +166,7 @@ class Bank:
         """
         tables = [self._read(part, recipe_id, [field.name for field in _CLIP_FIELDS]) for part in self.parts(recipe_id)]
         table = pa.concat_tables(tables) if tables else pa.schema(_CLIP_FIELDS).empty_table()
-        kept = table.take(pa.array(_first_of_each(table["clip_id"]), pa.int64()))
+        kept = table.take(pa.array(_first_of_each(table["clip_id"].to_pylist()), pa.int64()))
         return ClipTable(kept, latest_paths=self._latest_paths())
 
     def embeddings(self, recipe_id: str) -> FloatArray:
@@ -175,17 +176,16 @@ class Bank:
             BankError: a part is damaged; the message names it.
         """
         recipe = self.recipes()[recipe_id]
-        ids, blocks = [], []
+        ids: list[str] = []
+        blocks = [np.empty((0, recipe.dim), np.float32)]
         for part in self.parts(recipe_id):
             table = self._read(part, recipe_id, ["clip_id", "embedding"])
-            ids.append(table["clip_id"])
+            ids += table["clip_id"].to_pylist()
             flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             blocks.append(flat.reshape(-1, recipe.dim))
-        if not blocks:
-            return np.empty((0, recipe.dim), np.float32)
-        kept = _first_of_each(pa.chunked_array([chunk for column in ids for chunk in column.chunks]))
         vectors: FloatArray = np.concatenate(blocks)
-        return vectors if len(kept) == len(vectors) else vectors[kept]
+        kept = _first_of_each(ids)
+        return vectors if len(kept) == len(ids) else vectors[kept]
 
     def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""
@@ -209,28 +209,29 @@ class Bank:
                     f"vectors of shape {embeddings.shape} {embeddings.dtype} do not fit {len(clips)} clips of "
                     f"{recipe.encoder} with {recipe.dim} float32 numbers each"
                 )
-            _write(self.folder / "clips" / recipe.id, _clip_table(recipe, clips, embeddings))
+            table = _clip_table(recipe, clips, embeddings)
+            write_part(self.folder / "clips" / recipe.id, table, dictionary=_REPEATED)
         if videos:
             now = time.time_ns()
             records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
-            _write(self.folder / "videos", pa.Table.from_pylist(records, schema=_VIDEO_SCHEMA))
+            table = pa.Table.from_pylist(records, schema=_VIDEO_SCHEMA)
+            write_part(self.folder / "videos", table, dictionary=_VIDEO_SCHEMA.names)
 
     # Inside -------------------------------------------------------------------------------------
 
     def _read(self, part: Path, recipe_id: str, columns: list[str]) -> pa.Table:
-        file = _opened(part)
-        stored = _recipe_of(part, file.schema_arrow)
+        stored = _recipe_of(part)
         if stored.id != recipe_id:
             raise RecipeMismatch(
                 f"{part} holds vectors of another recipe ({stored.id}, {stored.encoder}) than its folder says "
                 f"({recipe_id}); move it away"
             )
-        return _damage_named(part, lambda: file.read(columns=columns))
+        return read_columns(part, columns)
 
     def _video_records(self) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []
         for part in sorted(self.folder.glob("videos/part-*.parquet")):
-            records += _damage_named(part, lambda part=part: _opened(part).read().to_pylist())
+            records += read_columns(part).to_pylist()
         return sorted(records, key=lambda record: int(record["recorded_at_ns"]))
 
     def _latest_paths(self) -> dict[str, str]:
@@ -238,55 +239,29 @@ class Bank:
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
-    """Every part of the bank at ``folder`` that does not read back whole, with the reason.
-
-    Reads everything and compares the checksum of every page.
-    """
+    """Every part of the bank at ``folder`` that is not what was written, with the reason. Reads everything."""
     damaged = []
     for part in sorted([*folder.glob("clips/*/part-*.parquet"), *folder.glob("videos/part-*.parquet")]):
         try:
-            file = _opened(part)
-            if part.parent.parent.name == "clips":
-                _recipe_of(part, file.schema_arrow)
-            _damage_named(part, file.read)
+            check_part(part)
         except BankError as error:
             damaged.append((part, str(error)))
     return damaged
 
 
-def _opened(part: Path) -> pq.ParquetFile:
-    file: pq.ParquetFile = _damage_named(
-        part, lambda: pq.ParquetFile(part, page_checksum_verification=True, memory_map=False)
-    )
-    return file
-
-
-def _damage_named(part: Path, read: Any) -> Any:
+def _recipe_of(part: Path) -> Recipe:
     try:
-        return read()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BankError(
-            f"{part} is damaged ({str(error).splitlines()[0]}). All other parts are whole. Set it aside with "
-            "clipdex doctor --repair, then run the extraction again: only its videos are redone"
-        ) from error
-
-
-def _recipe_of(part: Path, schema: pa.Schema) -> Recipe:
-    try:
-        return Recipe.from_dict(json.loads(schema.metadata[_RECIPE_KEY]))
+        return Recipe.from_dict(json.loads(open_part(part).schema_arrow.metadata[_RECIPE_KEY]))
     except (TypeError, KeyError, ValueError) as error:
-        raise BankError(f"{part} says not how its vectors were made; it is no part of a Clipdex bank") from error
+        raise BankError(f"{part} does not say how its vectors were made; it is no part of a Clipdex bank") from error
 
 
-def _first_of_each(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:
     """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
-    encoded = ids.combine_chunks().dictionary_encode() if len(ids) else None
-    if encoded is None:
-        return np.empty(0, np.int64)
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    _, first = np.unique(encoded.indices.to_numpy(zero_copy_only=False), return_index=True)
-    return np.sort(first).astype(np.int64)
+    first: dict[str, int] = {}
+    for number, name in enumerate(ids):
+        first.setdefault(name, number)
+    return np.fromiter(first.values(), np.int64, len(first))
 
 
 def _clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray) -> pa.Table:
@@ -305,18 +280,3 @@ def _clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray
     embedding = pa.field("embedding", pa.list_(pa.float32(), recipe.dim), nullable=False)
     schema = pa.schema([*_CLIP_FIELDS, embedding]).with_metadata({_RECIPE_KEY: json.dumps(recipe.to_dict()).encode()})
     return pa.Table.from_arrays([*arrays, vectors], schema=schema)
-
-
-def _write(folder: Path, table: pa.Table) -> None:
-    # Names sort by time, and two runs at once never choose the same one.
-    path = folder / f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-    dictionary = [name for name in table.column_names if name in ("video_id", "video", "plan", "metadata")]
-    with replacing(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            use_dictionary=dictionary,  # of vectors it would only cost time and bytes
-            column_encoding=None,
-            write_page_checksum=True,
-        )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ._types import Device, FloatArray, Recipe
+from ._recipe import Recipe
+from ._types import Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, encoders, load_for
 from .indexes import DEFAULT_INDEX, Index, indexes

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ._errors import BankError, LabelError, SourceError
-from ._files import replacing
+from ._parquet import read_columns, write_table
 from ._tables import read_table, row_path, row_span
 from ._types import ClipRow, LabelRow, Moment
 
@@ -53,12 +52,7 @@ class Labels:
         """
         if not self._path.exists():
             return []
-        try:
-            records = pq.read_table(self._path, schema=_SCHEMA).to_pylist()
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise BankError(
-                f"{self._path} is damaged ({error}); put a backup or `label export` in its place"
-            ) from error
+        records = read_columns(self._path).to_pylist()
         return [LabelRow(**record) for record in records]
 
     def add(self, rows: Iterable[LabelRow]) -> int:
@@ -75,9 +69,8 @@ class Labels:
             before = len(kept)
             for row in new:
                 kept[_key(row)] = row
-            with replacing(self._path) as temporary:
-                table = pa.Table.from_pylist([dataclasses.asdict(row) for row in kept.values()], schema=_SCHEMA)
-                pq.write_table(table, temporary, write_page_checksum=True)
+            records = [dataclasses.asdict(row) for row in kept.values()]
+            write_table(self._path, pa.Table.from_pylist(records, schema=_SCHEMA))
             return len(kept) - before
         finally:
             self._lock.release()

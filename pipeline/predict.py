@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import UsageError
-from ._types import ClipRow, Device, Prediction, Recipe, VideoRow
+from ._recipe import Recipe
+from ._types import ClipRow, Device, Prediction, VideoRow
 from .bank import Bank
 from .clips import Cut
 from .encoders import load_for

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ._errors import EncoderError
-from ._types import PreprocessSettings
+from ._recipe import PreprocessSettings
 
 # Where transformers 4 and 5 keep the settings, the older place first; in the last they are nested.
 _FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from ._errors import DecodeError, UsageError
-from ._types import ClipRow, Device, FloatArray, Hit, Moment, Pixels, Recipe, Span, clip_id
+from ._recipe import Recipe
+from ._types import ClipRow, Device, FloatArray, Hit, Moment, Pixels, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import open_video, read_clips, read_image

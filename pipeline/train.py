@@ -21,7 +21,8 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
 from ._errors import HeadError, LabelError, UsageError
-from ._types import FloatArray, LabelRow, Recipe
+from ._recipe import Recipe
+from ._types import FloatArray, LabelRow
 from .bank import Bank
 from .heads import Head, HeadCard, heads, save_head
 from .labels import Labels, label_of_clips, read_label_csv

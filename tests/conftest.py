@@ -13,7 +13,7 @@ import hard_videos
 import numpy as np
 import pytest
 
-from pipeline._types import PreprocessSettings, Recipe
+from pipeline._recipe import PreprocessSettings, Recipe
 
 
 @pytest.fixture(scope="session")

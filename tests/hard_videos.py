@@ -121,6 +121,7 @@ def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
 X264 = {"preset": "veryfast", "crf": "20"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 SVT_AV1 = {"preset": "8", "crf": "10", "svtav1-params": "scm=0"}
+NO_B = {**X264, "bf": "0"}
 NEGATIVE = {"avoid_negative_ts": "disabled"}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 
@@ -144,7 +145,7 @@ CATALOGUE: dict[str, Callable[[Path], HardVideo]] = {
     "rotated-180.mp4": lambda p: write(p, steady(30), options=X264, rotate=180),
     "rotated-270.mp4": lambda p: write(p, steady(30), options=X264, rotate=270),
     "start-offset.mkv": lambda p: write(p, steady(40, start=5.0), options=X264),
-    "edit-list.mp4": lambda p: write(p, steady(60), options={**X264, "bf": "0"}, shift_ms=-400, container_options=NEGATIVE),
+    "edit-list.mp4": lambda p: write(p, steady(60), options=NO_B, shift_ms=-400, container_options=NEGATIVE),
     "fragmented.mp4": lambda p: write(p, steady(60), options={**X264, "g": "20"}, container_options=FRAGMENTED),
     "no-duration.mkv": lambda p: write(p, steady(40), options=X264, container_options={"live": "1"}),
     "one-frame.mp4": lambda p: write(p, steady(1), options=X264),

@@ -11,7 +11,7 @@ import torch
 from checkpoints import PROCESSOR
 
 from pipeline._errors import EncoderError
-from pipeline._types import PreprocessSettings
+from pipeline._recipe import PreprocessSettings
 from pipeline.preprocess import check_range, fit, normalise, settings_from, value_range
 
 SETTINGS = settings_from(PROCESSOR, image_size=32, origin=Path("preprocessor_config.json"))

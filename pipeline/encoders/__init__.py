@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from .._errors import EncoderError, RecipeMismatch, UnknownPart
+from .._recipe import PreprocessSettings, Recipe
 from .._registry import Registry
-from .._types import Device, FloatArray, Pixels, PreprocessSettings, Recipe
+from .._types import Device, FloatArray, Pixels
 from ..clips import SAMPLING
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from .._types import FloatArray, PreprocessSettings
+from .._recipe import PreprocessSettings
+from .._types import FloatArray
 from . import Card, Encoder, Facts
 from ._checkpoint import Checkpoint, quiet_transformers, sha256_of
 

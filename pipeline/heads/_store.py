@@ -15,7 +15,7 @@ import safetensors.numpy
 
 from .._errors import HeadError, UsageError
 from .._files import replacing
-from .._types import Recipe
+from .._recipe import Recipe
 from ._base import Head
 
 _FORMAT = 1

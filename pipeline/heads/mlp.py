@@ -30,7 +30,9 @@ class MLP(Head):
     Args:
         loss: of pytorch-metric-learning.
         margin: of the triplet loss.
-        miner_margin, triplets: which triplets the miner lets through.
+        triplets: which the miner lets through: "hard" ones have the negative closer than the positive.
+        miner_margin: of the miner. With hard triplets neither margin changes anything, as each of them violates
+            any margin; "semihard", "easy" and "all" are bounded by it.
         num_epochs: few, on purpose: with hard triplets the space begins to collapse when trained for long.
         classify: "mean" (nearest class mean) or "knn", in the learned space.
         seed: of the weights, the batches and the dropout.
@@ -130,8 +132,10 @@ class MLP(Head):
         return result
 
     def _embed(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        hidden = np.maximum(self._standardised(X) @ self.weight1_.T + self.bias1_, 0)
-        return unit(hidden @ self.weight2_.T + self.bias2_)
+        # In double precision, so that a clip's score does not depend on which others are scored with it.
+        rows = self._standardised(X).astype(np.float64)
+        hidden = np.maximum(rows @ self.weight1_.T + self.bias1_, 0)
+        return unit((hidden @ self.weight2_.T + self.bias2_).astype(np.float32))
 
     def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         space = self._embed(X)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..extract import Progress
+    from ..encoding import Progress
 
 Row = Mapping[str, Any]
 

@@ -1,0 +1,101 @@
+"""Parquet files that are written whole, carry their checksum in their name, and are named when damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ._errors import BankError
+from ._files import replacing
+
+Result = TypeVar("Result")
+
+_HASH_DIGITS = 16
+
+
+def write_part(folder: Path, table: pa.Table, *, dictionary: Sequence[str]) -> Path:
+    """Add ``part-TIME-CHECKSUM.parquet`` to ``folder``: names sort by time, and no two are alike.
+
+    Args:
+        dictionary: columns with many repeats; for vectors a dictionary would only cost time and bytes.
+
+    Raises:
+        BankError: it cannot be written.
+    """
+    content = _serialised(table, dictionary=dictionary)
+    path = folder / f"part-{time.time_ns():020d}-{_checksum(content)}.parquet"
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Replace ``path`` by a table.
+
+    Raises:
+        BankError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(_serialised(table, dictionary=table.column_names))
+
+
+def open_part(path: Path) -> pq.ParquetFile:
+    """Open a part; each page's checksum is compared when it is read.
+
+    Raises:
+        BankError: it is damaged.
+    """
+    return named(path, lambda: pq.ParquetFile(path, page_checksum_verification=True))
+
+
+def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Columns of a part, by default all.
+
+    Raises:
+        BankError: it is damaged.
+    """
+    file = open_part(path)
+    return named(path, lambda: file.read(columns=columns))
+
+
+def check_part(path: Path) -> None:
+    """Read every byte of a part and compare with the checksum in its name.
+
+    Raises:
+        BankError: it is not what was written.
+    """
+
+    def compare() -> None:
+        if _checksum(path.read_bytes()) != path.stem.rpartition("-")[2]:
+            raise ValueError("its content does not match the checksum in its name")
+
+    named(path, compare)
+    read_columns(path)
+
+
+def named(path: Path, read: Callable[[], Result]) -> Result:
+    """What ``read`` gives, its errors turned into ours with the file's name and the way out."""
+    try:
+        return read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BankError(
+            f"{path} is damaged ({str(error).splitlines()[0]}). All other files are whole. Set it aside with "
+            "clipdex doctor --repair, then run the extraction again: only its videos are redone"
+        ) from error
+
+
+def _serialised(table: pa.Table, *, dictionary: Sequence[str]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=list(dictionary), write_page_checksum=True)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]

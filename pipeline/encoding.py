@@ -1,0 +1,206 @@
+"""Frames -> vectors -> bank: batches that mix clips of several videos, stored video by video."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ._errors import EncoderError
+from ._recipe import Recipe
+from ._types import ClipRow, FloatArray, Pixels, Source, Status, VideoRow, clip_id
+from .bank import Bank
+from .decoders import ClipFrames
+from .encoders import Encoder
+from .reading import Opened, Read, Reader
+
+# A part is written when this many clips or seconds have gathered, so that a crash costs little.
+_PART_CLIPS = 2048
+_PART_SECONDS = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far an extraction is; ``row`` is the input that was just finished, if one was."""
+
+    videos: int
+    videos_total: int
+    clips: int
+    row: VideoRow | None = None
+
+
+@dataclasses.dataclass
+class _Video:
+    """An input on its way: its clips that are encoded, and how many are still to come."""
+
+    row: VideoRow
+    missing: int
+    clips: list[ClipRow] = dataclasses.field(default_factory=list)
+    vectors: list[FloatArray] = dataclasses.field(default_factory=list)
+    faults: list[str] = dataclasses.field(default_factory=list)
+    read: bool = False
+
+    def outcome(self) -> VideoRow:
+        """The row to store once nothing more comes."""
+        faults = [self.row.reason] if self.row.reason else []
+        faults += self.faults[:3] + ([f"and {len(self.faults) - 3} more"] if len(self.faults) > 3 else [])
+        status: Status = self.row.status if not self.faults else "partial" if self.clips else "failed"
+        return dataclasses.replace(self.row, status=status, clips=len(self.clips), reason="; ".join(faults) or None)
+
+
+class EncodingRun:
+    """Encodes what a reader delivers and stores it, video by video."""
+
+    def __init__(
+        self,
+        store: Bank,
+        encoder: Encoder,
+        recipe: Recipe,
+        inputs: Sequence[Source],
+        *,
+        batch_size: int,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.encoded_clips = 0
+        self._store = store
+        self._encoder = encoder
+        self._recipe = recipe
+        self._inputs = inputs
+        self._batch_size = batch_size
+        self._on_progress = on_progress or (lambda _: None)
+        self._videos: dict[int, _Video] = {}
+        self._batch: list[tuple[int, ClipFrames, Pixels]] = []
+        self._outcomes: dict[int, VideoRow] = {}
+        self._copies: dict[int, tuple[VideoRow, str]] = {}
+        self._unwritten: list[tuple[VideoRow, _Video]] = []
+        self._written_at = time.monotonic()
+
+    def over(self, reader: Reader) -> list[VideoRow]:
+        """Run to the end and give one row for each input; stopped half-way, store what is complete."""
+        with contextlib.closing(reader.events()) as events, self._writing():
+            for event in events:
+                if isinstance(event, Opened):
+                    self._videos[event.index] = _Video(event.row, event.num_clips)
+                elif isinstance(event, Read):
+                    self._take(event)
+                elif event.row is None:
+                    self._videos[event.index].read = True
+                    self._settle_if_complete(event.index)
+                elif event.same_as is not None:
+                    self._copies[event.index] = (event.row, str(event.same_as))
+                else:
+                    self._settle(event.index, _Video(event.row, 0), event.row, news=event.news)
+            self._encode()
+            self._settle_copies()
+        return [self._outcomes[index] for index in range(len(self._inputs))]
+
+    def _take(self, event: Read) -> None:
+        video, frames = self._videos[event.index], event.frames
+        if frames.pixels is None:
+            span = frames.clip.span
+            video.missing -= 1
+            video.faults.append(
+                f"{frames.lost} of {len(frames.clip.times)} frames of {span.start_seconds:.1f}-"
+                f"{span.stop_seconds:.1f} s cannot be decoded"
+            )
+            return
+        self._batch.append((event.index, frames, frames.pixels))
+        if len(self._batch) >= self._batch_size:
+            self._encode()
+
+    def _encode(self) -> None:
+        batch, self._batch = self._batch, []
+        for (index, frames, _), vector in zip(batch, self._vectors(batch), strict=True):
+            video = self._videos[index]
+            video.missing -= 1
+            if isinstance(vector, EncoderError):
+                video.faults.append(str(vector))
+            else:
+                video.clips.append(_clip_row(video.row, frames, self._inputs[index]))
+                video.vectors.append(vector)
+        for index in {index for index, _, _ in batch}:
+            self._settle_if_complete(index)
+        self._tell()
+
+    def _vectors(self, batch: list[tuple[int, ClipFrames, Pixels]]) -> list[FloatArray | EncoderError]:
+        """A vector for each clip; where the batch is refused, each clip alone, to find the one at fault."""
+        if not batch:
+            return []
+        try:
+            vectors = self._encoder.encode(np.stack([pixels for _, _, pixels in batch]))
+        except EncoderError as error:
+            if len(batch) == 1:
+                return [error]
+            return [vector for item in batch for vector in self._vectors([item])]
+        self.encoded_clips += len(batch)
+        return list(vectors)
+
+    def _settle_if_complete(self, index: int) -> None:
+        video = self._videos[index]
+        if video.read and not video.missing:
+            del self._videos[index]
+            self._settle(index, video, video.outcome())
+
+    def _settle_copies(self) -> None:
+        """Inputs with the content of another one share what became of it."""
+        by_path = {row.video: row for row in self._outcomes.values()}
+        for index, (row, first) in self._copies.items():
+            outcome = by_path[first]
+            status: Status = "unchanged" if outcome.status == "ok" else outcome.status
+            reason = f"same content as {first}" + (f": {outcome.reason}" if outcome.reason else "")
+            copy = dataclasses.replace(
+                outcome,
+                video=row.video,
+                size_bytes=row.size_bytes,
+                mtime_ns=row.mtime_ns,
+                status=status,
+                reason=reason,
+            )
+            self._settle(index, _Video(copy, 0), copy)
+
+    def _settle(self, index: int, video: _Video, row: VideoRow, *, news: bool = True) -> None:
+        self._outcomes[index] = row
+        if news:
+            self._unwritten.append((row, video))
+        gathered = sum(len(video.clips) for _, video in self._unwritten)
+        if gathered >= _PART_CLIPS or time.monotonic() - self._written_at > _PART_SECONDS:
+            self._write()
+        self._tell(row)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Whatever ends the run, what is complete is stored."""
+        try:
+            yield
+        finally:
+            self._write()
+
+    def _write(self) -> None:
+        self._written_at = time.monotonic()
+        if not self._unwritten:
+            return
+        clips = [clip for _, video in self._unwritten for clip in video.clips]
+        vectors = [vector for _, video in self._unwritten for vector in video.vectors]
+        stacked = np.stack(vectors) if vectors else np.empty((0, self._recipe.dim), np.float32)
+        self._store.add(self._recipe, clips, stacked, [row for row, _ in self._unwritten])
+        self._unwritten = []
+
+    def _tell(self, row: VideoRow | None = None) -> None:
+        self._on_progress(Progress(len(self._outcomes), len(self._inputs), self.encoded_clips, row))
+
+
+def _clip_row(row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:
+    span = frames.clip.span
+    return ClipRow(
+        clip_id=clip_id(str(row.video_id), span),
+        video_id=str(row.video_id),
+        video=row.video,
+        start_seconds=span.start_seconds,
+        stop_seconds=span.stop_seconds,
+        kind=frames.clip.kind,
+        frame_times=frames.times,
+        metadata=source.metadata,
+    )

@@ -1,0 +1,112 @@
+"""What users name becomes inputs, in one order; what is not there is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline._errors import SourceError
+from pipeline._types import Span
+from pipeline.catalog import find_sources
+
+
+def never(_: Path) -> bool:
+    return False
+
+
+def by_mark(path: Path) -> bool:
+    return b"VIDEO" in path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.mp4", "deep/er/c.MKV", ".hidden.mp4", ".cache/d.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("a.mp4 is nice")
+    (tmp_path / "clip.bin").write_bytes(b"\0VIDEO")
+    (tmp_path / "photo.jpg").write_bytes(b"\0JPEG")
+    (tmp_path / "types.ts").write_text("const a = 1")
+    return tmp_path
+
+
+def names(sources: list, root: Path) -> list[str]:
+    return [str(source.path.relative_to(root)) for source in sources]
+
+
+def test_a_folder_gives_its_videos_at_any_depth_by_content_and_sorted(folder: Path) -> None:
+    found = find_sources([str(folder)], is_video=by_mark)
+    assert names(found, folder) == ["a.mp4", "b.mp4", "clip.bin", "deep/er/c.MKV"]
+
+
+def test_files_globs_and_moments_are_taken_and_repeats_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    found = find_sources(["b.mp4", "*.mp4", "a.mp4@1-2.5", "**/*.MKV", "notes.txt"], is_video=never)
+    assert names(found, folder) == ["b.mp4", "a.mp4", "a.mp4", "deep/er/c.MKV", "notes.txt"]
+    assert [source.span for source in found] == [None, None, Span(1.0, 2.5), None, None]
+
+
+def test_labels_come_from_the_folder_of_each_video(folder: Path) -> None:
+    found = find_sources([folder / "deep"], is_video=never, labels_from_folders=True)
+    assert [source.label for source in found] == ["er"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_manifest_brings_times_labels_groups_and_metadata(folder: Path, kind: str) -> None:
+    rows = [
+        {"path": "a.mp4", "start_seconds": None, "stop_seconds": None, "label": "run", "group": "ann", "camera": "3"},
+        {
+            "path": "deep/er/c.MKV",
+            "start_seconds": 1.5,
+            "stop_seconds": 4.0,
+            "label": None,
+            "group": None,
+            "camera": None,
+        },
+    ]
+    table = folder / f"list.{kind}"
+    if kind == "csv":
+        lines = ["path,start_seconds,stop_seconds,label,group,camera", "a.mp4,,,run,ann,3", "deep/er/c.MKV,1.5,4,,,"]
+        table.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), table)
+    first, second = find_sources([table], is_video=never)
+    assert (first.path, first.label, first.group) == (folder / "a.mp4", "run", "ann")
+    assert first.metadata == {"group": "ann", "camera": "3"}
+    assert (second.span, second.label, second.metadata) == (Span(1.5, 4.0), None, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,label\na.mp4,run\n", r"list.csv has no column 'path'; its columns are file, label"),
+        ("path,start_seconds\na.mp4,1\n", "a start_seconds or a stop_seconds but not both"),
+        ("path,start_seconds,stop_seconds\na.mp4,4,1\n", "it starts at 4.0 s, stops at 1.0 s"),
+        ("path,start_seconds,stop_seconds\na.mp4,soon,1\n", "start_seconds of a.mp4 is 'soon', not a number"),
+        ("path\n", "has no rows"),
+        ("path,label\n,run\n", "a row with an empty path"),
+        ("", "has no column 'path'; its columns are none"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_named_with_its_fault(folder: Path, content: str, message: str) -> None:
+    table = folder / "list.csv"
+    table.write_text(content)
+    with pytest.raises(SourceError, match=message):
+        find_sources([table], is_video=never)
+
+
+def test_names_with_nothing_behind_them_are_errors(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (folder / "broken.parquet").write_bytes(b"PAR1 not really")
+    for name, message in (
+        ("nowhere", "there is no file or folder"),
+        ("nowhere.mp4@1-2", "there is no file .*nowhere.mp4 "),
+        ("*.webm", "nothing matches"),
+        ("empty", "holds no video, at any depth"),
+        ("broken.parquet", "cannot read the table .*broken.parquet"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            find_sources([folder / name], is_video=never)

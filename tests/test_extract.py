@@ -1,0 +1,255 @@
+"""From files to stored vectors: one outcome for each input, nothing twice, nothing lost, nothing invented."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import hard_videos
+import numpy as np
+import pytest
+import torch
+
+from pipeline import Bank, extract, load_encoder
+from pipeline._errors import BankError, EncoderError, SourceError, UsageError
+from pipeline.decoders import frame_numbers, open_video
+from pipeline.labels import Labels
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    return tmp_path / "bank"
+
+
+def stored(bank: Path) -> dict[str, np.ndarray]:
+    opened = Bank(bank)
+    recipe = opened.recipe()
+    return dict(zip(opened.clips(recipe.id).ids, opened.embeddings(recipe.id), strict=True))
+
+
+def test_stored_vectors_are_those_of_a_plain_loop(videos: Path, bank: Path, videomae: Path) -> None:
+    """The oracle decodes everything, picks by time, and lets the model library do the rest."""
+    from transformers import VideoMAEForVideoClassification
+    from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
+
+    extract([videos], bank=bank, encoder=str(videomae), clips="whole", batch_size=2)
+    model = VideoMAEForVideoClassification.from_pretrained(videomae).eval()
+    processor = VideoMAEImageProcessorPil.from_pretrained(videomae)
+    opened = Bank(bank)
+    recipe = opened.recipe()
+    rows, vectors = list(opened.clips(recipe.id).rows()), opened.embeddings(recipe.id)
+    assert len(rows) == 3
+    for row, vector in zip(rows, vectors, strict=True):
+        with av.open(row.video) as container:
+            every = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        chosen = [every[int((index + 0.5) * len(every) / 4)] for index in range(4)]
+        with torch.inference_mode():
+            tokens = model.videomae(**processor(chosen, return_tensors="pt")).last_hidden_state
+            theirs = model.fc_norm(tokens.mean(1))[0].numpy()
+        assert vector == pytest.approx(theirs, abs=2e-2)  # resizing differs by up to one grey level
+        assert np.corrcoef(vector, theirs)[0, 1] > 0.9999
+
+
+def test_frame_times_are_the_true_ones(videos: Path, bank: Path, videomae: Path) -> None:
+    extract([videos], bank=bank, encoder=str(videomae))
+    opened = Bank(bank)
+    for row in opened.clips(opened.recipe().id).rows():
+        with open_video(Path(row.video)) as video:
+            numbers = frame_numbers(
+                video.info, [row.start_seconds + (i + 0.5) * row.span.seconds / 4 for i in range(4)]
+            )
+            assert row.frame_times == pytest.approx(video.info.frame_times[numbers])
+
+
+def test_a_second_run_encodes_nothing(videos: Path, bank: Path, videomae: Path) -> None:
+    first = extract([videos], bank=bank, encoder=str(videomae))
+    assert (first.count("ok"), first.encoded_clips, first.failed) == (3, 3, False)
+    before = stored(bank)
+    second = extract([videos], bank=bank, encoder=str(videomae))
+    assert (second.count("unchanged"), second.encoded_clips) == (3, 0)
+    assert [row.clips for row in second.rows] == [1, 1, 1]
+    assert stored(bank).keys() == before.keys()
+
+
+def test_a_renamed_video_costs_no_forward_pass_and_an_edited_one_is_redone(
+    videos: Path, bank: Path, videomae: Path
+) -> None:
+    extract([videos], bank=bank, encoder=str(videomae))
+    (videos / "red" / "0.mp4").rename(videos / "blue" / "renamed.mp4")
+    hard_videos.write(videos / "red" / "1.mp4", hard_videos.steady(17), options=hard_videos.X264)
+    again = extract([videos], bank=bank, encoder=str(videomae))
+    assert {Path(row.video).name: row.status for row in again.rows} == {
+        "2.mp4": "unchanged",
+        "renamed.mp4": "unchanged",
+        "1.mp4": "ok",
+    }
+    assert again.encoded_clips == 1
+    opened = Bank(bank)
+    seen = {Path(row.video).name for row in opened.clips(opened.recipe().id).rows()}
+    assert "renamed.mp4" in seen
+    assert "0.mp4" not in seen
+
+
+def test_the_same_content_under_two_names_is_encoded_once(videos: Path, bank: Path, videomae: Path) -> None:
+    shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert (done.count("ok"), done.count("unchanged"), done.encoded_clips) == (3, 1, 3)
+    copy = next(row for row in done.rows if row.status == "unchanged")
+    assert "same content as" in str(copy.reason)
+    assert len(stored(bank)) == 3
+
+
+def test_bad_files_are_named_and_the_good_ones_stored(videos: Path, bank: Path, videomae: Path) -> None:
+    (videos / "empty.mp4").touch()
+    (videos / "text.mp4").write_text("not a film\n" * 99)
+    with av.open(str(videos / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    manifest = videos / "list.csv"
+    manifest.write_text("path\nred/0.mp4\nnowhere.mp4\n")
+    done = extract([videos, manifest], bank=bank, encoder=str(videomae))
+    by_name = {Path(row.video).name: row for row in done.rows}
+    assert {name: row.status for name, row in by_name.items()} == {
+        "0.mp4": "ok",
+        "1.mp4": "ok",
+        "2.mp4": "ok",
+        "empty.mp4": "failed",
+        "text.mp4": "failed",
+        "sound.mp4": "skipped",
+        "nowhere.mp4": "failed",
+    }
+    for name, words in {"empty.mp4": "is empty", "text.mp4": "is not a video", "sound.mp4": "no video stream"}.items():
+        assert words in str(by_name[name].reason)
+        assert name in str(by_name[name].reason)
+    assert done.failed
+    assert len(stored(bank)) == 3
+
+
+def test_a_damaged_stretch_loses_its_clips_only_and_stays_partial(tmp_path: Path, bank: Path, videomae: Path) -> None:
+    video = tmp_path / "long.mp4"
+    hard_videos.write(video, hard_videos.steady(200), options={**hard_videos.X264, "g": "25"})
+    content = bytearray(video.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1500] = b"\xff" * 1500
+    video.write_bytes(content)
+    for _ in range(2):  # what is stored of it does not make it whole
+        done = extract([video], bank=bank, encoder=str(videomae), window_seconds=1.0)
+        (row,) = done.rows
+        assert row.status == "partial"
+        assert 4 <= row.clips < 8
+        assert "frames of" in str(row.reason)
+        assert done.failed
+
+
+def test_a_file_that_was_cut_off_is_stored_as_partial(tmp_path: Path, bank: Path, videomae: Path) -> None:
+    video = tmp_path / "cut.mkv"
+    hard_videos.write(video, hard_videos.steady(200), options={**hard_videos.X264, "g": "25"})
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    (row,) = extract([video], bank=bank, encoder=str(videomae)).rows
+    assert (row.status, row.clips > 0) == ("partial", True)
+    assert "the file ends after" in str(row.reason)
+
+
+def test_whole_windows_and_moments_stand_side_by_side(videos: Path, bank: Path, videomae: Path) -> None:
+    video = videos / "red" / "0.mp4"  # one second
+    for options in ({"clips": "whole"}, {"window_seconds": 0.5}, {"window_seconds": 0.5, "stride_seconds": 0.25}):
+        extract([video], bank=bank, encoder=str(videomae), **options)
+    done = extract([f"{video}@0.2-0.6"], bank=bank, encoder=str(videomae))
+    assert done.rows[0].clips == 1
+    opened = Bank(bank)
+    spans = [(row.kind, row.start_seconds, row.stop_seconds) for row in opened.clips(opened.recipe().id).rows()]
+    assert ("whole", 0.0, 1.0) in spans
+    assert ("moment 0.2-0.6", 0.2, 0.6) in spans
+    assert ("windows 0.5/0.5", 0.5, 1.0) in spans
+
+
+def test_an_overlapping_cut_counts_as_stored_although_it_shares_clips(videos: Path, bank: Path, videomae: Path) -> None:
+    """Windows that an earlier cut stored already keep their first row, yet the second run is complete."""
+    video = videos / "red" / "0.mp4"
+    extract([video], bank=bank, encoder=str(videomae), window_seconds=0.5)
+    options = {"window_seconds": 0.5, "stride_seconds": 0.25}
+    extract([video], bank=bank, encoder=str(videomae), **options)
+    again = extract([video], bank=bank, encoder=str(videomae), **options)
+    assert (again.rows[0].status, again.rows[0].clips, again.encoded_clips) == ("unchanged", 3, 0)
+
+
+def test_labels_from_folders_are_stored(videos: Path, bank: Path, videomae: Path) -> None:
+    extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True)
+    extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True)
+    assert sorted(row.label for row in Labels(bank).rows()) == ["blue", "red", "red"]
+
+
+def test_another_recipe_is_stored_beside_and_never_mixed(videos: Path, bank: Path, videomae: Path, xclip: Path) -> None:
+    extract([videos], bank=bank, encoder=str(videomae))
+    done = extract([videos], bank=bank, encoder=str(xclip))
+    assert done.encoded_clips == 3
+    assert {recipe.dim for recipe in Bank(bank).recipes().values()} == {24, 16}
+
+
+def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_encoder(str(videomae))
+    honest = encoder.encode
+    calls: list[int] = []
+
+    def picky(pixels: np.ndarray) -> np.ndarray:
+        calls.append(len(pixels))
+        if len(calls) == 1 or (len(pixels) == 1 and calls.count(1) == 2):
+            raise EncoderError("this one gave a constant vector")
+        return honest(pixels)
+
+    monkeypatch.setattr(encoder, "encode", picky)
+    done = extract([videos], bank=bank, encoder=encoder)
+    assert (done.count("ok"), done.count("failed"), len(stored(bank))) == (2, 1, 2)
+    assert "constant vector" in str(next(row.reason for row in done.rows if row.status == "failed"))
+
+
+def test_ctrl_c_leaves_what_was_finished_and_the_next_run_goes_on(videos: Path, bank: Path, videomae: Path) -> None:
+    def stop_after_one(progress: object) -> None:
+        if progress.videos >= 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract([videos], bank=bank, encoder=str(videomae), batch_size=1, on_progress=stop_after_one)
+    kept = len(stored(bank))
+    assert 1 <= kept < 3
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert (done.encoded_clips, len(stored(bank))) == (3 - kept, 3)
+
+
+def test_a_lost_outcome_row_costs_nothing_because_the_clips_are_there(videos: Path, bank: Path, videomae: Path) -> None:
+    """A kill between the two parts leaves clips without outcomes."""
+    extract([videos], bank=bank, encoder=str(videomae))
+    for part in (bank / "videos").glob("*.parquet"):
+        part.unlink()
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert (done.count("unchanged"), done.encoded_clips) == (3, 0)
+
+
+def test_outcomes_without_clips_are_not_believed(videos: Path, bank: Path, videomae: Path) -> None:
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    shutil.rmtree(bank / "clips" / done.recipe.id)
+    assert extract([videos], bank=bank, encoder=str(videomae)).encoded_clips == 3
+
+
+def test_wrong_calls_fail_before_any_work(videos: Path, bank: Path, videomae: Path) -> None:
+    with pytest.raises(UsageError, match="skips video"):
+        extract([videos], bank=bank, encoder=str(videomae), window_seconds=1, stride_seconds=2)
+    with pytest.raises(UsageError, match="at least 1, not 0"):
+        extract([videos], bank=bank, encoder=str(videomae), batch_size=0)
+    with pytest.raises(SourceError, match="there is no file or folder"):
+        extract([videos / "nowhere"], bank=bank, encoder=str(videomae))
+    assert not bank.exists()
+
+
+def test_a_read_only_bank_is_an_error_not_a_loss(videos: Path, bank: Path, videomae: Path) -> None:
+    bank.mkdir()
+    (bank / "clips").write_text("in the way")  # root may write anywhere, but no folder can be made here
+    (bank / "bank.json").write_text('{"version": 1}')
+    with pytest.raises(BankError, match="cannot write"):
+        extract([videos], bank=bank, encoder=str(videomae))

@@ -1,0 +1,241 @@
+"""Heads are scikit-learn classifiers that survive being stored; metrics equal scikit-learn's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from conftest import clusters, make_recipe
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from pipeline import metrics
+from pipeline._errors import HeadError, UsageError
+from pipeline.heads import HeadCard, heads, list_heads, load_head, remove_head, save_head
+from pipeline.heads.mlp import _batches
+
+KINDS = heads.names()
+QUICK = {"mlp": {"num_epochs": 30, "hidden_dim": 32, "embedding_dim": 8, "dropout": 0.0}}
+
+
+def make(kind: str, **parameters: object) -> object:
+    return heads.get(kind)(**{**QUICK.get(kind, {}), **parameters})
+
+
+def card_for(kind: str, head: object, *, dim: int = 8) -> HeadCard:
+    return HeadCard(
+        name="one",
+        kind=kind,
+        parameters=head.get_params(),
+        classes=tuple(head.classes_.tolist()),
+        recipe=make_recipe(dim),
+        examples=(("clip@0-1", "class 0", "video a"),),
+        cv={"top1": 0.5},
+        labels=None,
+        seed=0,
+    )
+
+
+@parametrize_with_checks([make(kind) for kind in KINDS])
+def test_every_head_is_a_scikit_learn_classifier(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_learns_and_gives_probabilities(kind: str) -> None:
+    X, y = clusters(classes=4, each=20, spread=0.4)
+    head = make(kind).fit(X[::2], y[::2])
+    shares = head.predict_proba(X[1::2])
+    assert shares.shape == (40, 4)
+    assert shares.sum(axis=1) == pytest.approx(1.0)
+    assert (head.predict(X[1::2]) == y[1::2]).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_head_and_length_does_not_matter(kind: str) -> None:
+    X, y = clusters()
+    first, second = make(kind).fit(X, y), make(kind).fit(X, y)
+    assert np.array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert first.predict_proba(3 * X) == pytest.approx(first.predict_proba(X), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stored_head_scores_the_same_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+    X, y = clusters()
+    head = make(kind).fit(X, y)
+    card = card_for(kind, head)
+    save_head(tmp_path, head, card)
+    again, its_card = load_head(tmp_path, "one")
+    assert its_card == card
+    assert list(again.classes_) == list(head.classes_)
+    assert np.array_equal(again.predict_proba(X), head.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nan_and_a_single_class_are_refused(kind: str) -> None:
+    X, y = clusters()
+    with pytest.raises(ValueError, match="at least 2 classes, got 1 class: class 0"):
+        make(kind).fit(X[:5], y[:5])
+    X[3, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        make(kind).fit(X, y)
+
+
+def test_the_linear_head_is_logistic_regression_on_unit_vectors() -> None:
+    for classes in (2, 4):
+        X, y = clusters(classes=classes)
+        ours = make("linear").fit(X, y).predict_proba(X)
+        plain = LogisticRegression(C=100, class_weight="balanced", max_iter=1000).fit(normalize(X), y)
+        assert ours == pytest.approx(plain.predict_proba(normalize(X)), abs=1e-6)
+
+
+def test_knn_votes_equal_a_naive_loop() -> None:
+    X, y = clusters(spread=1.5)
+    queries = clusters(spread=1.5, seed=9)[0]
+    ours = make("knn", k=4, temperature=0.1).fit(X, y).predict_proba(queries)
+    names = sorted(set(y))
+    for query, shares in zip(queries, ours, strict=True):
+        cosines = [float(query @ x / np.linalg.norm(query) / np.linalg.norm(x)) for x in X]
+        votes = dict.fromkeys(names, 0.0)
+        for index in sorted(range(len(X)), key=lambda index: -cosines[index])[:4]:
+            votes[y[index]] += np.exp(cosines[index] / 0.1)
+        assert shares == pytest.approx([votes[name] / sum(votes.values()) for name in names], abs=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["triplet", "supcon", "multi-similarity", "arcface", "cross-entropy"])
+def test_every_loss_pulls_a_class_together(loss: str) -> None:
+    X, y = clusters(classes=4, each=16, spread=0.7, dim=16)
+    trained, raw = make("mlp", loss=loss).fit(X, y), make("mlp", loss=loss, num_epochs=1, learning_rate=0.0).fit(X, y)
+
+    def separation(head: object) -> float:
+        cosines = head.space_ @ head.space_.T
+        same = y[:, None] == y[None]
+        return float(cosines[same].mean() - cosines[~same].mean())
+
+    assert separation(trained) > separation(raw) + 0.05
+
+
+@pytest.mark.parametrize(
+    "option", [{"classify": "knn"}, {"triplets": "semihard"}, {"margin": 0.5}, {"miner_margin": 1.0}]
+)
+def test_the_options_of_the_triplet_recipe_do_something(option: dict[str, object]) -> None:
+    X, y = clusters(spread=1.0)
+    assert not np.array_equal(make("mlp", **option).fit(X, y).predict_proba(X), make("mlp").fit(X, y).predict_proba(X))
+
+
+def test_wrong_options_are_named() -> None:
+    X, y = clusters()
+    with pytest.raises(ValueError, match="unknown loss 'contrast'; there are: triplet"):
+        make("mlp", loss="contrast").fit(X, y)
+    with pytest.raises(ValueError, match="unknown way to classify 'vote'"):
+        make("mlp", classify="vote").fit(X, y).predict(X)
+
+
+def test_an_epoch_shows_every_clip_once_with_company_of_its_class() -> None:
+    y = np.repeat([0, 1, 2], [9, 4, 1])
+    batches = _batches(y, size=8, order=np.random.default_rng(0))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(14))
+    assert max(len(batch) for batch in batches) == 8
+
+
+def test_training_leaves_torchs_own_randomness_alone() -> None:
+    import torch
+
+    X, y = clusters()
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    make("mlp").fit(X, y)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_head_refuses_vectors_of_another_recipe_by_name() -> None:
+    X, y = clusters()
+    card = card_for("linear", make("linear").fit(X, y))
+    other = dataclasses.replace(card.recipe, decoder="decord")
+    with pytest.raises(HeadError, match="refuses those of .*decoder: 'pyav', 'decord'"):
+        card.check_recipe(other)
+
+
+def test_heads_are_listed_removed_and_missing_ones_named(tmp_path: Path) -> None:
+    X, y = clusters()
+    head = make("knn").fit(X, y)
+    with pytest.raises(HeadError, match="there is no head 'one'; there are: none yet"):
+        load_head(tmp_path, "one")
+    save_head(tmp_path, head, card_for("knn", head))
+    assert [card.name for card in list_heads(tmp_path)] == ["one"]
+    with pytest.raises(HeadError, match="there are: one"):
+        remove_head(tmp_path, "two")
+    remove_head(tmp_path, "one")
+    assert list_heads(tmp_path) == []
+    with pytest.raises(UsageError, match="cannot name a head"):
+        save_head(tmp_path, head, dataclasses.replace(card_for("knn", head), name="../evil"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_head_file_is_an_error_never_a_crash(tmp_path: Path, kind: str) -> None:
+    X, y = clusters()
+    head = make(kind).fit(X, y)
+    save_head(tmp_path, head, card_for(kind, head))
+    path = tmp_path / "one.safetensors"
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for damage in (b"", b"hello", whole[: len(whole) // 2], whole[:40]):
+        path.write_bytes(damage)
+        with pytest.raises(HeadError, match="is damaged .*; train it again"):
+            load_head(tmp_path, "one")
+    for _ in range(60):
+        content = bytearray(whole)
+        content[random.integers(len(content))] ^= 1 << int(random.integers(8))
+        path.write_bytes(content)
+        try:
+            load_head(tmp_path, "one")
+        except (HeadError, UsageError):
+            pass  # a flipped bit in a weight cannot be noticed; one in the header must be refused, not crash
+
+
+def test_a_head_file_is_plain_data(tmp_path: Path) -> None:
+    import safetensors
+
+    X, y = clusters()
+    head = make("linear").fit(X, y)
+    save_head(tmp_path, head, card_for("linear", head))
+    with safetensors.safe_open(tmp_path / "one.safetensors", framework="numpy") as file:
+        assert set(file.keys()) == {"coef_", "intercept_"}
+        assert json.loads(file.metadata()["clipdex.head"])["recipe"]["encoder"] == "videomae"
+
+
+class TestMetrics:
+    random = np.random.default_rng(1)
+    scores = random.dirichlet(np.ones(6), size=300)
+    truth = random.integers(0, 6, size=300)
+
+    def test_they_equal_scikit_learns(self) -> None:
+        predicted = self.scores.argmax(axis=1)
+        for k in (1, 3, 5):
+            theirs = sklearn.metrics.top_k_accuracy_score(self.truth, self.scores, k=k)
+            assert metrics.top_k_accuracy(self.truth, self.scores, k=k) == pytest.approx(theirs)
+        assert metrics.balanced_accuracy(self.truth, predicted, num_classes=6) == pytest.approx(
+            sklearn.metrics.balanced_accuracy_score(self.truth, predicted)
+        )
+        assert metrics.macro_f1(self.truth, predicted, num_classes=6) == pytest.approx(
+            sklearn.metrics.f1_score(self.truth, predicted, average="macro")
+        )
+        assert np.array_equal(
+            metrics.confusion_matrix(self.truth, predicted, num_classes=6),
+            sklearn.metrics.confusion_matrix(self.truth, predicted),
+        )
+
+    def test_calibration_error_of_cases_known_by_hand(self) -> None:
+        sure = np.array([[0.9, 0.1]] * 10)
+        assert metrics.expected_calibration_error(np.array([0] * 9 + [1]), sure) == pytest.approx(0.0)
+        assert metrics.expected_calibration_error(np.array([1] * 10), sure) == pytest.approx(0.9)
+
+    def test_a_class_scored_zero_like_all_others_is_no_hit(self) -> None:
+        assert metrics.top_k_accuracy(np.array([0]), np.zeros((1, 3)), k=1) == 0.0
+        assert metrics.top_k_accuracy(np.array([0]), np.zeros((1, 3)), k=2) == 0.0

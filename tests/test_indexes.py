@@ -1,0 +1,123 @@
+"""Every index against the exact one, and the exact one against a loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline._errors import BankError
+from pipeline.indexes import indexes
+
+KINDS = indexes.names()
+
+
+def data(kind: str, *, num: int = 400, dim: int = 16) -> np.ndarray:
+    random = np.random.default_rng(2)
+    if kind == "clustered":
+        rows = random.normal(size=(8, dim))[random.integers(8, size=num)] + 0.1 * random.normal(size=(num, dim))
+    elif kind == "duplicates":
+        rows = np.repeat(random.normal(size=(num // 10, dim)), 10, axis=0)
+    else:
+        rows = random.normal(size=(num, dim))
+    rows = rows.astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def filled(kind: str, rows: np.ndarray):
+    index = indexes.get(kind)(rows.shape[1])
+    index.add([f"clip {number}" for number in range(len(rows))], rows)
+    return index
+
+
+def test_the_exact_index_equals_a_loop() -> None:
+    rows = data("random", num=50)
+    (found,) = filled("exact", rows).search(rows[3:4], k=5)
+    scores = {
+        f"clip {number}": float(sum(a * b for a, b in zip(rows[3], row, strict=True)))
+        for number, row in enumerate(rows)
+    }
+    best = sorted(scores, key=lambda name: -scores[name])[:5]
+    assert [name for name, _ in found] == best
+    assert [score for _, score in found] == pytest.approx([scores[name] for name in best], abs=1e-6)
+
+
+@pytest.mark.parametrize("content", ["random", "clustered", "duplicates"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_index_finds_what_the_exact_one_finds(kind: str, content: str) -> None:
+    rows = data(content)
+    truth, found = filled("exact", rows).search(rows[:40], k=10), filled(kind, rows).search(rows[:40], k=10)
+    for exact, ours in zip(truth, found, strict=True):
+        assert [score for _, score in ours] == pytest.approx([score for _, score in exact], abs=1e-5)
+        assert [score for _, score in ours] == sorted((score for _, score in ours), reverse=True)
+        for name, score in ours:  # equal scores may come in any order, but each id has its own score
+            assert score == pytest.approx(float(rows[int(name.split()[1])] @ rows[truth.index(exact)]), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_come_and_go_and_keep_their_names(kind: str) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    gone = [f"clip {number}" for number in range(0, 400, 3)]
+    index.remove([*gone, "never there"])
+    assert len(index) == 400 - len(gone)
+    index.add(["back"], rows[:1])
+    (found,) = index.search(rows[:1], k=3)
+    assert found[0][0] == "back"
+    for number in (1, 200, 398):
+        assert index.search(rows[number : number + 1], k=1)[0][0][0] == f"clip {number}"
+    assert not set(gone) & {name for name, _ in index.search(rows[:1], k=500)[0]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_works_before_ranking_so_k_come_back_where_k_exist(kind: str) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    allowed = np.zeros(400, dtype=np.bool_)
+    allowed[[7, 100, 399]] = True
+    (found,) = index.search(rows[:1], k=10, allowed=allowed)
+    assert {name for name, _ in found} == {"clip 7", "clip 100", "clip 399"}
+    assert index.search(rows[:2], k=10, allowed=np.zeros(400, dtype=np.bool_)) == [[], []]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_than_there_is_and_nothing_at_all(kind: str) -> None:
+    index = indexes.get(kind)(16)
+    assert index.search(data("random")[:2], k=5) == [[], []]
+    index.add(["only"], data("random")[:1])
+    assert [name for name, _ in index.search(data("random")[:1], k=50)[0]] == ["only"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stored_index_answers_the_same(kind: str, tmp_path: Path) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    index.save(tmp_path)
+    index.remove(["clip 5"])
+    index.save(tmp_path)
+    again = indexes.get(kind).load(tmp_path)
+    assert again.search(rows[:9], k=7) == index.search(rows[:9], k=7)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_or_damaged_index_is_made_again_not_believed(kind: str, tmp_path: Path) -> None:
+    assert indexes.get(kind).load(tmp_path) is None
+    index = filled(kind, data("random"))
+    for name in ("index.json", "ids.json", "vectors.npy", "flat.faiss"):
+        index.save(tmp_path)
+        for path in tmp_path.rglob(name):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            assert indexes.get(kind).load(tmp_path) is None, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_does_not_fit_is_refused(kind: str) -> None:
+    index = filled(kind, data("random"))
+    with pytest.raises(BankError, match="only once"):
+        index.add(["clip 3"], data("random")[:1])
+    with pytest.raises(BankError, match="rows of 16 numbers were expected"):
+        index.add(["new"], np.ones((1, 15), np.float32))
+    with pytest.raises(BankError, match="queries of 16 numbers were expected"):
+        index.search(np.ones((1, 15), np.float32), k=1)

@@ -1,0 +1,210 @@
+"""Questions of all kinds against rankings computed by hand or by a plain loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hard_videos
+import numpy as np
+import pytest
+
+from pipeline import Bank, Part, Searcher, extract, load_encoder, search
+from pipeline._errors import EncoderError, UsageError
+from pipeline._types import ClipRow, Hit
+from pipeline.decoders import open_video
+from pipeline.filters import fulfilled
+from pipeline.indexing import build_index, index_stats
+from pipeline.search import merge
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory, xclip: Path) -> Path:
+    """Six windows of three videos under a tiny X-CLIP, with metadata from a manifest."""
+    folder = tmp_path_factory.mktemp("search")
+    lines = ["path,camera,place"]
+    for number in range(3):
+        path = folder / f"{number}.mp4"
+        hard_videos.write(path, hard_videos.steady(50), options=hard_videos.X264, size=(72 + 24 * number, 48))
+        lines.append(f"{path.name},{number},{'gate' if number else 'yard'}")
+    (folder / "list.csv").write_text("\n".join(lines))
+    extract([folder / "list.csv"], bank=folder / "bank", encoder=str(xclip), window_seconds=1.0)
+    return folder / "bank"
+
+
+def stored(bank: Path) -> tuple[list[ClipRow], np.ndarray]:
+    opened = Bank(bank)
+    vectors = opened.embeddings(opened.recipe().id)
+    return list(opened.clips(opened.recipe().id).rows()), vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def ids(hits: list[Hit]) -> list[str]:
+    return [hit.clip_id for hit in hits]
+
+
+def test_a_text_ranks_clips_by_cosine(bank: Path, xclip: Path) -> None:
+    rows, vectors = stored(bank)
+    text = load_encoder(str(xclip)).encode_text(["a dog"])[0]
+    cosines = vectors @ (text / np.linalg.norm(text))
+    hits = search("a dog", bank=bank, k=4)
+    assert ids(hits) == [rows[number].clip_id for number in np.argsort(-cosines)[:4]]
+    assert [hit.score for hit in hits] == pytest.approx(np.sort(cosines)[::-1][:4].tolist(), abs=1e-5)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+
+
+def test_a_stored_moment_finds_itself_first_without_the_encoder(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = stored(bank)
+    row = rows[3]
+    searcher = Searcher(bank)
+    monkeypatch.setattr(searcher, "encoder", lambda: pytest.fail("the encoder was loaded for a stored clip"))
+    hits = searcher.search([Part("clip", f"{row.video}@{row.start_seconds}-{row.stop_seconds}")])
+    assert (hits[0].clip_id, hits[0].score) == (row.clip_id, pytest.approx(1.0, abs=1e-5))
+
+
+def test_a_new_moment_is_decoded_and_encoded_like_the_stored_ones(bank: Path, tmp_path: Path) -> None:
+    rows, _ = stored(bank)
+    copy = tmp_path / "other-content.mkv"  # the same pictures in another file
+    hard_videos.write(copy, hard_videos.steady(50), options=hard_videos.X264, size=(72, 48))
+    (hit, *_) = search(clips=[f"{copy}@0-1"], bank=bank)
+    assert (hit.video, hit.start_seconds) == (rows[0].video, 0.0)
+    assert hit.score > 0.999
+
+
+def test_a_picture_is_a_clip_that_stands_still(bank: Path, tmp_path: Path, xclip: Path) -> None:
+    from PIL import Image
+
+    rows, vectors = stored(bank)
+    with open_video(Path(rows[0].video)) as video:
+        (frame,) = video.frames([12])
+    Image.fromarray(frame.pixels).save(tmp_path / "still.png")
+    encoder = load_encoder(str(xclip))
+    vector = encoder.encode(np.stack([encoder.prepare(frame.pixels[None])[0]] * 4)[None])[0]
+    cosines = vectors @ (vector / np.linalg.norm(vector))
+    hits = search(images=[str(tmp_path / "still.png")], bank=bank)
+    assert [hit.score for hit in hits] == pytest.approx(np.sort(cosines)[::-1].tolist(), abs=1e-5)
+
+
+def test_parts_are_summed_by_weight_and_unwanted_ones_subtracted(bank: Path, xclip: Path) -> None:
+    rows, vectors = stored(bank)
+    encoder = load_encoder(str(xclip))
+
+    def text(words: str) -> np.ndarray:
+        vector = encoder.encode_text([words])[0]
+        return vector / np.linalg.norm(vector)
+
+    like = f"{rows[4].video}@{rows[4].start_seconds}-{rows[4].stop_seconds}"
+    expected = (
+        0.7 * vectors @ text("a dog") + 2 * vectors @ vectors[4] - 0.5 * vectors @ text("a cat") - vectors @ vectors[0]
+    )
+    away = f"{rows[0].video}@{rows[0].start_seconds}-{rows[0].stop_seconds}"
+    hits = search(texts=["a dog:0.7"], clips=[f"{like}:2"], unwanted=["a cat:0.5", away], bank=bank)
+    assert ids(hits) == [rows[number].clip_id for number in np.argsort(-expected)]
+    assert [hit.score for hit in hits] == pytest.approx(np.sort(expected)[::-1].tolist(), abs=1e-4)
+
+
+def test_conditions_hold_before_ranking(bank: Path) -> None:
+    hits = search("a dog", bank=bank, k=4, where=["place=gate", "start_seconds<0.5"])
+    assert len(hits) == 2
+    assert {hit.metadata["camera"] for hit in hits} == {"1", "2"}
+    with pytest.raises(UsageError, match="no clip has a column 'colour'; there are: camera"):
+        search("a dog", bank=bank, where=["colour=red"])
+    with pytest.raises(UsageError, match="is no condition"):
+        search("a dog", bank=bank, where=["gate"])
+
+
+def test_asking_nothing_or_for_nothing_is_a_wrong_call(bank: Path) -> None:
+    with pytest.raises(UsageError, match="nothing is asked for"):
+        search(bank=bank)
+    with pytest.raises(UsageError, match="k must be at least 1"):
+        search("a", bank=bank, k=0)
+
+
+def test_text_for_an_encoder_without_text_says_who_has(tmp_path: Path, videos: Path, videomae: Path) -> None:
+    extract([videos], bank=tmp_path / "b", encoder=str(videomae))
+    with pytest.raises(EncoderError, match="no text tower"):
+        search("a dog", bank=tmp_path / "b")
+
+
+def test_the_index_follows_the_bank(tmp_path: Path, videos: Path, xclip: Path) -> None:
+    bank = tmp_path / "b"
+    extract([videos / "red"], bank=bank, encoder=str(xclip))
+    assert len(search("a", bank=bank)) == 2
+    extract([videos / "blue"], bank=bank, encoder=str(xclip))
+    assert len(search("a", bank=bank)) == 3
+    opened = Bank(bank)
+    opened.parts(opened.recipe().id)[1].unlink()
+    assert len(search("a", bank=bank)) == 2
+    stats = index_stats(bank=bank)
+    assert (stats.vectors, stats.dim, stats.recall_at_10) == (2, 16, 1.0)
+    assert build_index(bank=bank, kind="exact").kind == "exact"
+
+
+def test_an_encoder_with_a_text_space_of_its_own_serves_both_kinds_of_question(tmp_path: Path, videos: Path) -> None:
+    bank = tmp_path / "b"
+    extract([videos], bank=bank, encoder="lite", num_frames=1)
+    searcher = Searcher(bank)
+    encoder, (rows, vectors) = searcher.encoder(), stored(bank)
+    in_text = encoder.text_space(Bank(bank).embeddings(searcher.recipe.id))
+    in_text /= np.linalg.norm(in_text, axis=1, keepdims=True)
+    expected = in_text @ encoder.encode_text(["a bar code"])[0] + 0.5 * vectors @ vectors[1]
+    hits = searcher.search([Part("text", "a bar code"), Part("clip", rows[1].video, 0.5)])
+    assert ids(hits) == [rows[number].clip_id for number in np.argsort(-expected)]
+    assert [hit.score for hit in hits] == pytest.approx(np.sort(expected)[::-1].tolist(), abs=1e-4)
+
+
+def hit(video: str, start: float, stop: float, score: float) -> Hit:
+    return Hit(0, score, video, video, start, stop, f"{video}@{start}", {})
+
+
+def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
+    ranked = [
+        hit("a", 4, 6, 0.9),
+        hit("b", 0, 2, 0.8),
+        hit("a", 6, 8, 0.7),  # touches the first
+        hit("a", 0, 2, 0.6),  # two seconds before it
+        hit("c", 0, 2, 0.5),
+        hit("b", 2, 4, 0.4),
+    ]
+    found = merge(ranked, gap_seconds=1, k=2)
+    assert [(one.video, one.start_seconds, one.stop_seconds, one.score) for one in found] == [
+        ("a", 4, 8, 0.9),
+        ("b", 0, 2, 0.8),
+    ]
+    wide = merge(ranked, gap_seconds=2, k=3)
+    assert [(one.video, one.start_seconds, one.stop_seconds) for one in wide] == [("a", 0, 8), ("b", 0, 4), ("c", 0, 2)]
+    assert merge([], gap_seconds=1, k=3) == []
+
+
+def test_a_hit_that_bridges_two_ranges_joins_them() -> None:
+    found = merge([hit("a", 0, 2, 0.9), hit("a", 4, 6, 0.8), hit("a", 2, 4, 0.7)], gap_seconds=0, k=5)
+    assert [(one.start_seconds, one.stop_seconds, one.score) for one in found] == [(0, 6, 0.9)]
+
+
+def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Part.parse("text", "a door: opening:0.7") == Part("text", "a door: opening", 0.7)
+    assert Part.parse("text", "at 12:30 o'clock") == Part("text", "at 12:30 o'clock", 1.0)
+    monkeypatch.chdir(tmp_path)
+    Path("v.mp4").touch()
+    Path("odd:2").touch()
+    assert Part.parse("clip", "odd:2") == Part("clip", "odd:2", 1.0)
+    assert Part.unwanted("v.mp4@1-2:3") == Part("clip", "v.mp4@1-2", -3.0)
+    assert Part.unwanted("a cat") == Part("text", "a cat", -1.0)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["camera=3"], [True, False, False]),
+        (["camera!=3"], [False, True, True]),
+        (["camera>=3"], [True, True, False]),
+        (["camera < 10"], [True, False, False]),  # as numbers, not as text
+        (["place=the gate"], [True, False, False]),
+        (["label=run", "camera=20"], [False, True, False]),
+    ],
+)
+def test_conditions_compare_as_numbers_where_they_are(conditions: list[str], expected: list[bool]) -> None:
+    rows = [
+        ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3", "place": "the gate"}),
+        ClipRow("2", "v", "/v.mp4", 1.0, 2.0, "whole", (1.0,), {"camera": 20}),
+        ClipRow("3", "v", "/v.mp4", 2.0, 3.0, "whole", (2.0,), {}),
+    ]
+    assert fulfilled(rows, [None, "run", None], conditions).tolist() == expected

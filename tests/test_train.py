@@ -1,0 +1,261 @@
+"""Scores are honest: nothing of a held-out video is learned from, and what cannot be told is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import clusters, make_recipe
+
+from pipeline import add_class, load_head, predict, train_head
+from pipeline._errors import HeadError, LabelError, UsageError
+from pipeline._types import ClipRow, LabelRow, Span, VideoRow, clip_id
+from pipeline.bank import Bank
+from pipeline.labels import Labels, label_of_clips
+from pipeline.train import Examples, build_head, cross_validate, labelled_examples
+
+RECIPE = make_recipe()
+QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
+
+
+def video(number: int) -> str:
+    return f"{number:064d}"
+
+
+def fill(folder: Path, X: np.ndarray, *, clips_each: int = 1) -> list[ClipRow]:
+    """A bank with these vectors; every ``clips_each`` rows are the windows of one video."""
+    rows = []
+    for number in range(len(X)):
+        span = Span(2.0 * (number % clips_each), 2.0 * (number % clips_each) + 2.0)
+        name = video(number // clips_each)
+        rows.append(
+            ClipRow(
+                clip_id(name, span),
+                name,
+                f"/{number}.mp4",
+                span.start_seconds,
+                span.stop_seconds,
+                "windows 2/2",
+                (0.0,),
+                {},
+            )
+        )
+    Bank(folder, create=True).add(RECIPE, rows, X, [])
+    return rows
+
+
+def label(folder: Path, rows: list[ClipRow], y: np.ndarray, **more: object) -> None:
+    Labels(folder).add(
+        LabelRow(row.video_id, row.video, str(name), row.start_seconds, row.stop_seconds, **more)
+        for row, name in zip(rows, y, strict=True)
+    )
+
+
+def examples(X: np.ndarray, y: np.ndarray, groups: list[str], *, held_out: np.ndarray | None = None) -> Examples:
+    nobody = np.zeros(len(X), dtype=np.bool_)
+    ids = tuple(str(number) for number in range(len(X)))
+    return Examples(X, y, np.array(groups), ids, nobody if held_out is None else held_out, True)
+
+
+def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:
+    X, y = clusters(each=20)
+    label(tmp_path, fill(tmp_path, X), y)
+    report = train_head(bank=tmp_path, head="linear", name="sports")
+    assert (report.head, report.kind, report.loss) == ("sports", "linear", None)
+    assert (report.classes, report.clips, report.groups) == (("class 0", "class 1", "class 2"), 60, 60)
+    assert report.cv["protocol"] == "5 folds by video"
+    assert report.cv["top1"] > 0.9
+    assert set(report.cv) == {"protocol", "folds", "clips", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
+    head, card = load_head(tmp_path / "heads", "sports")
+    assert (head.predict(X) == y).mean() > 0.95
+    assert card.cv == report.cv
+
+
+def test_the_loss_alone_picks_the_head(tmp_path: Path) -> None:
+    X, y = clusters()
+    label(tmp_path, fill(tmp_path, X), y)
+    for loss, kind in (("triplet", "mlp"), ("supcon", "mlp"), ("cross-entropy", "linear"), (None, "linear")):
+        options = QUICK if kind == "mlp" else {}
+        assert train_head(bank=tmp_path, loss=loss, **options).kind == kind
+    assert train_head(bank=tmp_path, head="mlp", loss="cross-entropy", **QUICK).loss == "cross-entropy"
+    with pytest.raises(UsageError, match="the knn head has no 'loss'; it has: k, temperature"):
+        train_head(bank=tmp_path, head="knn", loss="triplet")
+
+
+def test_clips_of_one_video_never_stand_on_both_sides() -> None:
+    """Each video has a direction of its own and labels are random: only a leak can score above chance."""
+    random = np.random.default_rng(0)
+    videos = np.repeat(np.arange(40), 5)
+    X = (random.normal(size=(40, 32))[videos] + 0.01 * random.normal(size=(200, 32))).astype(np.float32)
+    y = np.array(["a", "b"])[random.permutation(40) % 2][videos]
+    leaking, _ = cross_validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in range(200)]))
+    honest, _ = cross_validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in videos]))
+    assert leaking["top1"] > 0.95
+    assert honest["top1"] < 0.7
+
+
+def test_named_groups_are_each_left_out_once(tmp_path: Path) -> None:
+    X, y = clusters(each=12)
+    rows = fill(tmp_path, X)
+    for number, (row, name) in enumerate(zip(rows, y, strict=True)):
+        Labels(tmp_path).add([LabelRow(row.video_id, row.video, str(name), group=f"person {number % 4}")])
+    report = train_head(bank=tmp_path)
+    assert (report.cv["protocol"], report.cv["folds"], report.groups) == ("leave-one-group-out", 4, 4)
+
+
+def test_a_group_and_a_video_that_share_clips_stay_together(tmp_path: Path) -> None:
+    X, _ = clusters(each=2)
+    rows = fill(tmp_path, X, clips_each=2)  # 3 videos with 2 clips
+    groups = ["ann", None, "ann", "bob", None, None]
+    labels = [
+        LabelRow(row.video_id, row.video, f"c{number % 2}", row.start_seconds, row.stop_seconds, group=group)
+        for number, (row, group) in enumerate(zip(rows, groups, strict=True))
+    ]
+    found = labelled_examples(Bank(tmp_path), RECIPE, labels)
+    assert len(set(found.groups[:4].tolist())) == 1  # video 0 - ann - video 1 - bob
+    assert found.groups[4] == found.groups[5] != found.groups[0]
+
+
+def test_a_held_out_split_is_honoured_and_not_learned_from(tmp_path: Path) -> None:
+    X, y = clusters(each=20)
+    rows = fill(tmp_path, X)
+    test = np.arange(60) % 4 == 0
+    label(tmp_path, [row for row, t in zip(rows, test, strict=True) if not t], y[~test], split="train")
+    label(tmp_path, [row for row, t in zip(rows, test, strict=True) if t], y[test], split="test")
+    report = train_head(bank=tmp_path)
+    assert (report.cv["protocol"], report.cv["clips"], report.clips) == ("held-out split", 15, 45)
+
+
+def test_a_class_that_a_fold_could_not_learn_counts_as_wrong() -> None:
+    X, y = clusters(classes=3, each=10)
+    groups = [f"g{number % 5}" if name != "class 2" else "alone" for number, name in enumerate(y)]
+    figures, warnings = cross_validate(build_head("linear", seed=0), examples(X, y, groups))
+    assert figures["top1"] == pytest.approx(2 / 3, abs=0.05)
+    assert figures["balanced_accuracy"] == pytest.approx(2 / 3, abs=0.05)
+    assert any("'class 2' comes from a single group" in warning for warning in warnings)
+
+
+def test_where_no_honest_split_exists_there_is_no_score() -> None:
+    X, y = clusters()
+    figures, warnings = cross_validate(build_head("linear", seed=0), examples(X, y, list(y)))
+    assert figures is None
+    assert "no cross-validation" in warnings[-1]
+
+
+def test_duplicates_under_new_names_do_not_raise_the_score(tmp_path: Path) -> None:
+    """The same content is the same video: its clips are stored once and stay in one fold."""
+    random = np.random.default_rng(4)
+    X, y = random.normal(size=(40, 8)).astype(np.float32), np.array(["a", "b"] * 20)
+    bank, rows = Bank(tmp_path, create=True), fill(tmp_path, X)
+    label(tmp_path, rows, y)
+    before = train_head(bank=tmp_path, head="knn").cv["top1"]
+    copies = [VideoRow(f"/copy{n}.mp4", row.video_id, "unchanged", 1) for n, row in enumerate(rows)]
+    bank.add(RECIPE, rows, X, copies)
+    assert train_head(bank=tmp_path, head="knn").cv["top1"] == before
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "there are no labels yet"),
+        ([LabelRow("elsewhere", "/x.mp4", "run")], "none of the 1 labels covers a clip"),
+        ([LabelRow(video(0), "/0.mp4", "run")], "at least 2; the stored clips have: run"),
+    ],
+)
+def test_labels_that_teach_nothing_are_refused_with_the_way_out(tmp_path: Path, labels: list, message: str) -> None:
+    fill(tmp_path, clusters()[0])
+    Labels(tmp_path).add(labels)
+    with pytest.raises(LabelError, match=message):
+        train_head(bank=tmp_path)
+
+
+def test_a_label_covers_the_clips_that_lie_mostly_in_it() -> None:
+    def row(start: float, stop: float) -> ClipRow:
+        return ClipRow(f"{start}", "v", "/v.mp4", start, stop, "w", (0.0,), {})
+
+    clips = [row(0, 2), row(2, 4), row(3, 5), row(4, 6)]
+    narrow, whole = LabelRow("v", "/v.mp4", "jump", 3.0, 6.0), LabelRow("v", "/v.mp4", "walk")
+    newer = LabelRow("v", "/v.mp4", "hop", 3.0, 6.0)
+
+    def names(*labels: LabelRow) -> list[str | None]:
+        return [None if found is None else found.label for found in label_of_clips(clips, labels)]
+
+    assert names(narrow) == [None, "jump", "jump", "jump"]
+    assert names(whole) == ["walk"] * 4
+    assert names(whole, narrow) == ["walk", "walk", "jump", "jump"]  # more of the clip, then the narrower
+    assert names(narrow, newer) == [None, "hop", "hop", "hop"]
+    assert names(LabelRow("other", "/o.mp4", "run")) == [None] * 4
+
+
+def test_a_new_class_is_learned_from_stored_clips_and_its_effect_is_measured(tmp_path: Path, monkeypatch) -> None:
+    X, y = clusters(classes=4, each=10)
+    rows = fill(tmp_path, X)
+    known = y != "class 3"
+    label(tmp_path, [row for row, k in zip(rows, known, strict=True) if k], y[known])
+    train_head(bank=tmp_path, head="linear")
+    newcomers = [row for row, k in zip(rows, known, strict=True) if not k]
+    outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in newcomers[:5]]
+    import pipeline.add_class  # noqa: F401 -- the module, whose name belongs to the verb
+
+    module = __import__("sys").modules["pipeline.add_class"]
+    done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
+    monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
+    report = add_class("class 3", [row.video for row in newcomers[:5]], bank=tmp_path)
+    assert (report.class_name, report.clips, report.encoded_clips) == ("class 3", 5, 0)
+    assert report.other_scores_changed
+    assert report.confusions == {}
+    predictions, _ = predict(bank=tmp_path)
+    by_id = {one.clip_id: one.label for one in predictions}
+    assert all(by_id[row.clip_id] == "class 3" for row in newcomers[5:])
+    right = [by_id[row.clip_id] == name for row, name in zip(rows, y, strict=True)]
+    assert np.mean(right) > 0.95
+    assert sorted({row.label for row in Labels(tmp_path).rows()}) == [f"class {n}" for n in range(4)]
+
+
+def test_a_class_that_swallows_another_is_reported_by_name(tmp_path: Path, monkeypatch) -> None:
+    X, y = clusters(classes=3, each=10)
+    rows = fill(tmp_path, X)
+    label(tmp_path, rows, y)
+    train_head(bank=tmp_path, head="knn")
+    # The newcomers are copies of class 1.
+    copies = [
+        ClipRow(clip_id(video(900 + n), Span(0, 2)), video(900 + n), f"/n{n}.mp4", 0.0, 2.0, "whole", (0.0,), {})
+        for n in range(10)
+    ]
+    Bank(tmp_path).add(RECIPE, copies, X[y == "class 1"] * 1.0001, [])
+    outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in copies]
+    module = __import__("sys").modules["pipeline.add_class"]
+    done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
+    monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
+    report = add_class("a new one", [row.video for row in copies], bank=tmp_path)
+    assert set(report.confusions) <= {"class 1"}
+    assert report.other_scores_changed is False or report.largest_change > 0
+
+
+def test_predict_lists_the_best_classes_and_refuses_nonsense(tmp_path: Path) -> None:
+    X, y = clusters()
+    label(tmp_path, fill(tmp_path, X), y)
+    with pytest.raises(HeadError, match="there is no head 'default'"):
+        predict(bank=tmp_path)
+    train_head(bank=tmp_path)
+    predictions, rows = predict(bank=tmp_path, top=2)
+    assert rows == []
+    assert len(predictions) == 36
+    for one in predictions:
+        assert (one.label, one.score) == one.top[0]
+        assert one.top[0][1] >= one.top[1][1]
+    with pytest.raises(UsageError, match="not both"):
+        predict(bank=tmp_path, head_name="default", prompts=["a"])
+    with pytest.raises(UsageError, match="top must be at least 1"):
+        predict(bank=tmp_path, top=0)
+
+
+def test_a_head_trained_on_another_recipe_is_refused(tmp_path: Path) -> None:
+    X, y = clusters()
+    label(tmp_path, fill(tmp_path, X), y)
+    train_head(bank=tmp_path)
+    other = make_recipe(8, encoder="xclip")
+    Bank(tmp_path).add(other, fill(tmp_path / "x", X)[:1], X[:1], [])
+    with pytest.raises(HeadError, match="refuses those of"):
+        predict(bank=tmp_path, recipe="xclip")
