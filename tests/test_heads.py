@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -120,12 +121,29 @@ def test_every_loss_pulls_a_class_together(loss: str) -> None:
     assert separation(trained) > separation(raw) + 0.05
 
 
+SEMIHARD = {"triplets": "semihard"}
+
+
 @pytest.mark.parametrize(
-    "option", [{"classify": "knn"}, {"triplets": "semihard"}, {"margin": 0.5}, {"miner_margin": 1.0}]
+    ("before", "after"),
+    [
+        ({}, {"classify": "knn"}),
+        ({}, SEMIHARD),
+        (SEMIHARD, {**SEMIHARD, "margin": 0.5}),
+        (SEMIHARD, {**SEMIHARD, "miner_margin": 0.02}),
+    ],
 )
-def test_the_options_of_the_triplet_recipe_do_something(option: dict[str, object]) -> None:
+def test_the_options_of_the_triplet_recipe_do_something(before: dict, after: dict) -> None:
     X, y = clusters(spread=1.0)
-    assert not np.array_equal(make("mlp", **option).fit(X, y).predict_proba(X), make("mlp").fit(X, y).predict_proba(X))
+    first, second = (make("mlp", **options).fit(X, y).predict_proba(X) for options in (before, after))
+    assert not np.array_equal(first, second)
+
+
+def test_margins_change_nothing_on_hard_triplets() -> None:
+    """As the docstring says: whoever turns this knob should know."""
+    X, y = clusters(spread=1.0)
+    scores = [make("mlp", margin=m, miner_margin=m).fit(X, y).predict_proba(X) for m in (0.1, 0.7)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
 def test_wrong_options_are_named() -> None:
@@ -193,10 +211,9 @@ def test_a_damaged_head_file_is_an_error_never_a_crash(tmp_path: Path, kind: str
         content = bytearray(whole)
         content[random.integers(len(content))] ^= 1 << int(random.integers(8))
         path.write_bytes(content)
-        try:
+        # A flipped bit in a weight cannot be noticed; one in the header must be refused, not crash.
+        with contextlib.suppress(HeadError, UsageError):
             load_head(tmp_path, "one")
-        except (HeadError, UsageError):
-            pass  # a flipped bit in a weight cannot be noticed; one in the header must be refused, not crash
 
 
 def test_a_head_file_is_plain_data(tmp_path: Path) -> None:

@@ -34,10 +34,8 @@ def filled(kind: str, rows: np.ndarray):
 def test_the_exact_index_equals_a_loop() -> None:
     rows = data("random", num=50)
     (found,) = filled("exact", rows).search(rows[3:4], k=5)
-    scores = {
-        f"clip {number}": float(sum(a * b for a, b in zip(rows[3], row, strict=True)))
-        for number, row in enumerate(rows)
-    }
+    products = [float(sum(a * b for a, b in zip(rows[3], row, strict=True))) for row in rows]
+    scores = {f"clip {number}": product for number, product in enumerate(products)}
     best = sorted(scores, key=lambda name: -scores[name])[:5]
     assert [name for name, _ in found] == best
     assert [score for _, score in found] == pytest.approx([scores[name] for name in best], abs=1e-6)

@@ -92,9 +92,8 @@ def test_parts_are_summed_by_weight_and_unwanted_ones_subtracted(bank: Path, xcl
         return vector / np.linalg.norm(vector)
 
     like = f"{rows[4].video}@{rows[4].start_seconds}-{rows[4].stop_seconds}"
-    expected = (
-        0.7 * vectors @ text("a dog") + 2 * vectors @ vectors[4] - 0.5 * vectors @ text("a cat") - vectors @ vectors[0]
-    )
+    query = 0.7 * text("a dog") + 2 * vectors[4] - 0.5 * text("a cat") - vectors[0]
+    expected = vectors @ query
     away = f"{rows[0].video}@{rows[0].start_seconds}-{rows[0].stop_seconds}"
     hits = search(texts=["a dog:0.7"], clips=[f"{like}:2"], unwanted=["a cat:0.5", away], bank=bank)
     assert ids(hits) == [rows[number].clip_id for number in np.argsort(-expected)]

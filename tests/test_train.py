@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +21,19 @@ QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
 
 
 def video(number: int) -> str:
-    return f"{number:064d}"
+    return f"{number:016d}".ljust(64, "0")
+
+
+def row_of(name: str, span: Span, path: str) -> ClipRow:
+    return ClipRow(clip_id(name, span), name, path, span.start_seconds, span.stop_seconds, "windows 2/2", (0.0,), {})
 
 
 def fill(folder: Path, X: np.ndarray, *, clips_each: int = 1) -> list[ClipRow]:
     """A bank with these vectors; every ``clips_each`` rows are the windows of one video."""
     rows = []
     for number in range(len(X)):
-        span = Span(2.0 * (number % clips_each), 2.0 * (number % clips_each) + 2.0)
-        name = video(number // clips_each)
-        rows.append(
-            ClipRow(
-                clip_id(name, span),
-                name,
-                f"/{number}.mp4",
-                span.start_seconds,
-                span.stop_seconds,
-                "windows 2/2",
-                (0.0,),
-                {},
-            )
-        )
+        start = 2.0 * (number % clips_each)
+        rows.append(row_of(video(number // clips_each), Span(start, start + 2.0), f"/{number}.mp4"))
     Bank(folder, create=True).add(RECIPE, rows, X, [])
     return rows
 
@@ -196,9 +189,7 @@ def test_a_new_class_is_learned_from_stored_clips_and_its_effect_is_measured(tmp
     train_head(bank=tmp_path, head="linear")
     newcomers = [row for row, k in zip(rows, known, strict=True) if not k]
     outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in newcomers[:5]]
-    import pipeline.add_class  # noqa: F401 -- the module, whose name belongs to the verb
-
-    module = __import__("sys").modules["pipeline.add_class"]
+    module = importlib.import_module("pipeline.add_class")
     done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("class 3", [row.video for row in newcomers[:5]], bank=tmp_path)
@@ -219,13 +210,10 @@ def test_a_class_that_swallows_another_is_reported_by_name(tmp_path: Path, monke
     label(tmp_path, rows, y)
     train_head(bank=tmp_path, head="knn")
     # The newcomers are copies of class 1.
-    copies = [
-        ClipRow(clip_id(video(900 + n), Span(0, 2)), video(900 + n), f"/n{n}.mp4", 0.0, 2.0, "whole", (0.0,), {})
-        for n in range(10)
-    ]
+    copies = [row_of(video(900 + n), Span(0.0, 2.0), f"/n{n}.mp4") for n in range(10)]
     Bank(tmp_path).add(RECIPE, copies, X[y == "class 1"] * 1.0001, [])
     outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in copies]
-    module = __import__("sys").modules["pipeline.add_class"]
+    module = importlib.import_module("pipeline.add_class")
     done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("a new one", [row.video for row in copies], bank=tmp_path)

@@ -82,7 +82,7 @@ class MLP(Head):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._train(torch.from_numpy(self._standardised(X)), torch.from_numpy(y))
-        space = self._embed(X)
+        space = self._embed(X).astype(np.float32)
         self.space_, self.codes_ = space, y
         sums = np.zeros((len(self.classes_), space.shape[1]), np.float32)
         np.add.at(sums, y, space)
@@ -131,11 +131,13 @@ class MLP(Head):
         result: npt.NDArray[np.float32] = ((unit(X) - self.centre_) / self.scale_).astype(np.float32)
         return result
 
-    def _embed(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _embed(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         # In double precision, so that a clip's score does not depend on which others are scored with it.
         rows = self._standardised(X).astype(np.float64)
         hidden = np.maximum(rows @ self.weight1_.T + self.bias1_, 0)
-        return unit((hidden @ self.weight2_.T + self.bias2_).astype(np.float32))
+        space = hidden @ self.weight2_.T + self.bias2_
+        result: npt.NDArray[np.float64] = space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-12)
+        return result
 
     def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         space = self._embed(X)
