@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import time
+import warnings as python_warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -280,4 +281,7 @@ def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list
 
 
 def _of(splitter: Any, examples: Examples, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
-    yield from splitter.split(examples.X, codes, examples.groups)
+    with python_warnings.catch_warnings():
+        # It warns of classes with few members; ours says which, and what that means.
+        python_warnings.simplefilter("ignore", UserWarning)
+        yield from splitter.split(examples.X, codes, examples.groups)

@@ -26,6 +26,7 @@ FLOORS = {
     **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "info"), VERBS),
     **dict.fromkeys(("extract", "search", "train", "add_class", "predict"), VERBS),
     "report": REPORT,
+    "__main__": FRONT + 1,
     "commands": FRONT,
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Terminal:
             numeric = isinstance(rows[0].get(name), int | float)
             table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(escape(_cell(row.get(name))) for name in columns))
+            table.add_row(*(escape(_cell(_nearby(name, row.get(name)))) for name in columns))
         self._console(sys.stdout).print(table)
 
     def one(self, row: Row) -> None:
@@ -104,6 +105,14 @@ class Terminal:
 
         console = Console(file=stream, soft_wrap=False)
         return console if console.is_terminal else Console(file=stream, width=_WIDTH)
+
+
+def _nearby(name: str, value: Any) -> Any:
+    """Paths below the working directory are shown from there: a person sees the part that differs."""
+    here = Path.cwd()
+    if name in ("video", "path") and isinstance(value, str) and Path(value).is_relative_to(here):
+        return Path(value).relative_to(here)
+    return value
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,267 @@
+"""The contract of the command line: names, fields, streams, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import hard_videos
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.commands import main
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*arguments: object, fails: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == fails, result.output
+    return result
+
+
+def lines(result: Result) -> list[dict]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def every_command(group: click.Group = main, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += every_command(command, (*path, name))
+    return found
+
+
+@pytest.fixture
+def bank(tmp_path: Path, videos: Path, xclip: Path) -> Path:
+    run("extract", videos, "--encoder", xclip, "--bank", tmp_path / "bank", "--labels-from-folders")
+    return tmp_path / "bank"
+
+
+def test_the_commands_of_the_contract_are_there() -> None:
+    there = {" ".join(path) for path in every_command()}
+    assert there >= {
+        "extract",
+        "search",
+        "index build",
+        "index stats",
+        "label add",
+        "label import",
+        "label export",
+        "label list",
+        "train-head",
+        "add-class",
+        "head list",
+        "head show",
+        "head remove",
+        "predict",
+        "info",
+        "encoders",
+        "doctor",
+        "demo",
+    }
+
+
+@pytest.mark.parametrize("path", every_command(), ids=" ".join)
+def test_help_shows_an_example_of_the_command_itself(path: tuple[str, ...]) -> None:
+    text = run(*path, "--help").stdout
+    assert f"clipdex {path[0]}" in text.split("Options:")[0].split("Usage:")[1].split("\n", 1)[1], text
+
+
+def test_extract_prints_one_json_line_for_each_input_and_nothing_else(
+    tmp_path: Path, videos: Path, xclip: Path
+) -> None:
+    (videos / "bad.mp4").touch()
+    result = run("extract", videos, "--encoder", xclip, "--bank", tmp_path / "b", "--json", fails=1)
+    rows = lines(result)
+    assert [row["status"] for row in rows].count("ok") == 3
+    (bad,) = [row for row in rows if row["status"] == "failed"]
+    assert set(bad) == {"video", "video_id", "status", "clips", "reason"}
+    assert "bad.mp4 is empty" in bad["reason"]
+    assert "4 videos: 3 ok, 1 failed. 3 clips encoded" in result.stderr
+    (videos / "bad.mp4").unlink()
+    again = run("extract", videos, "--encoder", xclip, "--bank", tmp_path / "b")
+    assert {row["status"] for row in lines(again)} == {"unchanged"}
+
+
+def test_search_prints_hits_with_times_and_metadata(bank: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "hits.html"
+    result = run("search", "a dog", "--bank", bank, "-k", 2, "--html", page)
+    hits = lines(result)
+    fields = {"rank", "score", "video", "video_id", "start_seconds", "stop_seconds", "clip_id", "metadata"}
+    assert [set(hit) for hit in hits] == [fields] * 2
+    assert hits[0]["score"] >= hits[1]["score"]
+    assert f"Pictures: {page}" in result.stderr
+    assert "data:image/jpeg;base64," in page.read_text()
+
+
+def test_labels_go_in_come_out_and_are_listed(bank: Path, tmp_path: Path, videos: Path) -> None:
+    (added,) = lines(
+        run("label", "add", f"{videos / 'red' / '0.mp4'}@0.2-0.8", "wave", "--group", "ann", "--bank", bank)
+    )
+    assert (added["label"], added["start_seconds"], added["stop_seconds"], added["group"]) == ("wave", 0.2, 0.8, "ann")
+    out = tmp_path / "labels.csv"
+    run("label", "export", out, "--bank", bank)
+    before = lines(run("label", "list", "--bank", bank))
+    assert len(before) == 4
+    result = run("label", "import", out, "--bank", tmp_path / "other")
+    assert "4 labels read, 4 of them new" in result.stderr
+    strip = [{name: row[name] for name in row if name != "source"} for row in before]
+    after = lines(run("label", "list", "--bank", tmp_path / "other"))
+    assert [{name: row[name] for name in row if name != "source"} for row in after] == strip
+
+
+def test_the_whole_story_train_add_predict(bank: Path, videos: Path, tmp_path: Path) -> None:
+    options = ("--epochs", 3, "--bank", bank)
+    (report,) = lines(run("train-head", "--loss", "triplet", *options))
+    assert (report["head"], report["kind"], report["loss"]) == ("default", "mlp", "triplet")
+    assert report["classes"] == ["blue", "red"]
+    assert (report["clips"], report["groups"]) == (3, 3)
+    assert set(report["cv"]) >= {"protocol", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
+
+    green = tmp_path / "green.mp4"
+    hard_videos.write(green, hard_videos.steady(40), options=hard_videos.X264, size=(200, 48))
+    (added,) = lines(run("add-class", "green", f"{green}@0-0.8", f"{green}@0.8-1.6", "--bank", bank))
+    assert set(added) >= {"class", "clips", "seconds", "encoded_clips", "other_scores_changed", "confusions"}
+    assert (added["class"], added["clips"], added["encoded_clips"]) == ("green", 2, 2)
+    (again,) = lines(run("add-class", "green", f"{green}@0-0.8", "--bank", bank))
+    assert again["encoded_clips"] == 0
+
+    more = tmp_path / "more"
+    more.mkdir()
+    hard_videos.write(more / "new.mp4", hard_videos.steady(30), options=hard_videos.X264, size=(200, 52))
+    (one,) = lines(run("predict", more, "--bank", bank))
+    assert set(one) >= {"video", "start_seconds", "stop_seconds", "label", "score", "top"}
+    assert one["video"] == str(more / "new.mp4")
+    assert one["top"][0] == [one["label"], one["score"]]
+    assert len(one["top"]) == 3
+    assert len(lines(run("predict", "--bank", bank))) == 6
+    (moment,) = lines(run("predict", f"{green}@0.1-0.5", "--bank", bank))
+    assert (moment["start_seconds"], moment["stop_seconds"]) == (0.1, 0.5)
+
+    (card,) = lines(run("head", "list", "--bank", bank))
+    assert card["classes"] == ["blue", "green", "red"]
+    assert card["cv"] is None
+    assert lines(run("head", "show", "default", "--bank", bank)) == [card]
+    run("head", "remove", "default", "--bank", bank)
+    assert "there is no head 'default'" in run("predict", "--bank", bank, fails=1).stderr
+
+
+def test_prompts_label_without_any_training(bank: Path) -> None:
+    rows = lines(run("predict", "--prompts", "a dog, a cat", "--bank", bank))
+    assert len(rows) == 3
+    assert {name for name, _ in rows[0]["top"]} == {"a dog", "a cat"}
+    assert sum(score for _, score in rows[0]["top"]) == pytest.approx(1)
+
+
+def test_predict_names_what_it_could_not_read(bank: Path, videos: Path) -> None:
+    run("train-head", "--head", "knn", "--bank", bank)
+    (videos / "bad.mp4").write_text("no")
+    result = run("predict", videos, "--bank", bank, fails=1)
+    assert len(lines(result)) == 3
+    assert "bad.mp4 is not a video" in result.stderr
+
+
+def test_info_index_and_encoders_describe_what_is_there(bank: Path) -> None:
+    (info,) = lines(run("info", "--bank", bank))
+    assert info["labels"] == {"blue": 1, "red": 2}
+    assert info["recipes"][0]["clips"] == 3
+    assert info["recipes"][0]["videos"] == {"ok": 3}
+    (stats,) = lines(run("index", "build", "--bank", bank))
+    assert set(stats) == {"kind", "vectors", "dim", "bytes", "recall_at_10", "build_seconds"}
+    assert (stats["vectors"], stats["recall_at_10"]) == (3, 1.0)
+    assert lines(run("index", "stats", "--bank", bank))[0]["vectors"] == 3
+    by_name = {row["name"]: row for row in lines(run("encoders"))}
+    assert by_name["lite"]["at_hand"] is True
+    assert "non-commercial" in by_name["videomae"]["licence"]
+
+
+def test_doctor_finds_damage_and_repair_makes_room_for_a_rerun(bank: Path, videos: Path, xclip: Path) -> None:
+    (part,) = (bank / "clips").glob("*/part-*.parquet")
+    part.write_bytes(part.read_bytes()[:-100])
+    assert f"{part.name} is damaged" in run("search", "a", "--bank", bank, fails=1).stderr
+    (found,) = [row for row in lines(run("doctor", "--bank", bank, fails=1)) if not row["ok"]]
+    assert part.name in found["detail"]
+    run("doctor", "--repair", "--bank", bank, fails=1)
+    assert (bank / "damaged").is_dir()
+    again = run("extract", videos, "--encoder", xclip, "--bank", bank)
+    assert [row["status"] for row in lines(again)] == ["ok"] * 3
+    assert all(row["ok"] for row in lines(run("doctor", "--bank", bank)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["extract"], 2, "Missing argument 'SOURCE...'"),
+        (["extract", "x.mp4", "--encoder", "nope"], 2, "unknown encoder 'nope'; there are: lite, videomae, xclip"),
+        (["extract", "x.mp4", "--encoder", "lite", "--window", "1", "--stride", "2"], 2, "skips video"),
+        (["extract", "x.mp4", "--encoder", "lite"], 1, "there is no file or folder x.mp4"),
+        (["extract", "{tmp}", "--encoder", "lite"], 1, "holds no video, at any depth"),
+        (["extract", "{tmp}", "--encoder", "xclip"], 1, "use --encoder lite"),
+        (["search", "a dog"], 1, "there is no bank at bank; make one with: clipdex extract"),
+        (["search"], 1, "there is no bank"),
+        (["train-head", "--head", "forest"], 2, "'forest' is not one of 'knn', 'linear', 'mlp'"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+)
+def test_faults_are_said_with_the_right_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*(argument.format(tmp=tmp_path) for argument in arguments), fails=status)
+    assert message in " ".join(result.stderr.split())
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+def test_a_person_sees_tables_and_no_json(tmp_path: Path, bank: Path) -> None:
+    """Under a real terminal, made with the standard library's pty."""
+    program = (
+        "import pty, sys; sys.exit(pty.spawn([sys.executable, '-m', 'pipeline', 'search', 'a', '--bank', sys.argv[1]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bank)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "150"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "rank" in done.stdout
+    assert "start seconds" in done.stdout
+    assert '{"' not in done.stdout
+
+
+def test_the_bank_may_come_from_the_environment(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPDEX_BANK", str(bank))
+    assert lines(run("info"))[0]["bank"] == str(bank)
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
+    from pipeline import ClipdexError
+
+    with pytest.raises(ClipdexError):
+        run("--debug", "info", "--bank", tmp_path / "none")
+
+
+def test_cli_py_is_the_same_command() -> None:
+    done = subprocess.run([sys.executable, "cli.py", "--version"], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.startswith("clipdex, version")
+
+
+def test_names_from_strangers_are_data_in_tables_pages_and_parquet(tmp_path: Path, xclip: Path) -> None:
+    evil = tmp_path / "<script>alert(1)</script> [bold]'\"\n.mp4".replace("/", "_")
+    hard_videos.write(evil, hard_videos.steady(20), options=hard_videos.X264)
+    run("extract", tmp_path, "--encoder", xclip, "--bank", tmp_path / "b")
+    page = tmp_path / "page.html"
+    (hit,) = lines(run("search", "a", "--bank", tmp_path / "b", "--html", page))
+    assert hit["video"] == str(evil)
+    assert "<script>" not in page.read_text()
+    assert "&lt;script&gt;" in page.read_text()
