@@ -1,0 +1,43 @@
+# Everything a newcomer needs: `make demo` and `make test` set up what they use by themselves.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench notebook clean
+
+demo: $(VENV)/.demo  ## The whole story on three short real videos, offline; writes demo/index.html
+	$(BIN)/clipdex demo --out demo
+
+test: check  ## Format, lint, types, tests, and the built wheel in an environment of its own
+	$(BIN)/python -m pytest
+	$(BIN)/python tests/wheel.py
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## Measure; prints a table and writes benchmarks/results/*.json
+	$(BIN)/python benchmarks/extraction.py
+
+notebook: $(VENV)/.dev  ## Run the notebook and keep its output in it
+	$(BIN)/python notebooks/execute.py notebooks/story.ipynb
+
+# constraints.txt pins torch to a release whose CPU build is small where an index offers one; see README.
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo bank
