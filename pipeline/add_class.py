@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from ._errors import HeadError, LabelError
 from ._types import ClipRow, Device, FloatArray, LabelRow, Moment
 from .bank import Bank
+from .encoding import Progress
 from .extract import extract_for
 from .heads import Head, HeadCard, load_head, save_head
 from .labels import Labels, label_of_clips, label_row
@@ -53,6 +54,7 @@ def add_class(
     bank: str | Path = "bank",
     head_name: str = DEFAULT_NAME,
     device: Device = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> AddReport:
     """Teach a stored head a class, or more clips of one it knows.
 
@@ -66,7 +68,7 @@ def add_class(
     started = time.monotonic()
     store = Bank(Path(bank))
     before, card = load_head(store.folder / "heads", head_name)
-    extraction = extract_for(card.recipe, moments, bank=bank, device=device)
+    extraction = extract_for(card.recipe, moments, bank=bank, device=device, on_progress=on_progress)
     bad = [f"{row.video}: {row.reason}" for row in extraction.rows if not row.clips]
     if bad:
         raise LabelError(f"no clip could be made, so {class_name!r} was not added: {'; '.join(bad)}")

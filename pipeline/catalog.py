@@ -6,6 +6,7 @@ Nothing is decoded here; whether a file is a video is asked of a function given 
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ def find_sources(
     Args:
         named: files, moments ``FILE@START-STOP``, folders, glob patterns, manifests.
         is_video: whether a file in a folder is one, judged by its content.
-        labels_from_folders: take the name of a video's folder as its label.
+        labels_from_folders: take the name of a video's folder as its label; videos that lie beside such folders
+            get none.
 
     Raises:
         SourceError: a name with nothing behind it, or a manifest that cannot be used.
@@ -45,15 +47,19 @@ def find_sources(
     for name in named:
         for source in _sources(str(name), is_video):
             if labels_from_folders and source.label is None:
-                source = Source(
-                    source.path,
-                    source.span,
-                    source.path.absolute().parent.name,
-                    source.group,
-                    source.metadata,
-                )
-            found.setdefault((source.path, source.span), source)
+                source = dataclasses.replace(source, label=_folder_label(source.path, Path(name)))
+            key = (source.path, source.span)
+            if key not in found or found[key].label is None:  # the one that says more
+                found[key] = source
     return list(found.values())
+
+
+def _folder_label(video: Path, named: Path) -> str | None:
+    """The name of the video's folder; None where that is the folder named by the user and it has others inside:
+    its name is then not one of the classes.
+    """
+    beside = video.parent == named.absolute()
+    return None if beside and any(path.is_dir() for path in named.iterdir()) else video.parent.name
 
 
 def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:

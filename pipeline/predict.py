@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ._types import ClipRow, Device, Prediction, VideoRow
 from .bank import Bank
 from .clips import Cut
 from .encoders import load_for
+from .encoding import Progress
 from .extract import extract_for
 from .heads import HeadCard, load_head
 from .train import DEFAULT_NAME
@@ -31,6 +32,7 @@ def predict(
     recipe: str | None = None,
     top: int = 5,
     device: Device = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> tuple[list[Prediction], list[VideoRow]]:
     """Label clips: those of ``sources``, extracted where they are new, or all of the bank.
 
@@ -60,7 +62,9 @@ def predict(
         card.check_recipe(chosen)
     rows: list[VideoRow] = []
     if sources:
-        rows = list(extract_for(chosen, sources, bank=bank, device=device, cut=_cut_like(card, store)).rows)
+        cut = _cut_like(card, store)
+        done = extract_for(chosen, sources, bank=bank, cut=cut, device=device, on_progress=on_progress)
+        rows = list(done.rows)
     clips, vectors = _chosen(store, chosen, rows if sources else None)
     if not clips:
         return [], rows

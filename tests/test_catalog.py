@@ -52,6 +52,19 @@ def test_files_globs_and_moments_are_taken_and_repeats_dropped(folder: Path, mon
 def test_labels_come_from_the_folder_of_each_video(folder: Path) -> None:
     found = find_sources([folder / "deep"], is_video=never, labels_from_folders=True)
     assert [source.label for source in found] == ["er"]
+    labels = {
+        source.path.name: source.label for source in find_sources([folder], is_video=never, labels_from_folders=True)
+    }
+    assert labels == {"a.mp4": None, "b.mp4": None, "c.MKV": "er"}  # beside folders of classes lies no class
+    single = find_sources([folder / "a.mp4"], is_video=never, labels_from_folders=True)
+    assert [source.label for source in single] == [folder.name]
+
+
+def test_an_input_named_twice_keeps_the_label_that_one_of_them_brings(folder: Path) -> None:
+    table = folder / "list.csv"
+    table.write_text("path,label\na.mp4,run\n")
+    for order in ([folder / "a.mp4", table], [table, folder / "a.mp4"]):
+        assert [source.label for source in find_sources(order, is_video=never)] == ["run"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -37,8 +37,8 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(pictures) == 6
     for picture in pictures:
         image = Image.open(io.BytesIO(base64.b64decode(picture)))
-        assert image.height == 120
-        assert image.width > 300
+        assert image.height == 160
+        assert image.width > 400
 
 
 def test_without_its_videos_the_demo_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,6 @@ def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **opt
     """
     from ..add_class import add_class
 
-    with terminal.working("Learning"):
-        report = dataclasses.asdict(add_class(class_name, moments, **options))
+    with terminal.progress() as update:
+        report = dataclasses.asdict(add_class(class_name, moments, on_progress=update, **options))
     terminal.one({"class": report.pop("class_name"), **report})

@@ -33,8 +33,8 @@ def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal:
     from ..report.summary import failures, prediction_rows
 
     texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
-    with terminal.working("Predicting"):
-        predictions, rows = predict(sources, bank=bank, prompts=texts, **options)
+    with terminal.progress() as update:
+        predictions, rows = predict(sources, bank=bank, prompts=texts, on_progress=update, **options)
     columns = ("label", "score", "start_seconds", "stop_seconds", "video")
     terminal.rows(prediction_rows(predictions), columns=columns)
     for line in failures(rows):

@@ -13,7 +13,7 @@ from .._types import Pixels, Span
 from ..clips import WHOLE
 from ..decoders import open_video, read_clips
 
-_HEIGHT = 120
+_HEIGHT = 160
 _QUALITY = 80
 
 
