@@ -30,14 +30,13 @@ def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal:
       clipdex predict --prompts "a dog running,a person cycling"
     """
     from ..predict import predict
-    from ..report.summary import failures, prediction_rows
+    from ..report.summary import prediction_rows, troubles
 
     texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
     with terminal.progress() as update:
         predictions, rows = predict(sources, bank=bank, prompts=texts, on_progress=update, **options)
     columns = ("label", "score", "start_seconds", "stop_seconds", "video")
     terminal.rows(prediction_rows(predictions), columns=columns)
-    for line in failures(rows):
-        terminal.say(line)
-    if failures(rows):
+    terminal.say(*troubles(rows))
+    if any(row.status in ("failed", "partial") for row in rows):
         raise SystemExit(1)

@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from ..heads import HeadCard
 
 
-def extraction_rows(done: Extraction, *, all_rows: bool) -> list[dict[str, Any]]:
-    """One row for each input; for people only those that need a look."""
-    return [
-        {name: getattr(row, name) for name in ("video", "video_id", "status", "clips", "reason")}
-        for row in done.rows
-        if all_rows or row.status not in ("ok", "unchanged")
-    ]
+def extraction_rows(done: Extraction) -> list[dict[str, Any]]:
+    """One row for each input."""
+    names = ("video", "video_id", "status", "clips", "reason")
+    return [{name: getattr(row, name) for name in names} for row in done.rows]
 
 
 def extraction_summary(done: Extraction, bank: Path) -> str:
@@ -32,9 +29,9 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
     )
 
 
-def failures(rows: Sequence[VideoRow]) -> list[str]:
-    """What could not be read, in words."""
-    return [f"{row.status}: {row.reason}" for row in rows if row.status in ("failed", "partial")]
+def troubles(rows: Sequence[VideoRow]) -> list[str]:
+    """What could not be stored whole, in words."""
+    return [f"{row.status}: {row.reason}" for row in rows if row.status in ("failed", "partial", "skipped")]
 
 
 def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:

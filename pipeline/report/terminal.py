@@ -61,9 +61,11 @@ class Terminal:
             header=False,
         )
 
-    def say(self, text: str) -> None:
-        """A sentence for the person."""
-        self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
+    def say(self, *lines: str) -> None:
+        """Sentences for the person."""
+        text = "\n".join(lines)
+        if text:
+            self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -94,8 +96,6 @@ class Terminal:
 
             def update(progress: Progress) -> None:
                 bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
-                if progress.row is not None and progress.row.status in ("failed", "partial", "skipped"):
-                    bar.console.print(f"{progress.row.status}: {progress.row.reason}", markup=False, highlight=False)
 
             yield update
 
