@@ -134,13 +134,13 @@ class Clip:
 class VideoRow:
     """The outcome of one input: exactly one for each, whatever happened.
 
-    ``plan`` says how it was cut into clips (``Clip.kind``).
+    ``plan`` says how it was cut into clips (``Clip.kind``); ``clip_ids`` are those that are stored, in time order.
     """
 
     video: str
     video_id: str | None
     status: Status
-    clips: int
+    clip_ids: tuple[str, ...] = ()
     reason: str | None = None
     plan: str | None = None
     size_bytes: int | None = None
@@ -149,6 +149,11 @@ class VideoRow:
     width: int | None = None
     height: int | None = None
     codec: str | None = None
+
+    @property
+    def clips(self) -> int:
+        """How many of its clips are stored."""
+        return len(self.clip_ids)
 
 
 @dataclasses.dataclass(frozen=True)

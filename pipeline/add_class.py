@@ -73,8 +73,8 @@ def add_class(
     if bad:
         raise LabelError(f"no clip could be made, so {class_name!r} was not added: {'; '.join(bad)}")
     labels = [
-        label_row(Moment.parse(str(moment)), class_name, video_id=str(row.video_id), source="add-class")
-        for moment, row in zip(moments, extraction.rows, strict=True)
+        label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
+        for source, row in zip(extraction.inputs, extraction.rows, strict=True)
     ]
     clips, vectors = list(store.clips(card.recipe.id).rows()), store.embeddings(card.recipe.id)
     examples, added = _with(card, clips, vectors, labels)

@@ -45,7 +45,7 @@ _VIDEO_SCHEMA = pa.schema(
         pa.field("video", pa.string(), nullable=False),
         pa.field("video_id", pa.string()),
         pa.field("status", pa.string(), nullable=False),
-        pa.field("clips", pa.int64(), nullable=False),
+        pa.field("clip_ids", pa.list_(pa.string()), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("plan", pa.string()),
         pa.field("size_bytes", pa.int64()),
@@ -192,7 +192,8 @@ class Bank:
         rows: dict[tuple[str, str | None], VideoRow] = {}
         for record in self._video_records():
             if record["recipe_id"] == recipe_id:
-                rows[record["video"], record["plan"]] = VideoRow(**{name: record[name] for name in _ROW_NAMES})
+                facts = {name: record[name] for name in _ROW_NAMES}
+                rows[record["video"], record["plan"]] = VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
         return rows
 
     # Adding -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._errors import EncoderError
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, Pixels, Source, Status, VideoRow, clip_id
+from ._types import ClipRow, FloatArray, Pixels, Source, Span, Status, VideoRow, clip_id
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder
@@ -34,21 +34,29 @@ class Progress:
 
 @dataclasses.dataclass
 class _Video:
-    """An input on its way: its clips that are encoded, and how many are still to come."""
+    """An input on its way: its clips that are encoded or lost, and how many are still to come."""
 
     row: VideoRow
     missing: int
     clips: list[ClipRow] = dataclasses.field(default_factory=list)
     vectors: list[FloatArray] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
+    lost: set[str] = dataclasses.field(default_factory=set)
     read: bool = False
+
+    def lose(self, span: Span, why: str) -> None:
+        """One of its clips will not be stored."""
+        self.missing -= 1
+        self.lost.add(clip_id(str(self.row.video_id), span))
+        self.faults.append(why)
 
     def outcome(self) -> VideoRow:
         """The row to store once nothing more comes."""
         faults = [self.row.reason] if self.row.reason else []
         faults += self.faults[:3] + ([f"and {len(self.faults) - 3} more"] if len(self.faults) > 3 else [])
-        status: Status = self.row.status if not self.faults else "partial" if self.clips else "failed"
-        return dataclasses.replace(self.row, status=status, clips=len(self.clips), reason="; ".join(faults) or None)
+        stored = tuple(name for name in self.row.clip_ids if name not in self.lost)
+        status: Status = self.row.status if not self.faults else "partial" if stored else "failed"
+        return dataclasses.replace(self.row, status=status, clip_ids=stored, reason="; ".join(faults) or None)
 
 
 class EncodingRun:
@@ -101,11 +109,8 @@ class EncodingRun:
         video, frames = self._videos[event.index], event.frames
         if frames.pixels is None:
             span = frames.clip.span
-            video.missing -= 1
-            video.faults.append(
-                f"{frames.lost} of {len(frames.clip.times)} frames of {span.start_seconds:.1f}-"
-                f"{span.stop_seconds:.1f} s cannot be decoded"
-            )
+            where = f"{span.start_seconds:.1f}-{span.stop_seconds:.1f} s"
+            video.lose(span, f"{frames.lost} of {len(frames.clip.times)} frames of {where} cannot be decoded")
             return
         self._batch.append((event.index, frames, frames.pixels))
         if len(self._batch) >= self._batch_size:
@@ -115,10 +120,10 @@ class EncodingRun:
         batch, self._batch = self._batch, []
         for (index, frames, _), vector in zip(batch, self._vectors(batch), strict=True):
             video = self._videos[index]
-            video.missing -= 1
             if isinstance(vector, EncoderError):
-                video.faults.append(str(vector))
+                video.lose(frames.clip.span, str(vector))
             else:
+                video.missing -= 1
                 video.clips.append(_clip_row(video.row, frames, self._inputs[index]))
                 video.vectors.append(vector)
         for index in {index for index, _, _ in batch}:

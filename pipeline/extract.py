@@ -31,12 +31,14 @@ class Extraction:
     """What an extraction did.
 
     Attributes:
-        rows: one for each input, in the order of the inputs.
+        inputs: what the sources turned out to be.
+        rows: one outcome for each input, in the same order.
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
         seconds: from start to end.
     """
 
+    inputs: tuple[Source, ...]
     rows: tuple[VideoRow, ...]
     recipe: Recipe
     encoded_clips: int
@@ -127,7 +129,7 @@ def extract_for(
     stored = Stored(store, recipe.id)
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
     if len(there) == len(inputs):
-        return Extraction(tuple(there), recipe, 0, time.monotonic() - started)
+        return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
     return _extract(
         inputs,
         store,
@@ -165,7 +167,7 @@ def _extract(
     run = EncodingRun(store, encoder, recipe, inputs, batch_size=batch_size, on_progress=on_progress)
     rows = run.over(reader)
     _store_labels(store, inputs, rows)
-    return Extraction(tuple(rows), recipe, run.encoded_clips, time.monotonic() - started)
+    return Extraction(tuple(inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started)
 
 
 def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:

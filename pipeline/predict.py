@@ -80,10 +80,8 @@ def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tup
     stored, vectors = list(store.clips(recipe.id).rows()), store.embeddings(recipe.id)
     if rows is None:
         return stored, vectors
-    by_plan: dict[tuple[str, str], list[int]] = {}
-    for number, clip in enumerate(stored):
-        by_plan.setdefault((clip.video_id, clip.kind), []).append(number)
-    numbers = [number for row in rows for number in by_plan.get((str(row.video_id), str(row.plan)), ())]
+    by_id = {clip.clip_id: number for number, clip in enumerate(stored)}
+    numbers = [by_id[name] for name in dict.fromkeys(name for row in rows for name in row.clip_ids)]
     return [stored[number] for number in numbers], vectors[numbers]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from ._errors import ClipdexError, NoVideoStream, SourceError
-from ._types import Pixels, Source, VideoInfo, VideoRow
+from ._types import Pixels, Source, VideoInfo, VideoRow, clip_id
 from .bank import Bank
 from .clips import Cut
 from .decoders import ClipFrames, open_video, read_clips
@@ -29,7 +29,7 @@ _WAIT_SECONDS = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """An input whose clips follow. ``row`` holds its facts; status and count are settled later."""
+    """An input whose missing clips follow. ``row`` holds its facts and all its clips; losses are settled later."""
 
     index: int
     row: VideoRow
@@ -88,19 +88,17 @@ class Stored:
 
     def __init__(self, bank: Bank, recipe_id: str) -> None:
         self._videos = bank.videos(recipe_id)
-        self._clips: dict[tuple[str, str], int] = {}
-        for clip in bank.clips(recipe_id).rows():
-            key = (clip.video_id, clip.kind)
-            self._clips[key] = self._clips.get(key, 0) + 1
+        self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
+        self.clip_ids = frozenset(bank.clips(recipe_id).ids)
         self._claimed: dict[tuple[str, str], Path] = {}
         self._lock = threading.Lock()
 
     def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
         """The stored outcome of a file that looks the same from outside, if its clips are there."""
         row = self._videos.get((str(path), plan))
-        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns) or row.video_id is None:
+        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
             return None
-        return self._again(row) if (row.video_id, plan) in self._clips else None
+        return self._again(row)
 
     def seen(self, path: Path, plan: str) -> VideoRow | None:
         """The same, looking at the file itself."""
@@ -112,19 +110,12 @@ class Stored:
 
     def known(self, row: VideoRow) -> VideoRow | None:
         """The outcome of content that is stored under another path or date."""
-        count = self._clips.get((str(row.video_id), str(row.plan)))
-        if count is None:
+        earlier = self._by_content.get((row.video_id, row.plan))
+        if earlier is None:
             return None
-        earlier = next(
-            (old for old in self._videos.values() if (old.video_id, old.plan) == (row.video_id, row.plan)),
-            None,
+        return self._again(
+            dataclasses.replace(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
         )
-        facts = (
-            row
-            if earlier is None
-            else dataclasses.replace(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
-        )
-        return self._again(dataclasses.replace(facts, clips=count))
 
     def claim(self, row: VideoRow) -> Path | None:
         """Take on this content; the path of another input of this run that has it already, else None."""
@@ -132,8 +123,10 @@ class Stored:
             first = self._claimed.setdefault((str(row.video_id), str(row.plan)), Path(row.video))
         return None if str(first) == row.video else first
 
-    @staticmethod
-    def _again(row: VideoRow) -> VideoRow:
+    def _again(self, row: VideoRow) -> VideoRow | None:
+        """The outcome of asking once more; None where clips that it speaks of are not there."""
+        if not row.clip_ids or not self.clip_ids.issuperset(row.clip_ids):
+            return None
         # A damaged video stays "partial", however often it is asked for.
         return row if row.status == "partial" else dataclasses.replace(row, status="unchanged", reason=None)
 
@@ -216,7 +209,7 @@ class Reader:
 
     def _read(self, index: int) -> Iterator[Event]:
         source = self._inputs[index]
-        row = VideoRow(str(source.path), None, "failed", 0, plan=self._cut.name(source.span))
+        row = VideoRow(str(source.path), None, "failed", plan=self._cut.name(source.span))
         try:
             facts = source.path.stat()
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
@@ -246,9 +239,15 @@ class Reader:
         # With several inputs at once, each codec gets one thread; a single one may use all cores.
         with open_video(source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0) as video:
             clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
-            row = _with_facts(row, video.info)
-            yield Opened(index, row, len(clips))
-            for frames in read_clips(video, clips, transform=self._prepare):
+            ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
+            row = dataclasses.replace(_with_facts(row, video.info), clip_ids=ids)
+            # Other cuts of this video, or a run that was killed, may have stored some of them.
+            missing = [clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids]
+            if not missing:
+                yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
+                return
+            yield Opened(index, row, len(missing))
+            for frames in read_clips(video, missing, transform=self._prepare):
                 yield Read(index, frames)
         yield Done(index)
 

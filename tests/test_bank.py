@@ -31,7 +31,9 @@ def test_clips_vectors_and_outcomes_come_back_as_they_were(tmp_path: Path) -> No
     bank = Bank(tmp_path / "bank", create=True)
     clips = [clip("a" * 64, camera=3, name="ünï <b>"), clip("b" * 64, 1.0, 3.5)]
     vectors = rows_for(*clips)
-    outcome = VideoRow("/v.mp4", "a" * 64, "ok", 2, plan="whole", size_bytes=5, mtime_ns=7, width=320)
+    outcome = VideoRow(
+        "/v.mp4", "a" * 64, "ok", tuple(one.clip_id for one in clips), plan="whole", size_bytes=5, mtime_ns=7, width=320
+    )
     bank.add(RECIPE, clips, vectors, [outcome])
     again = Bank(tmp_path / "bank")
     assert list(again.clips(RECIPE.id).rows()) == clips
@@ -62,15 +64,15 @@ def test_a_clip_stored_twice_counts_once_and_the_first_stays(tmp_path: Path) -> 
 
 def test_a_video_is_known_by_the_path_where_it_was_last_seen(tmp_path: Path) -> None:
     bank = Bank(tmp_path, create=True)
-    bank.add(RECIPE, [clip("a" * 64, path="/old.mp4")], rows_for(clip("a")), [VideoRow("/old.mp4", "a" * 64, "ok", 1)])
-    bank.add(RECIPE, [], rows_for(), [VideoRow("/new.mp4", "a" * 64, "unchanged", 1)])
+    bank.add(RECIPE, [clip("a" * 64, path="/old.mp4")], rows_for(clip("a")), [VideoRow("/old.mp4", "a" * 64, "ok")])
+    bank.add(RECIPE, [], rows_for(), [VideoRow("/new.mp4", "a" * 64, "unchanged")])
     assert [row.video for row in bank.clips(RECIPE.id).rows()] == ["/new.mp4"]
 
 
 def test_the_latest_outcome_of_an_input_counts(tmp_path: Path) -> None:
     bank = Bank(tmp_path, create=True)
     for status in ("failed", "ok"):
-        bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", None, status, 0, plan="whole")])
+        bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", None, status, plan="whole")])
     assert [row.status for row in bank.videos(RECIPE.id).values()] == ["ok"]
 
 

@@ -253,3 +253,22 @@ def test_a_read_only_bank_is_an_error_not_a_loss(videos: Path, bank: Path, video
     (bank / "bank.json").write_text('{"version": 1}')
     with pytest.raises(BankError, match="cannot write"):
         extract([videos], bank=bank, encoder=str(videomae))
+
+
+def test_cuts_that_share_a_clip_share_its_vector_and_each_is_complete(videos: Path, bank: Path, videomae: Path) -> None:
+    """A one-second video whole, in windows of ten seconds and as the moment 0-1 is one and the same clip."""
+    video = videos / "red" / "0.mp4"
+    first = extract([video], bank=bank, encoder=str(videomae), clips="whole")
+    for source, options in ((video, {"window_seconds": 10.0}), (f"{video}@0-1", {}), (video, {"clips": "whole"})):
+        for _ in range(2):
+            done = extract([source], bank=bank, encoder=str(videomae), **options)
+            assert (done.rows[0].status, done.rows[0].clips, done.encoded_clips) == ("unchanged", 1, 0)
+            assert done.rows[0].clip_ids == first.rows[0].clip_ids
+    assert len(stored(bank)) == 1
+
+
+def test_only_the_missing_clips_of_another_cut_are_encoded(videos: Path, bank: Path, videomae: Path) -> None:
+    video = videos / "red" / "0.mp4"
+    extract([video], bank=bank, encoder=str(videomae), window_seconds=0.5)
+    done = extract([video], bank=bank, encoder=str(videomae), window_seconds=0.5, stride_seconds=0.25)
+    assert (done.rows[0].clips, done.encoded_clips, len(stored(bank))) == (3, 1, 3)

@@ -11,8 +11,9 @@ from conftest import clusters, make_recipe
 
 from pipeline import add_class, load_head, predict, train_head
 from pipeline._errors import HeadError, LabelError, UsageError
-from pipeline._types import ClipRow, LabelRow, Span, VideoRow, clip_id
+from pipeline._types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
 from pipeline.bank import Bank
+from pipeline.extract import Extraction
 from pipeline.labels import Labels, label_of_clips
 from pipeline.train import Examples, build_head, cross_validate, labelled_examples
 
@@ -36,6 +37,12 @@ def fill(folder: Path, X: np.ndarray, *, clips_each: int = 1) -> list[ClipRow]:
         rows.append(row_of(video(number // clips_each), Span(start, start + 2.0), f"/{number}.mp4"))
     Bank(folder, create=True).add(RECIPE, rows, X, [])
     return rows
+
+
+def extraction(rows: list[ClipRow]) -> Extraction:
+    """What extracting these stored clips again, as whole files, comes to."""
+    outcome = tuple(VideoRow(row.video, row.video_id, "unchanged", (row.clip_id,)) for row in rows)
+    return Extraction(tuple(Source(Path(row.video)) for row in rows), outcome, RECIPE, 0, 0.1)
 
 
 def label(folder: Path, rows: list[ClipRow], y: np.ndarray, **more: object) -> None:
@@ -143,7 +150,7 @@ def test_duplicates_under_new_names_do_not_raise_the_score(tmp_path: Path) -> No
     bank, rows = Bank(tmp_path, create=True), fill(tmp_path, X)
     label(tmp_path, rows, y)
     before = train_head(bank=tmp_path, head="knn").cv["top1"]
-    copies = [VideoRow(f"/copy{n}.mp4", row.video_id, "unchanged", 1) for n, row in enumerate(rows)]
+    copies = [VideoRow(f"/copy{n}.mp4", row.video_id, "unchanged", (row.clip_id,)) for n, row in enumerate(rows)]
     bank.add(RECIPE, rows, X, copies)
     assert train_head(bank=tmp_path, head="knn").cv["top1"] == before
 
@@ -188,9 +195,8 @@ def test_a_new_class_is_learned_from_stored_clips_and_its_effect_is_measured(tmp
     label(tmp_path, [row for row, k in zip(rows, known, strict=True) if k], y[known])
     train_head(bank=tmp_path, head="linear")
     newcomers = [row for row, k in zip(rows, known, strict=True) if not k]
-    outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in newcomers[:5]]
+    done = extraction(newcomers[:5])
     module = importlib.import_module("pipeline.add_class")
-    done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("class 3", [row.video for row in newcomers[:5]], bank=tmp_path)
     assert (report.class_name, report.clips, report.encoded_clips) == ("class 3", 5, 0)
@@ -212,9 +218,8 @@ def test_a_class_that_swallows_another_is_reported_by_name(tmp_path: Path, monke
     # The newcomers are copies of class 1.
     copies = [row_of(video(900 + n), Span(0.0, 2.0), f"/n{n}.mp4") for n in range(10)]
     Bank(tmp_path).add(RECIPE, copies, X[y == "class 1"] * 1.0001, [])
-    outcome = [VideoRow(row.video, row.video_id, "unchanged", 1) for row in copies]
+    done = extraction(copies)
     module = importlib.import_module("pipeline.add_class")
-    done = type("Done", (), {"rows": outcome, "encoded_clips": 0})()
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("a new one", [row.video for row in copies], bank=tmp_path)
     assert set(report.confusions) <= {"class 1"}
