@@ -103,8 +103,8 @@ class VideoInfo:
     Attributes:
         frame_times: presentation times in seconds, ascending, one for each frame shown.
         stop_seconds: when the last frame goes off the screen.
-        declared_seconds: the length that the container claims, or None; longer than what is there
-            where a file was cut off.
+        missing_seconds: how much earlier all of the file's streams end than the container says: above 0 where
+            a file was cut off.
     """
 
     frame_times: Times
@@ -113,7 +113,7 @@ class VideoInfo:
     height: int
     codec: str
     container: str
-    declared_seconds: float | None
+    missing_seconds: float
 
     @property
     def span(self) -> Span:

@@ -167,7 +167,7 @@ class Bank:
         tables = [self._read(part, recipe_id, [field.name for field in _CLIP_FIELDS]) for part in self.parts(recipe_id)]
         table = pa.concat_tables(tables) if tables else pa.schema(_CLIP_FIELDS).empty_table()
         kept = table.take(pa.array(_first_of_each(table["clip_id"].to_pylist()), pa.int64()))
-        return ClipTable(kept, latest_paths=self._latest_paths())
+        return ClipTable(kept, latest_paths=self.latest_paths())
 
     def embeddings(self, recipe_id: str) -> FloatArray:
         """(n, dim) float32, one row for each clip of ``clips``.
@@ -195,6 +195,10 @@ class Bank:
                 facts = {name: record[name] for name in _ROW_NAMES}
                 rows[record["video"], record["plan"]] = VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
         return rows
+
+    def latest_paths(self) -> dict[str, str]:
+        """Where each video was last seen, by its id."""
+        return {row["video_id"]: row["video"] for row in self._video_records() if row["video_id"]}
 
     # Adding -------------------------------------------------------------------------------------
 
@@ -234,9 +238,6 @@ class Bank:
         for part in sorted(self.folder.glob("videos/part-*.parquet")):
             records += read_columns(part).to_pylist()
         return sorted(records, key=lambda record: int(record["recorded_at_ns"]))
-
-    def _latest_paths(self) -> dict[str, str]:
-        return {row["video_id"]: row["video"] for row in self._video_records() if row["video_id"]}
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:

@@ -84,10 +84,10 @@ class Cut:
     def name(self, within: Span | None = None) -> str:
         """In a few words: ``whole``, ``windows 10/5``, or for a single stretch ``moment 3-4.5``."""
         if within is not None:
-            return f"moment {within.start_seconds:g}-{within.stop_seconds:g}"
+            return f"moment {_number(within.start_seconds)}-{_number(within.stop_seconds)}"
         if self.segmentation == "whole":
             return "whole"
-        return f"windows {self.window_seconds:g}/{self.stride_seconds:g}"
+        return f"windows {_number(self.window_seconds)}/{_number(self.stride_seconds)}"
 
     @classmethod
     def from_name(cls, name: str) -> Cut | None:
@@ -115,6 +115,11 @@ class Cut:
         else:
             spans = windows(span, window_seconds=self.window_seconds, stride_seconds=self.stride_seconds)
         return [Clip(part, sample_times(part, num_frames), self.name(within)) for part in spans]
+
+
+def _number(seconds: float) -> str:
+    """Every digit it has, for names that tell one cut from another."""
+    return repr(float(seconds)).removesuffix(".0")
 
 
 def _inside(span: Span, within: Span) -> Span:

@@ -151,9 +151,9 @@ class EncodingRun:
 
     def _settle_copies(self) -> None:
         """Inputs with the content of another one share what became of it."""
-        by_path = {row.video: row for row in self._outcomes.values()}
+        by_input = {(row.video, row.plan): row for row in self._outcomes.values()}
         for index, (row, first) in self._copies.items():
-            outcome = by_path[first]
+            outcome = by_input[first, row.plan]
             status: Status = "unchanged" if outcome.status == "ok" else outcome.status
             reason = f"same content as {first}" + (f": {outcome.reason}" if outcome.reason else "")
             copy = dataclasses.replace(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -90,6 +91,8 @@ class Stored:
         self._videos = bank.videos(recipe_id)
         self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
         self.clip_ids = frozenset(bank.clips(recipe_id).ids)
+        self._latest_paths = bank.latest_paths()
+        self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}
         self._lock = threading.Lock()
 
@@ -99,6 +102,18 @@ class Stored:
         if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
             return None
         return self._again(row)
+
+    def moved_to(self, row: VideoRow) -> bool:
+        """Whether this is news: the content was last seen under another path, where it no longer is."""
+        latest = self._latest_paths.get(str(row.video_id))
+        return latest is not None and latest != row.video and not Path(latest).exists()
+
+    def content_of(self, path: Path, row: VideoRow) -> str:
+        """The video's id; a file with many moments is hashed once."""
+        key = (path, row.size_bytes, row.mtime_ns)
+        if key not in self._hashed:
+            self._hashed[key] = video_id_of(path)
+        return self._hashed[key]
 
     def seen(self, path: Path, plan: str) -> VideoRow | None:
         """The same, looking at the file itself."""
@@ -209,14 +224,16 @@ class Reader:
 
     def _read(self, index: int) -> Iterator[Event]:
         source = self._inputs[index]
-        row = VideoRow(str(source.path), None, "failed", plan=self._cut.name(source.span))
+        row = VideoRow(_storable(source.path), None, "failed", plan=self._cut.name(source.span))
         try:
+            if row.video != str(source.path):
+                raise SourceError(f"{row.video}: the name is not UTF-8 and cannot be stored; rename the file")
             facts = source.path.stat()
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
             if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
-                yield Done(index, settled, news=False)
+                yield Done(index, settled, news=self._stored.moved_to(settled))
                 return
-            row = dataclasses.replace(row, video_id=video_id_of(source.path))
+            row = dataclasses.replace(row, video_id=self._stored.content_of(source.path, row))
             if settled := self._stored.known(row):
                 yield Done(index, settled)
                 return
@@ -233,6 +250,9 @@ class Reader:
             yield Done(index, dataclasses.replace(row, status="failed", reason=str(error)))
         except OSError as error:
             reason = f"cannot read {source.path}: {error.strerror or error}"
+            yield Done(index, dataclasses.replace(row, status="failed", reason=reason))
+        except Exception as error:  # a fault that one strange file brings out must not cost the others
+            reason = f"cannot read {source.path}: {type(error).__name__}: {error}"
             yield Done(index, dataclasses.replace(row, status="failed", reason=reason))
 
     def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
@@ -252,14 +272,18 @@ class Reader:
         yield Done(index)
 
 
+def _storable(path: Path) -> str:
+    """The path as text; bytes that are not UTF-8 are spelled out, which no file's real name then equals."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
 def _with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
     seconds = info.span.seconds
-    missing = (info.declared_seconds or 0.0) - seconds
-    cut_off = missing > max(_CUT_SECONDS, _CUT_SHARE * seconds)
+    cut_off = info.missing_seconds > max(_CUT_SECONDS, _CUT_SHARE * seconds)
     return dataclasses.replace(
         row,
         status="partial" if cut_off else "ok",
-        reason=f"the file ends after {seconds:.1f} s of {info.declared_seconds:.1f} s" if cut_off else None,
+        reason=f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end" if cut_off else None,
         duration_seconds=seconds,
         width=info.width,
         height=info.height,

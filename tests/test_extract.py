@@ -151,7 +151,7 @@ def test_a_file_that_was_cut_off_is_stored_as_partial(tmp_path: Path, bank: Path
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     (row,) = extract([video], bank=bank, encoder=str(videomae)).rows
     assert (row.status, row.clips > 0) == ("partial", True)
-    assert "the file ends after" in str(row.reason)
+    assert "the file is cut off" in str(row.reason)
 
 
 def test_whole_windows_and_moments_stand_side_by_side(videos: Path, bank: Path, videomae: Path) -> None:

@@ -6,10 +6,11 @@ times that holds for variable frame rates, B-frames, edit lists and start offset
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.error
@@ -54,6 +55,9 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise DecodeError(f"{path} is not a video: ffmpeg reads it as {name}")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
+            # PyAV's types say that it is always there; for an unknown codec it is None.
+            if cast("object | None", stream.codec_context) is None:
+                raise DecodeError(f"{path} is coded in a way that this ffmpeg does not know")
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise NoVideoStream(f"{path} has no video stream; it holds: {kinds}")
@@ -67,7 +71,7 @@ class Packets:
         pts: presentation times in ``time_base`` ticks; packets that an edit list hides are left out.
         keyframe: whether decoding can start there.
         hidden: how many packets an edit list hides.
-        complete: False where reading broke off in the middle of the file.
+        end_seconds: where the last packet of any stream ends, sound included.
     """
 
     pts: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -75,7 +79,7 @@ class Packets:
     last_duration: int
     time_base: Fraction
     hidden: int
-    complete: bool
+    end_seconds: float
 
     @property
     def open_gop(self) -> bool:
@@ -88,10 +92,15 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     """Walk through the file once without decoding. Falls back to decoding where packets carry no times."""
     pts: list[int] = []
     keyframe: list[bool] = []
-    hidden, untimed, complete, duration, latest = 0, 0, True, 0, -(2**63)
-    try:
-        for packet in container.demux(stream):
+    hidden, untimed, duration, latest, end = 0, 0, 0, -(2**63), 0.0
+    # A cut file ends in an error; what was read before it is what there is.
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux():
             if not packet.size:
+                continue
+            if packet.pts is not None and packet.time_base is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != stream.index:
                 continue
             if packet.pts is None:
                 untimed += 1
@@ -102,8 +111,6 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
                 keyframe.append(packet.is_keyframe)
                 if packet.pts > latest:
                     latest, duration = packet.pts, packet.duration or 0
-    except av.error.FFmpegError:
-        complete = False
     time_base = stream.time_base or Fraction(1, 1)
     if untimed:
         pts, duration = _decoded_pts(container, stream)
@@ -114,7 +121,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         duration,
         time_base,
         hidden,
-        complete,
+        end,
     )
 
 
@@ -123,13 +130,12 @@ def _decoded_pts(container: InputContainer, stream: VideoStream) -> tuple[list[i
     container.seek(0, stream=stream)
     pts: list[int] = []
     duration = 0
-    try:
+    # What comes before damage is what there is; the frames after it are lost, and said so.
+    with contextlib.suppress(av.error.FFmpegError):
         for frame in container.decode(stream):
             if frame.pts is not None:
                 pts.append(frame.pts)
                 duration = frame.duration or 0
-    except av.error.FFmpegError:
-        pass  # what came before the damage is what there is; the frames after it are lost, and said so
     return pts, duration
 
 
@@ -140,6 +146,13 @@ def scan(path: Path) -> VideoInfo:
         NoVideoStream: readable, but without moving pictures.
         DecodeError: not readable, or without a single frame.
     """
+    try:
+        return _scanned(path)
+    except (av.error.FFmpegError, IndexError, OSError) as error:  # mangled headers; IndexError is PyAV's own
+        raise DecodeError(f"cannot read {path}: {error}") from error
+
+
+def _scanned(path: Path) -> VideoInfo:
     with open_container(path) as container:
         stream = video_stream(container, path)
         packets = read_packets(container, stream)
@@ -149,7 +162,7 @@ def scan(path: Path) -> VideoInfo:
         last = packets.last_duration or (int(np.median(np.diff(ticks))) if ticks.size > 1 else 0)
         # One frame without a duration is shown for a twenty-fifth of a second, ffmpeg's default rate.
         shown = last * packets.time_base if last > 0 else Fraction(1, 25)
-        declared = container.duration / av.time_base if container.duration else None
+        declared = container.duration / av.time_base if container.duration else 0.0
         return VideoInfo(
             frame_times=ticks.astype(np.float64) * float(packets.time_base),
             stop_seconds=float(int(ticks[-1]) * packets.time_base + shown),
@@ -157,7 +170,7 @@ def scan(path: Path) -> VideoInfo:
             height=stream.codec_context.height,
             codec=stream.codec_context.name,
             container=container.format.name,
-            declared_seconds=declared,
+            missing_seconds=max(0.0, declared - packets.end_seconds),
         )
 
 
