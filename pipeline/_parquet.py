@@ -85,8 +85,8 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
         return read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BankError(
-            f"{path} is damaged ({str(error).splitlines()[0]}). All other files are whole. Set it aside with "
-            "clipdex doctor --repair, then run the extraction again: only its videos are redone"
+            f"{path} is damaged ({str(error).splitlines()[0]}). Set it aside with clipdex doctor --repair, then say "
+            "again what was in it: an extraction redoes a part's videos alone, labels have to be imported"
         ) from error
 
 

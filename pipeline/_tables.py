@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def read_table(path: Path, *, required: Collection[str]) -> list[Row]:
         SourceError: unreadable, empty, or without one of the ``required`` columns.
     """
     try:
-        rows, columns = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        rows, columns = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     except (OSError, ValueError, csv.Error) as error:
         raise SourceError(f"cannot read the table {path}: {error}") from error
     missing = [name for name in required if name not in columns]
@@ -41,10 +42,7 @@ def read_table(path: Path, *, required: Collection[str]) -> list[Row]:
 def _read_csv(path: Path) -> tuple[list[Row], list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True, restkey="(cells beyond the header)")
-        rows = [
-            {name: (cell.strip() or None) if isinstance(cell, str) else cell for name, cell in row.items()}
-            for row in reader
-        ]
+        rows = [{name: _cell(cell) for name, cell in row.items()} for row in reader]
         return rows, list(reader.fieldnames or [])
 
 
@@ -52,7 +50,15 @@ def _read_parquet(path: Path) -> tuple[list[Row], list[str]]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    return table.to_pylist(), list(table.column_names)
+    rows = [{name: _cell(cell) for name, cell in row.items()} for row in table.to_pylist()]
+    return rows, list(table.column_names)
+
+
+def _cell(cell: Any) -> Any:
+    """A cell without surrounding space; blank ones and numbers that are none are empty."""
+    if isinstance(cell, str):
+        return cell.strip() or None
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def write_csv(path: Path, rows: list[Row], *, columns: list[str]) -> None:
@@ -67,7 +73,7 @@ def row_path(row: Mapping[str, Any], *, table: Path) -> Path:
     """The row's ``path``, absolute; relative ones start at the table's folder."""
     if not row.get("path"):
         raise SourceError(f"{table} has a row with an empty path: {dict(row)}")
-    return Path(table.absolute().parent, str(row["path"]))
+    return Path(os.path.abspath(table.absolute().parent / str(row["path"])))
 
 
 def row_span(row: Mapping[str, Any], *, table: Path) -> Span | None:
@@ -89,9 +95,9 @@ def row_span(row: Mapping[str, Any], *, table: Path) -> Span | None:
 
 def _seconds(row: Mapping[str, Any], name: str, *, table: Path) -> float | None:
     cell = row.get(name)
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    if cell is None:
         return None
     try:
         return float(cell)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise SourceError(f"{table}: {name} of {row['path']} is {cell!r}, not a number of seconds") from error

@@ -21,7 +21,8 @@ from .encoding import Progress
 from .extract import extract_for
 from .heads import Head, HeadCard, load_head, save_head
 from .labels import Labels, label_of_clips, label_row
-from .train import DEFAULT_NAME, Examples, build_head, fit
+from .train import DEFAULT_NAME, build_head
+from .validation import Examples, fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +64,10 @@ def add_class(
 
     Raises:
         HeadError: there is no such head.
-        LabelError: no clip could be had from the moments.
+        LabelError: no clip could be had from the moments, or none that other classes could spare; nothing was changed.
     """
     started = time.monotonic()
+    class_name = class_name.strip()
     store = Bank(Path(bank))
     before, card = load_head(store.folder / "heads", head_name)
     extraction = extract_for(card.recipe, moments, bank=bank, device=device, on_progress=on_progress)
@@ -79,16 +81,15 @@ def add_class(
     clips, vectors = list(store.clips(card.recipe.id).rows()), store.embeddings(card.recipe.id)
     examples, added = _with(card, clips, vectors, labels)
     after = fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
-    Labels(store.folder).add(labels)
+    change, confusions = _effect(before, after, examples.take(examples.y != class_name), class_name)
     new_card = dataclasses.replace(
         card,
         classes=tuple(str(one) for one in after.classes_),
         examples=tuple(zip(examples.ids, examples.y.tolist(), examples.groups.tolist(), strict=True)),
         cv=None,  # it was measured without the new class; train-head measures again
     )
+    Labels(store.folder).add(labels)
     save_head(store.folder / "heads", after, new_card)
-    others = examples.take(examples.y != class_name)
-    change, confusions = _effect(before, after, others, class_name)
     return AddReport(
         class_name=class_name,
         head=head_name,
@@ -113,11 +114,21 @@ def _with(
             f"bank (the first: {gone[0]}); train the head again with train-head"
         )
     known = {name: (label, group) for name, label, group in card.examples}
-    covered = [
-        (clip, label) for clip, label in zip(clips, label_of_clips(clips, labels), strict=True) if label is not None
-    ]
-    for clip, label in covered:
-        known[clip.clip_id] = (label.label, f"video {clip.video_id}")
+    added = 0
+    for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
+        # A label on a whole file does not overrule what was said of a stretch of it.
+        other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
+        if label is not None and not (other and label.span is None):
+            known[clip.clip_id] = (label.label, f"video {clip.video_id}")
+            added += 1
+    left = {label for label, _ in known.values()}
+    emptied = sorted(set(card.classes) - left)
+    if emptied or not added:
+        taken = emptied[0] if emptied else "other classes"
+        raise LabelError(
+            f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
+            "Name other moments, or label them anew (label remove, label add) and run train-head"
+        )
     ids = tuple(known)
     examples = Examples(
         X=vectors[[numbers[name] for name in ids]],
@@ -127,7 +138,7 @@ def _with(
         held_out=np.zeros(len(ids), dtype=np.bool_),
         named_groups=False,
     )
-    return examples, len(covered)
+    return examples, added
 
 
 def _effect(before: Head, after: Head, others: Examples, class_name: str) -> tuple[float, dict[str, int]]:

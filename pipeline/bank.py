@@ -248,6 +248,12 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
             check_part(part)
         except BankError as error:
             damaged.append((part, str(error)))
+    labels = folder / "labels.parquet"
+    if labels.exists():
+        try:
+            read_columns(labels)
+        except BankError as error:
+            damaged.append((labels, str(error)))
     return damaged
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,21 +46,42 @@ def find_sources(
     """
     found: dict[tuple[Path, Span | None], Source] = {}
     for name in named:
-        for source in _sources(str(name), is_video):
-            if labels_from_folders and source.label is None:
-                source = dataclasses.replace(source, label=_folder_label(source.path, Path(name)))
+        sources = list(_sources(str(name), is_video))
+        if labels_from_folders:
+            sources = _labelled_by_folder(sources, Path(name))
+        for source in sources:
             key = (source.path, source.span)
-            if key not in found or found[key].label is None:  # the one that says more
-                found[key] = source
+            found[key] = _together(found[key], source) if key in found else source
     return list(found.values())
 
 
-def _folder_label(video: Path, named: Path) -> str | None:
-    """The name of the video's folder; None where that is the folder named by the user and it has others inside:
-    its name is then not one of the classes.
+def _together(first: Source, second: Source) -> Source:
+    """What two namings of one input say of it; where they differ, the first counts."""
+    return dataclasses.replace(
+        first,
+        label=first.label or second.label,
+        group=first.group or second.group,
+        metadata={**second.metadata, **first.metadata},
+    )
+
+
+def _labelled_by_folder(sources: list[Source], named: Path) -> list[Source]:
+    """Each with the name of its folder, unless it has a label. Videos that lie in the named folder itself get none
+    where there are others in folders below: the upper folder's name is then not one of the classes.
     """
-    beside = video.parent == named.absolute()
-    return None if beside and any(path.is_dir() for path in named.iterdir()) else video.parent.name
+    top = _absolute(named)
+    nested = any(top in source.path.parent.parents for source in sources)
+    return [
+        source
+        if source.label is not None or (nested and source.path.parent == top)
+        else dataclasses.replace(source, label=source.path.parent.name)
+        for source in sources
+    ]
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute and without ``..``, so that one file has one spelling; links stay as they are."""
+    return Path(os.path.abspath(path))
 
 
 def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
@@ -68,15 +90,15 @@ def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
         videos = [file for file in _files(path) if looks_like_video(file, is_video)]
         if not videos:
             raise SourceError(f"the folder {name} holds no video, at any depth")
-        yield from (Source(file.absolute()) for file in videos)
+        yield from (Source(_absolute(file)) for file in videos)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)
     elif path.exists():
-        yield Source(path.absolute())
+        yield Source(_absolute(path))
     elif (moment := Moment.parse(name)).span is not None:
         if not moment.path.is_file():
             raise SourceError(f"there is no file {moment.path} (from the moment {name})")
-        yield Source(moment.path.absolute(), moment.span)
+        yield Source(_absolute(moment.path), moment.span)
     elif glob.has_magic(name):
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:

@@ -52,7 +52,12 @@ def story(out: Path) -> list[Step]:
         MissingExtra, SourceError: see ``find_videos``.
     """
     folder = out / "videos"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"cannot write the demo to {out}: {error.strerror or error}") from error
+    if (out / "bank" / "bank.json").exists():  # of an earlier run: the story begins anew
+        shutil.rmtree(out / "bank")
     bikes, bunny, carphone = (Path(shutil.copy2(video, folder)) for video in find_videos())
     labels = out / "labels.csv"
     moments = [(bikes, "cycling", start) for start in (0, 2, 4)] + [(bunny, "cartoon", start) for start in (0, 1, 2)]

@@ -36,6 +36,7 @@ class Extraction:
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
         seconds: from start to end.
+        caution: what everybody who uses these vectors should be told, if anything.
     """
 
     inputs: tuple[Source, ...]
@@ -43,6 +44,7 @@ class Extraction:
     recipe: Recipe
     encoded_clips: int
     seconds: float
+    caution: str | None = None
 
     def count(self, status: Status) -> int:
         """How many inputs ended like this."""
@@ -91,6 +93,8 @@ def extract(
     decoders.get(decoder)
     card = encoder_card(encoder) if isinstance(encoder, str) else encoder.card
     window = card.span_seconds if window_seconds is None else window_seconds
+    if clips == "whole" and (window_seconds or stride_seconds):
+        raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     store = Bank(Path(bank), create=True)
@@ -167,7 +171,9 @@ def _extract(
     run = EncodingRun(store, encoder, recipe, inputs, batch_size=batch_size, on_progress=on_progress)
     rows = run.over(reader)
     _store_labels(store, inputs, rows)
-    return Extraction(tuple(inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started)
+    return Extraction(
+        tuple(inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution
+    )
 
 
 def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:
@@ -175,12 +181,12 @@ def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow
         label_row(
             Moment(source.path, source.span),
             source.label,
-            video_id=row.video_id,
+            video_id=str(row.video_id),
             group=source.group,
             split=source.metadata.get("split"),
             source="extraction",
         )
         for source, row in zip(inputs, rows, strict=True)
-        if source.label is not None and row.video_id is not None
+        if source.label is not None and row.clips
     ]
     Labels(store.folder).add(labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ._errors import BankError
 from ._recipe import Recipe
 from ._types import Device, FloatArray
 from .bank import Bank
@@ -39,7 +41,7 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
     Where text shares the space of clips, the unit vectors themselves; else the unit vectors followed by
     their unit vectors in the space of text, so that one inner product serves both kinds of question.
     """
-    if encoders.get(recipe.encoder).text_space is Encoder.text_space:
+    if encoders.get(recipe.encoder).shares_text_space():
         return unit(embeddings)
     return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
 
@@ -62,7 +64,7 @@ def open_index(bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], ki
         if new:
             vectors = bank.embeddings(recipe.id)[new]
             index.add([ids[number] for number in new], index_rows(recipe, vectors, encoder))
-        index.save(folder)
+        _keep(index, folder)
     return index
 
 
@@ -104,8 +106,14 @@ def _build(bank: Bank, recipe: Recipe, ids: Sequence[str], encoder: Callable[[],
     rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
     index = indexes.get(kind)(rows.shape[1])
     index.add(ids, rows)
-    index.save(bank.folder / "indexes" / recipe.id / kind)
+    _keep(index, bank.folder / "indexes" / recipe.id / kind)
     return index
+
+
+def _keep(index: Index, folder: Path) -> None:
+    # A bank that cannot be written can still be searched; the index is then made again each time.
+    with contextlib.suppress(BankError):
+        index.save(folder)
 
 
 def _stats(

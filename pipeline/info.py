@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ._errors import ClipdexError, EncoderError
+from ._errors import ClipdexError
+from ._recipe import Recipe
+from ._types import VideoRow
 from .bank import Bank, damaged_parts
 from .decoders import decoders
-from .encoders import cards, encoders, load_for
-from .encoders._checkpoint import is_cached
+from .encoders import at_hand, cards, load_for
 from .heads import list_heads
 from .labels import Labels
 
@@ -27,7 +27,7 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
             "frames": recipe.num_frames,
             "dim": recipe.dim,
             "clips": len(store.clips(recipe.id)),
-            "videos": dict(Counter(row.status for row in store.videos(recipe.id).values())),
+            "videos": dict(Counter(row.status for row in latest(store, recipe.id))),
         }
         for recipe in store.recipes().values()
     ]
@@ -44,8 +44,26 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
     }
 
 
-def encoder_list() -> list[dict[str, Any]]:
-    """Every encoder, from its card; ``at_hand`` says whether its default weights are on this machine."""
+def heads_folder(bank: str | Path) -> Path:
+    """Where a bank keeps its heads.
+
+    Raises:
+        BankError: there is no bank.
+    """
+    return Bank(Path(bank)).folder / "heads"
+
+
+def latest(store: Bank, recipe_id: str) -> list[VideoRow]:
+    """One outcome for each video: the latest, whatever its path and cut. Files without content count by path."""
+    return list({row.video_id or row.video: row for row in store.videos(recipe_id).values()}.values())
+
+
+def encoder_list(*, bank: str | Path | None = None) -> list[dict[str, Any]]:
+    """Every encoder, from its card; ``at_hand`` says whether its default weights are on this machine, ``in_bank``
+    whether the bank holds vectors of it.
+    """
+    there = bank is not None and Path(bank, "bank.json").exists()
+    used = {recipe.encoder for recipe in Bank(Path(str(bank))).recipes().values()} if there else set()
     return [
         {
             "name": name,
@@ -57,7 +75,8 @@ def encoder_list() -> list[dict[str, Any]]:
             "text": card.text,
             "knows": card.knows,
             "licence": card.licence,
-            "at_hand": encoders.get(name).packaged() is not None or is_cached(card.default_checkpoint),
+            "at_hand": at_hand(name),
+            "in_bank": name in used,
         }
         for name, card in cards().items()
     ]
@@ -69,16 +88,9 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
     Args:
         repair: move damaged parts into the bank's folder ``damaged``; the next extraction redoes their videos.
     """
-    checks = [
-        _check(
-            f"decoder {name}",
-            importlib.util.find_spec(_LIBRARY[name]) is not None,
-            "not installed on this platform",
-        )
-        for name in decoders.names()
-    ]
-    if bank is None or not (Path(bank) / "bank.json").exists():
-        return checks
+    checks = [_check(f"decoder {name}", decoders.get(name).missing()) for name in decoders.names()]
+    if bank is None or not Path(bank).exists():
+        return [*checks, _check("bank", None, f"there is none at {bank}")]
     folder = Path(bank)
     bad = damaged_parts(folder)
     for part, problem in bad:
@@ -90,24 +102,21 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
             moved = f" It was moved to {target}; run the extraction again to redo its videos."
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
     if not bad:
-        checks.append(_check("bank parts", True, ""))
+        checks.append(_check("bank parts", None, "all of them read back as they were written"))
     if not bad or repair:
         checks += [_recipe_check(recipe) for recipe in Bank(folder).recipes().values()]
     return checks
 
 
-_LIBRARY = {"pyav": "av", "decord": "decord"}
+def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:
+    return {"check": name, "ok": problem is None, "detail": problem or detail}
 
 
-def _check(name: str, ok: bool, problem: str) -> dict[str, Any]:
-    return {"check": name, "ok": ok, "detail": "" if ok else problem}
-
-
-def _recipe_check(recipe: Any) -> dict[str, Any]:
+def _recipe_check(recipe: Recipe) -> dict[str, Any]:
     """Whether the encoder that made the vectors can still be had, the same to the last weight."""
     name = f"recipe {recipe.id} ({recipe.encoder})"
     try:
         load_for(recipe, device="cpu")
-    except (EncoderError, ClipdexError) as error:
-        return {"check": name, "ok": False, "detail": str(error)}
-    return {"check": name, "ok": True, "detail": "the same weights and settings are at hand"}
+    except ClipdexError as error:
+        return _check(name, str(error))
+    return _check(name, None, "the same weights and settings are at hand")

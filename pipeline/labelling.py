@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from ._errors import SourceError
+from ._errors import SourceError, UsageError
 from ._tables import write_csv
 from ._types import LabelRow, Moment
 from .bank import Bank
@@ -32,13 +33,33 @@ def add_label(
     return row
 
 
+def remove_labels(
+    moment: str | None = None, *, class_name: str | None = None, bank: str | Path = "bank"
+) -> list[LabelRow]:
+    """Remove the labels of exactly this moment, of this class, or both; gives back what was removed.
+
+    Raises:
+        UsageError: neither is given: that would be all labels.
+    """
+    if moment is None and class_name is None:
+        raise UsageError("say which labels to remove: a moment, --class NAME, or both")
+    parsed = None if moment is None else Moment.parse(moment)
+    video_id = None if parsed is None else video_id_of(parsed.path)
+
+    def meant(row: LabelRow) -> bool:
+        here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
+        return here and class_name in (None, row.label)
+
+    return Labels(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
+
+
 def import_labels(table: str | Path, *, bank: str | Path = "bank") -> tuple[list[LabelRow], int]:
     """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
 
     Returns:
         What the table says, and how many labels the bank did not have.
     """
-    rows = read_label_csv(Path(table), identify=video_id_of)
+    rows = read_label_csv(Path(table), identify=functools.cache(video_id_of))
     return rows, Labels(Bank(Path(bank), create=True).folder).add(rows)
 
 

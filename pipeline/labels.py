@@ -6,8 +6,9 @@ stretch, or of a whole video; which stored clips it covers is worked out when a 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,20 +61,36 @@ class Labels:
         new = list(rows)
         if not new:
             return 0
+        with self._locked():
+            kept = {_key(row): row for row in self.rows()}
+            before = len(kept)
+            kept |= {_key(row): row for row in new}
+            self._write(kept.values())
+            return len(kept) - before
+
+    def remove(self, keep: Callable[[LabelRow], bool]) -> list[LabelRow]:
+        """Remove the labels that are not to be kept, and give them back."""
+        with self._locked():
+            rows = self.rows()
+            removed = [row for row in rows if not keep(row)]
+            if removed:
+                self._write(row for row in rows if keep(row))
+            return removed
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         try:
             self._lock.acquire()
         except OSError as error:
             raise BankError(f"cannot write labels beside {self._path}: {error}") from error
         try:
-            kept = {_key(row): row for row in self.rows()}
-            before = len(kept)
-            for row in new:
-                kept[_key(row)] = row
-            records = [dataclasses.asdict(row) for row in kept.values()]
-            write_table(self._path, pa.Table.from_pylist(records, schema=_SCHEMA))
-            return len(kept) - before
+            yield
         finally:
             self._lock.release()
+
+    def _write(self, rows: Iterable[LabelRow]) -> None:
+        records = [dataclasses.asdict(row) for row in rows]
+        write_table(self._path, pa.Table.from_pylist(records, schema=_SCHEMA))
 
 
 def _key(row: LabelRow) -> tuple[str, str, float | None, float | None]:
@@ -127,6 +144,10 @@ def label_row(
     """
     if not label.strip():
         raise LabelError(f"the class for {moment} has no name")
+    if label.strip().startswith("@"):
+        raise LabelError(
+            f"{label!r} looks like a part of a moment, not a class; write {moment.path}{label.strip()} as one word"
+        )
     span = moment.span
     return LabelRow(
         video_id=video_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,8 +82,9 @@ def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tup
     if rows is None:
         return stored, vectors
     by_id = {clip.clip_id: number for number, clip in enumerate(stored)}
-    numbers = [by_id[name] for name in dict.fromkeys(name for row in rows for name in row.clip_ids)]
-    return [stored[number] for number in numbers], vectors[numbers]
+    wanted = {(row.video, name): by_id[name] for row in rows for name in row.clip_ids}
+    clips = [dataclasses.replace(stored[number], video=video) for (video, _), number in wanted.items()]
+    return clips, vectors[list(wanted.values())]
 
 
 def _cut_like(card: HeadCard | None, store: Bank) -> Cut | None:

@@ -44,8 +44,11 @@ def read_settings(folder: Path, *, image_size: int) -> PreprocessSettings:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise EncoderError(f"{path} is not JSON: {error}") from error
-        nested = [content[key] for key in _NESTED if isinstance(content.get(key), dict)]
-        return settings_from(nested[0] if nested else content, image_size=image_size, origin=path)
+        try:
+            nested = [content[key] for key in _NESTED if isinstance(content.get(key), dict)]
+            return settings_from(nested[0] if nested else content, image_size=image_size, origin=path)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EncoderError(f"{path} cannot be understood ({type(error).__name__}: {error})") from error
     raise EncoderError(
         f"{folder} has none of {', '.join(_FILES)}; without its mean and deviation the vectors would be wrong. "
         "Copy the file from the checkpoint's page into the folder"

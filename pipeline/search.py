@@ -43,16 +43,18 @@ class Part:
     def parse(cls, kind: Literal["text", "clip", "image"], text: str) -> Part:
         """Read ``VALUE`` or ``VALUE:WEIGHT``; a file whose name ends in ``:NUMBER`` wins."""
         match = _WEIGHTED.fullmatch(text)
-        if match is None or (kind != "text" and Path(text).exists()):
+        # "the clock shows 12:30" is a time of day, not a weight.
+        clock = kind == "text" and match is not None and match["value"][-1].isdigit()
+        if match is None or clock or (kind != "text" and Path(text).exists()):
             return cls(kind, text)
         return cls(kind, match["value"], float(match["weight"]))
 
     @classmethod
     def unwanted(cls, text: str) -> Part:
         """What ``--not`` takes: a moment where its file exists, else a text."""
-        part = cls.parse("text", text)
-        is_file = Moment.parse(part.value).path.is_file()
-        return cls("clip" if is_file else "text", part.value, -part.weight)
+        clip = cls.parse("clip", text)
+        part = clip if Moment.parse(clip.value).path.is_file() else cls.parse("text", text)
+        return cls(part.kind, part.value, -part.weight)
 
 
 class Searcher:

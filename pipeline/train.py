@@ -7,57 +7,29 @@ fold could not learn count as errors.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import time
-import warnings as python_warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.base import clone
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
-from ._errors import HeadError, LabelError, UsageError
+from ._errors import LabelError, UsageError
 from ._recipe import Recipe
-from ._types import FloatArray, LabelRow
+from ._types import LabelRow
 from .bank import Bank
 from .heads import Head, HeadCard, heads, save_head
 from .labels import Labels, label_of_clips, read_label_csv
-from .metrics import balanced_accuracy, expected_calibration_error, macro_f1, top_k_accuracy
 from .reading import video_id_of
+from .validation import Examples, cross_validate, fit
 
 DEFAULT_NAME = "default"
 
-# With at most this many named groups, each is held out once; with more, they are dealt into folds.
-_MOST_LEFT_OUT = 20
-_FOLDS = 5
 _HELD_OUT = ("test", "val", "valid", "validation", "holdout")
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Labelled clips of one recipe: vectors (n, dim), and for each its class, group, clip id and split."""
-
-    X: FloatArray
-    y: npt.NDArray[np.str_]
-    groups: npt.NDArray[np.str_]
-    ids: tuple[str, ...]
-    held_out: npt.NDArray[np.bool_]
-    named_groups: bool
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, chosen: npt.NDArray[np.bool_]) -> Examples:
-        """The examples that are chosen."""
-        ids = tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep)
-        return Examples(
-            self.X[chosen], self.y[chosen], self.groups[chosen], ids, self.held_out[chosen], self.named_groups
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +78,13 @@ def train_head(
         parameters["loss"] = loss
     model = build_head(kind, seed=seed, **parameters)
     source = None if labels is None else Path(labels)
-    rows = Labels(store.folder).rows() if source is None else read_label_csv(source, identify=video_id_of)
+    rows = (
+        Labels(store.folder).rows() if source is None else read_label_csv(source, identify=functools.cache(video_id_of))
+    )
     examples = labelled_examples(store, chosen, rows)
     check_classes(examples)
     cv, warnings = cross_validate(model, examples)
+    warnings += _without_clips(rows, examples)
     training = examples.take(~examples.held_out)
     fitted = fit(model, training)
     card = HeadCard(
@@ -151,19 +126,6 @@ def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:
             f"the {kind} head has no {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'no parameters'}"
         )
     return part(**parameters, **({"seed": seed} if "seed" in known else {}))
-
-
-def fit(model: Head, examples: Examples) -> Head:
-    """A trained copy of ``model``.
-
-    Raises:
-        HeadError: the vectors or parameters cannot be trained on; the message says why.
-    """
-    try:
-        fitted: Head = clone(model).fit(examples.X, examples.y)
-    except ValueError as error:
-        raise HeadError(f"cannot train this head: {error}") from error
-    return fitted
 
 
 def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) -> Examples:
@@ -226,62 +188,14 @@ def check_classes(examples: Examples) -> None:
         )
 
 
-def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | None, list[str]]:
-    """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
-    classes, codes = np.unique(examples.y, return_inverse=True)
-    warnings = [
-        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
-        "learned of it may be that one, and no held-out score can tell"
-        for number, name in enumerate(classes)
-        if len(set(examples.groups[codes == number].tolist())) == 1
+def _without_clips(labels: Sequence[LabelRow], examples: Examples) -> list[str]:
+    """A warning where whole classes that were labelled have no stored clip."""
+    missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
+    if not missing:
+        return []
+    example = next(label for label in labels if label.label == missing[0])
+    where = "" if example.span is None else f"@{example.start_seconds:g}-{example.stop_seconds:g}"
+    return [
+        f"no stored clip is labelled {', '.join(map(repr, missing))}: no clip lies mostly in these labels, or another "
+        f"label speaks of the same stretch. Store one with: clipdex extract {example.video}{where}"
     ]
-    protocol, splits = _splits(examples, codes)
-    if not splits:
-        return None, [*warnings, "no cross-validation: no class was seen in two groups or videos"]
-    probabilities = np.zeros((len(examples), len(classes)))
-    tested = np.zeros(len(examples), dtype=np.bool_)
-    for train, test in splits:
-        tested[test] = True
-        known = np.unique(codes[train])
-        if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
-            fitted = fit(model, examples.take(np.isin(np.arange(len(examples)), train)))
-            probabilities[np.ix_(test, known)] = fitted.predict_proba(examples.X[test])
-    truth, scores = codes[tested], probabilities[tested]
-    # A class that a fold did not know must rank last, not tie with others at zero.
-    predicted = np.where(scores.max(axis=1) > 0, scores.argmax(axis=1), (truth + 1) % len(classes))
-    return {
-        "protocol": protocol,
-        "folds": len(splits),
-        "clips": int(tested.sum()),
-        "top1": top_k_accuracy(truth, scores, k=1),
-        "top5": top_k_accuracy(truth, scores, k=5),
-        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes=len(classes)),
-        "macro_f1": macro_f1(truth, predicted, num_classes=len(classes)),
-        "ece": expected_calibration_error(truth, scores),
-    }, warnings
-
-
-Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list[Split]]:
-    """Rows to train on and rows to test on, and the name of that protocol."""
-    if examples.held_out.any():
-        return "held-out split", [(np.flatnonzero(~examples.held_out), np.flatnonzero(examples.held_out))]
-    num_groups = len(set(examples.groups.tolist()))
-    of_class = [len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes)]
-    if max(of_class) < 2:
-        return "none", []
-    if examples.named_groups and num_groups <= _MOST_LEFT_OUT:
-        return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
-    num_folds = max(2, min(_FOLDS, *of_class))
-    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
-    unit = "group" if examples.named_groups else "video"
-    return f"{num_folds} folds by {unit}", list(_of(splitter, examples, codes))
-
-
-def _of(splitter: Any, examples: Examples, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
-    with python_warnings.catch_warnings():
-        # It warns of classes with few members; ours says which, and what that means.
-        python_warnings.simplefilter("ignore", UserWarning)
-        yield from splitter.split(examples.X, codes, examples.groups)

@@ -123,3 +123,25 @@ def test_names_with_nothing_behind_them_are_errors(folder: Path) -> None:
     ):
         with pytest.raises(SourceError, match=message):
             find_sources([folder / name], is_video=never)
+
+
+def test_two_namings_of_one_input_are_put_together(folder: Path) -> None:
+    table = folder / "deep" / "list.csv"
+    table.write_text("path,camera\n../a.mp4,3\n")
+    for order in ([table, folder], [folder, table]):
+        (a, *_) = [one for one in find_sources(order, is_video=never) if one.path.name == "a.mp4"]
+        assert (a.path, a.metadata) == (folder / "a.mp4", {"camera": "3"})
+
+
+def test_hidden_folders_do_not_hide_the_label(tmp_path: Path) -> None:
+    (tmp_path / "run" / ".thumbs").mkdir(parents=True)
+    (tmp_path / "run" / "1.mp4").touch()
+    (source,) = find_sources([tmp_path / "run"], is_video=never, labels_from_folders=True)
+    assert source.label == "run"
+
+
+def test_empty_cells_and_numbers_that_are_none_are_nothing(tmp_path: Path) -> None:
+    rows = [{"path": "a.mp4", "label": " ", "heat": float("nan"), "place": "yard"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "LIST.PARQUET")
+    (source,) = find_sources([tmp_path / "LIST.PARQUET"], is_video=never)
+    assert (source.label, source.metadata) == (None, {"place": "yard"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_the_commands_of_the_contract_are_there() -> None:
         "label import",
         "label export",
         "label list",
+        "label remove",
         "train-head",
         "add-class",
         "head list",
@@ -265,3 +267,68 @@ def test_names_from_strangers_are_data_in_tables_pages_and_parquet(tmp_path: Pat
     assert hit["video"] == str(evil)
     assert "<script>" not in page.read_text()
     assert "&lt;script&gt;" in page.read_text()
+
+
+def test_add_class_through_the_real_path_takes_repeats_and_folders(bank: Path, videos: Path, tmp_path: Path) -> None:
+    run("train-head", "--head", "linear", "--bank", bank)
+    new = tmp_path / "new"
+    new.mkdir()
+    for number in range(2):
+        hard_videos.write(new / f"{number}.mp4", hard_videos.steady(41 + number), options=hard_videos.X264)
+    (report,) = lines(run("add-class", " green ", new, new / "0.mp4", new / "0.mp4", "--bank", bank))
+    assert (report["class"], report["clips"], report["encoded_clips"]) == ("green", 2, 2)
+    result = run("add-class", "mine", videos / "blue" / "2.mp4", "--bank", bank, fails=1)
+    assert "belong to" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_predicting_a_stored_stretch_answers_under_the_name_that_was_given(
+    bank: Path, videos: Path, tmp_path: Path
+) -> None:
+    run("train-head", "--head", "knn", "--bank", bank)
+    (whole,) = lines(run("predict", videos / "red" / "0.mp4", "--bank", bank))
+    (moment,) = lines(run("predict", f"{videos / 'red' / '0.mp4'}@0-1", "--bank", bank))
+    assert moment["clip_id"] == whole["clip_id"]
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes((videos / "red" / "0.mp4").read_bytes())
+    both = lines(run("predict", videos / "red" / "0.mp4", copy, "--bank", bank))
+    assert [row["video"] for row in both] == [str(videos / "red" / "0.mp4"), str(copy)]
+
+
+def test_labels_are_removed_by_moment_and_by_class(bank: Path, videos: Path) -> None:
+    video = videos / "red" / "0.mp4"
+    run("label", "add", f"{video}@0.2-0.8", "wave", "--bank", bank)
+    assert len(lines(run("label", "remove", f"{video}@0.2-0.8", "--bank", bank))) == 1
+    assert len(lines(run("label", "remove", "--class", "red", "--bank", bank))) == 2
+    assert [row["label"] for row in lines(run("label", "list", "--bank", bank))] == ["blue"]
+    assert "say which labels" in run("label", "remove", "--bank", bank, fails=2).stderr
+    assert "as one word" in " ".join(run("label", "add", video, "@1-2", "--bank", bank, fails=1).stderr.split())
+
+
+def test_a_bank_whose_indexes_cannot_be_written_is_still_searched(bank: Path) -> None:
+    (bank / "indexes").write_text("in the way")
+    assert len(lines(run("search", "a", "--bank", bank))) == 3
+
+
+def test_damaged_labels_are_found_and_set_aside(bank: Path) -> None:
+    path = bank / "labels.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    assert "labels.parquet is damaged" in run("train-head", "--bank", bank, fails=1).stderr
+    run("doctor", "--repair", "--bank", bank, fails=1)
+    assert (bank / "damaged" / "labels.parquet").exists()
+    assert lines(run("label", "list", "--bank", bank)) == []
+
+
+def test_every_command_line_of_the_readme_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsed as written, up to the point where work would begin."""
+    monkeypatch.chdir(tmp_path)
+    Path("labels.csv").touch()
+    text = (ROOT / "README.md").read_text()
+    told = [line.partition("#")[0].strip() for line in text.splitlines() if line.startswith("clipdex ")]
+    assert len(told) >= 12
+    for line in told:
+        command, arguments = main, shlex.split(line)[1:]
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), arguments.pop(0))
+        context = command.make_context(line, arguments)
+        assert context.params, line

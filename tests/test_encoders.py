@@ -58,6 +58,7 @@ def test_a_self_supervised_videomae_is_pooled_after_its_own_norm(tmp_path: Path)
     encoder = load_encoder(str(folder))
     assert encoder.facts.pooling == "mean over layernorm(tokens)"
     assert np.abs(encoder.encode(clips) - tokens.mean(1).numpy()).max() < 1e-5
+    assert "never fine-tuned" in str(encoder.caution)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
@@ -75,7 +76,8 @@ def test_xclip_gives_the_vectors_of_its_own_forward_pass(xclip: Path, batch: int
     ours = encoder.encode(clips)
     assert np.abs(ours / np.linalg.norm(ours, axis=1, keepdims=True) - theirs.numpy()).max() < 1e-5
     assert np.abs(encoder.encode_text(texts) - text.numpy()).max() < 1e-5
-    assert encoder.shares_text_space
+    assert encoder.shares_text_space()
+    assert encoder.caution is None
 
 
 def test_a_batch_equals_one_by_one_and_the_same_twice(videomae: Path, xclip: Path) -> None:
@@ -115,6 +117,8 @@ def test_unexpected_and_misshapen_weights_are_refused(videomae: Path, tmp_path: 
         ({"image_mean": None}, "does not say 'image_mean'"),
         ({"resample": None}, "does not say 'resample'"),
         ({"resample": 5}, "resampling filter 5"),
+        ({"size": {"longest_edge": 32}}, "cannot be understood"),
+        ({"resample": "bicubic"}, "cannot be understood"),
         ({"crop_size": {"height": 24, "width": 24}}, r"pictures of \(24, 24\), but the model takes 32x32"),
     ],
 )
@@ -234,5 +238,6 @@ class TestLite:
             assert in_text[0] @ queries[0] > in_text[0] @ queries[1] + 0.2
 
     def test_its_text_lives_in_a_space_of_its_own(self, lite) -> None:
-        assert not lite.shares_text_space
+        assert not lite.shares_text_space()
+        assert "not actions" in lite.caution
         assert np.linalg.norm(lite.encode_text(["a dog"]), axis=1) == pytest.approx(1, abs=1e-5)

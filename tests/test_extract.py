@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -240,6 +241,8 @@ def test_outcomes_without_clips_are_not_believed(videos: Path, bank: Path, video
 def test_wrong_calls_fail_before_any_work(videos: Path, bank: Path, videomae: Path) -> None:
     with pytest.raises(UsageError, match="skips video"):
         extract([videos], bank=bank, encoder=str(videomae), window_seconds=1, stride_seconds=2)
+    with pytest.raises(UsageError, match="no window and no stride"):
+        extract([videos], bank=bank, encoder=str(videomae), clips="whole", window_seconds=1)
     with pytest.raises(UsageError, match="at least 1, not 0"):
         extract([videos], bank=bank, encoder=str(videomae), batch_size=0)
     with pytest.raises(SourceError, match="there is no file or folder"):
@@ -272,3 +275,80 @@ def test_only_the_missing_clips_of_another_cut_are_encoded(videos: Path, bank: P
     extract([video], bank=bank, encoder=str(videomae), window_seconds=0.5)
     done = extract([video], bank=bank, encoder=str(videomae), window_seconds=0.5, stride_seconds=0.25)
     assert (done.rows[0].clips, done.encoded_clips, len(stored(bank))) == (3, 1, 3)
+
+
+def test_sound_that_goes_on_after_the_pictures_is_no_damage(tmp_path: Path, bank: Path, videomae: Path) -> None:
+    video = tmp_path / "talk.mp4"
+    with av.open(str(video), "w") as container:
+        pictures = container.add_stream("libx264", rate=25, options=hard_videos.X264)
+        pictures.width, pictures.height, pictures.pix_fmt = hard_videos.WIDTH, hard_videos.HEIGHT, "yuv420p"
+        sound = container.add_stream("aac", rate=16000)
+        for number in range(50):
+            image = av.VideoFrame.from_ndarray(hard_videos.bar_code(number), "rgb24")
+            container.mux(pictures.encode(image.reformat(format="yuv420p")))
+        container.mux(pictures.encode(None))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 16000 * 7), np.float32), "fltp", "mono")
+        samples.sample_rate = 16000
+        container.mux(sound.encode(samples))
+        container.mux(sound.encode(None))
+    late = hard_videos.write(tmp_path / "late.mkv", hard_videos.steady(60, start=30.0), options=hard_videos.X264)
+    done = extract([video, late.path], bank=bank, encoder=str(videomae))
+    assert [row.status for row in done.rows] == ["ok", "ok"], done.rows
+
+
+def test_moments_that_differ_late_in_their_digits_are_two(tmp_path: Path, bank: Path, videomae: Path) -> None:
+    late = hard_videos.write(tmp_path / "late.mkv", hard_videos.steady(60, start=12345.0), options=hard_videos.X264)
+    for moment in ("12345.11-12346.11", "12345.14-12346.14"):
+        done = extract([f"{late.path}@{moment}"], bank=bank, encoder=str(videomae))
+        assert (done.rows[0].status, done.encoded_clips) == ("ok", 1)
+
+
+def test_copies_of_a_video_with_moments_get_the_outcome_of_their_own_moment(
+    videos: Path, bank: Path, videomae: Path
+) -> None:
+    first = videos / "red" / "0.mp4"
+    copy = Path(shutil.copy(first, videos / "copy.mp4"))
+    done = extract([f"{first}@0-0.4", f"{first}@0.5-0.9", f"{copy}@0-0.4"], bank=bank, encoder=str(videomae))
+    assert [row.plan for row in done.rows] == ["moment 0-0.4", "moment 0.5-0.9", "moment 0-0.4"]
+    assert done.rows[2].clip_ids == done.rows[0].clip_ids
+
+
+def test_a_name_that_is_not_utf8_fails_alone(videos: Path, bank: Path, videomae: Path) -> None:
+    odd = os.fsencode(videos) + b"/\xff.mp4"
+    with open(odd, "wb") as file:  # noqa: PTH123 -- a Path cannot say it
+        file.write((videos / "red" / "0.mp4").read_bytes())
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert (done.count("ok"), done.count("failed")) == (3, 1)
+    (row,) = [row for row in done.rows if row.status == "failed"]
+    assert row.video.endswith("\\xff.mp4")
+    assert "not UTF-8" in str(row.reason)
+
+
+def test_a_fault_of_the_reader_itself_costs_that_input_only(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipeline.reading
+
+    honest = pipeline.reading.open_video
+
+    def broken(path: Path, **options: object) -> object:
+        if path.name == "1.mp4":
+            raise RuntimeError("something nobody thought of")
+        return honest(path, **options)
+
+    monkeypatch.setattr(pipeline.reading, "open_video", broken)
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert (done.count("ok"), done.count("failed")) == (2, 1)
+    assert "RuntimeError: something nobody thought of" in str(next(r.reason for r in done.rows if r.status == "failed"))
+
+
+def test_a_copy_that_is_gone_is_no_longer_where_the_video_was_last_seen(
+    videos: Path, bank: Path, videomae: Path
+) -> None:
+    first, copy = videos / "red" / "0.mp4", videos / "red" / "copy.mp4"
+    shutil.copy(first, copy)
+    extract([videos], bank=bank, encoder=str(videomae))
+    copy.unlink()
+    extract([videos], bank=bank, encoder=str(videomae))
+    opened = Bank(bank)
+    assert all(Path(row.video).exists() for row in opened.clips(opened.recipe().id).rows())

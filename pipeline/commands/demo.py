@@ -13,8 +13,9 @@ from . import main
 
 @click.command("demo")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default="./demo")
+@click.option("--bank", type=click.Path(path_type=Path, file_okay=False), help="Where its bank goes [bank in --out].")
 @click.option("--json", "as_json", is_flag=True, help="Let the commands print JSON lines.")
-def command(out: Path, as_json: bool) -> None:
+def command(out: Path, bank: Path | None, as_json: bool) -> None:
     """Tell the whole story on three short real videos, offline: extract, search, train, add a class, predict.
 
     It runs the very commands it shows, on a bank of its own.
@@ -27,7 +28,7 @@ def command(out: Path, as_json: bool) -> None:
 
     terminal = Terminal(as_json=as_json, story=not as_json)
     for number, step in enumerate(story(out), start=1):
-        arguments = [*step.arguments, "--bank", str(out / "bank")]
+        arguments = [*step.arguments, "--bank", str(bank or out / "bank")]
         terminal.say(f"\n{number}. {step.says}\n$ clipdex {shlex.join(arguments)}")
         main(
             [*arguments, *(["--json"] if as_json else [])],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..report.terminal import Terminal
-from ._options import output_option
+from ._options import bank_option, output_option
 
 
 @click.command("encoders")
+@bank_option
 @output_option
-def command(terminal: Terminal) -> None:
+def command(bank: Path, terminal: Terminal) -> None:
     """Every encoder: its checkpoint, frames, size, text side, licence, and whether it is on this machine.
 
     \b
@@ -31,4 +34,4 @@ def command(terminal: Terminal) -> None:
         "knows",
         "checkpoint",
     )
-    terminal.rows(encoder_list(), columns=columns)
+    terminal.rows(encoder_list(bank=bank), columns=columns)

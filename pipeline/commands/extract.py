@@ -57,11 +57,11 @@ def command(sources: tuple[str, ...], bank: Path, terminal: Terminal, **options:
       clipdex extract sports/ --encoder lite --labels-from-folders
     """
     from ..extract import extract
-    from ..report.summary import extraction_rows, extraction_summary, troubles
+    from ..report.summary import cautions, extraction_rows, extraction_summary, troubles
 
     with terminal.progress() as update:
         done = extract(sources, bank=bank, on_progress=update, **options)
     terminal.rows(extraction_rows(done) if terminal.json else [], columns=())
-    terminal.say(*troubles(done.rows), extraction_summary(done, bank))
+    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
     if done.failed:
         raise SystemExit(1)

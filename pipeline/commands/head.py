@@ -32,9 +32,10 @@ def list_(bank: Path, terminal: Terminal) -> None:
       clipdex head list
     """
     from ..heads import list_heads
+    from ..info import heads_folder
     from ..report.summary import head_row
 
-    rows = [head_row(card) for card in list_heads(bank / "heads")]
+    rows = [head_row(card) for card in list_heads(heads_folder(bank))]
     terminal.rows(rows, columns=("name", "kind", "loss", "classes", "clips", "recipe_id"))
 
 
@@ -50,9 +51,10 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
       clipdex head show default
     """
     from ..heads import load_head
+    from ..info import heads_folder
     from ..report.summary import head_row
 
-    terminal.one(head_row(load_head(bank / "heads", name)[1]))
+    terminal.one(head_row(load_head(heads_folder(bank), name)[1]))
 
 
 @command.command("remove")
@@ -67,6 +69,7 @@ def remove(name: str, bank: Path, terminal: Terminal) -> None:
       clipdex head remove default
     """
     from ..heads import remove_head
+    from ..info import heads_folder
 
-    remove_head(bank / "heads", name)
+    remove_head(heads_folder(bank), name)
     terminal.one({"removed": name})

@@ -45,6 +45,27 @@ def add(moment: str, class_name: str, group: str | None, split: str | None, bank
     terminal.rows(label_rows([row]), columns=_COLUMNS)
 
 
+@command.command("remove")
+@click.argument("moment", required=False)
+@click.option("--class", "class_name", metavar="CLASS", help="Only labels of this class; without MOMENT all of them.")
+@bank_option
+@output_option
+def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Terminal) -> None:
+    """Remove the labels of exactly this moment, of a class, or of both. Heads keep what they have learned.
+
+    \b
+    Examples:
+      clipdex label remove match.mp4@12.5-14
+      clipdex label remove --class backhnad
+    """
+    from ..labelling import remove_labels
+    from ..report.summary import label_rows
+
+    rows = remove_labels(moment, class_name=class_name, bank=bank)
+    terminal.rows(label_rows(rows), columns=_COLUMNS)
+    terminal.say(f"{len(rows)} labels removed")
+
+
 @command.command("import")
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @bank_option

@@ -32,10 +32,12 @@ def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal:
     from ..predict import predict
     from ..report.summary import prediction_rows, troubles
 
+    if prompts is not None and not prompts.strip(" ,"):
+        raise click.UsageError("--prompts needs at least one text")
     texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
     with terminal.progress() as update:
         predictions, rows = predict(sources, bank=bank, prompts=texts, on_progress=update, **options)
-    columns = ("label", "score", "start_seconds", "stop_seconds", "video")
+    columns = ("label", "score", *(("top",) if options["top"] > 1 else ()), "start_seconds", "stop_seconds", "video")
     terminal.rows(prediction_rows(predictions), columns=columns)
     terminal.say(*troubles(rows))
     if any(row.status in ("failed", "partial") for row in rows):

@@ -60,6 +60,8 @@ def command(text: str | None, bank: Path, html: Path | None, terminal: Terminal,
         hits = search(text, bank=bank, **options)
     columns = ("rank", "score", "start_seconds", "stop_seconds", "video")
     terminal.rows(hit_rows(hits), columns=columns)
+    if not hits:
+        terminal.say("No clip fits.")
     if html is not None:
         from ..report.page import question, write_page
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import importlib.util
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,12 +59,22 @@ class Decoder(abc.ABC):
         path: the file.
         info: its scan.
         num_threads: for the codec; 0 lets the library choose.
+
+    Attributes:
+        library: the module it decodes with.
     """
+
+    library: ClassVar[str]
 
     def __init__(self, path: Path, info: VideoInfo, *, num_threads: int = 0) -> None:
         self.path = path
         self.info = info
         self.num_threads = num_threads
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be used here, or None. A decoder without wheels for this platform is no fault."""
+        return None if importlib.util.find_spec(cls.library) else f"the package {cls.library} is not installed"
 
     @abc.abstractmethod
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:

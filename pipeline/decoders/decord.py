@@ -7,6 +7,7 @@ for ARM and macOS.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,13 @@ _FAULT_TOLERANCE = 1e-9
 
 class Decord(Decoder):
     """See the module."""
+
+    library = "decord"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """See ``Decoder.missing``: it has wheels for x86-64 only."""
+        return super().missing() if platform.machine() in ("x86_64", "AMD64") else None
 
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """See ``Decoder.frames``. Damage anywhere fails the whole video: decord cannot tell where it is."""

@@ -32,6 +32,8 @@ class _LostTrack(Exception):
 class PyAV(Decoder):
     """See the module."""
 
+    library = "av"
+
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """See ``Decoder.frames``."""
         pending = list(numbers)
@@ -86,7 +88,12 @@ class PyAV(Decoder):
 
 
 def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | None]:
-    """Decoded frames in presentation order; None marks damage."""
+    """Decoded frames in presentation order; None stands for each that cannot be trusted.
+
+    After damage a decoder goes on with what it has, and shows older pictures under newer times without a word:
+    only a keyframe starts afresh.
+    """
+    trusted = True
     packets = container.demux(stream)
     while True:
         try:
@@ -97,13 +104,16 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
         except av.error.EOFError:
             return
         except av.error.InvalidDataError:
+            trusted = False
             yield None
             continue
         except av.error.FFmpegError:
             yield None
             return
         for frame in decoded:
-            yield None if frame.is_corrupt or frame.pts is None else frame
+            usable = not frame.is_corrupt and frame.pts is not None
+            trusted = usable and (trusted or frame.key_frame)
+            yield frame if trusted else None
 
 
 def _pts(frame: av.VideoFrame) -> int:
@@ -129,7 +139,10 @@ def _seeking(
         key = int(keys[before - 1])
         at_key = int(np.searchsorted(order, key))
         if position < 0 or at_key - position > _SEEK_PACKETS:
-            container.seek(key, stream=stream)
+            try:
+                container.seek(key, stream=stream)
+            except av.error.FFmpegError as error:
+                raise _LostTrack from error
             frames, floor = _frames(container, stream), key
         for frame in frames:
             # Frames shown before the keyframe that was sought lean on pictures that were skipped.

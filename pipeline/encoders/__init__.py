@@ -151,10 +151,15 @@ class Encoder(abc.ABC):
         """Stored vectors, (n, dim), in the space where text lives, (n, text_dim); the same for two towers."""
         return embeddings
 
-    @property
-    def shares_text_space(self) -> bool:
+    @classmethod
+    def shares_text_space(cls) -> bool:
         """Whether text and clips lie in one space (``text_space`` changes nothing)."""
-        return type(self).text_space is Encoder.text_space
+        return cls.text_space is Encoder.text_space
+
+    @property
+    def caution(self) -> str | None:
+        """What everybody who uses its vectors should be told, if anything."""
+        return None
 
     @property
     def text_scale(self) -> float:
@@ -195,6 +200,14 @@ encoders: Registry[Encoder] = Registry("pipeline.encoders", Encoder, kind="encod
 def cards() -> dict[str, Card]:
     """Every encoder's card by name. Loads no weights and no torch."""
     return {name: encoders.get(name).card for name in encoders.names()}
+
+
+def at_hand(name: str) -> bool:
+    """Whether an encoder's default weights are on this machine. Asks no hub."""
+    from ._checkpoint import is_cached
+
+    part = encoders.get(name)
+    return part.packaged() is not None or is_cached(part.card.default_checkpoint)
 
 
 def encoder_card(name: str) -> Card:

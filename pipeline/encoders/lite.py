@@ -127,6 +127,11 @@ class Lite(Encoder):
         return mixed
 
     @property
+    def caution(self) -> str:
+        """See ``Encoder.caution``."""
+        return "lite knows objects and scenes, not actions: its vectors and its text search go by what is to be seen"
+
+    @property
     def text_scale(self) -> float:
         """Sentence vectors of related names lie closer together than CLIP's: a softer temperature."""
         return 20.0

@@ -148,4 +148,4 @@ def _damaged(path: Path, error: Exception) -> HeadError:
 
 def _unknown(name: str, folder: Path) -> HeadError:
     known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none yet"
-    return HeadError(f"there is no head {name!r}; there are: {known}")
+    return HeadError(f"there is no head {name!r}; there are: {known}. Train one with: clipdex train-head --name {name}")

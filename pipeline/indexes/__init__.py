@@ -82,12 +82,19 @@ class Index(abc.ABC):
         ]
 
     def save(self, folder: Path) -> None:
-        """Write under ``folder``; an older index there is replaced in one step."""
+        """Write under ``folder``; an older index there is replaced in one step.
+
+        Raises:
+            BankError: it cannot be written.
+        """
         name = uuid.uuid4().hex
         target = folder / name
-        target.mkdir(parents=True)
-        self._save(target)
-        (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
+        try:
+            target.mkdir(parents=True)
+            self._save(target)
+            (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
+        except (OSError, RuntimeError) as error:  # faiss raises its own
+            raise BankError(f"cannot write an index under {folder}: {error}") from error
         with replacing(folder / _POINTER) as temporary:
             temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")
         for old in folder.iterdir():

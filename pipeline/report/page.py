@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,6 @@ import jinja2
 from .._errors import SourceError
 from .._types import Hit, Span
 from .thumbnails import strip
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A question and its hits."""
-
-    title: str
-    hits: Sequence[Hit]
 
 
 def question(text: str | None = None, **parts: Any) -> str:
@@ -32,38 +23,25 @@ def question(text: str | None = None, **parts: Any) -> str:
 
 
 def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
-    """Write the hits of one question."""
-    write_sections(path, title, [Section("", hits)])
-
-
-def write_sections(path: Path, title: str, sections: Sequence[Section]) -> None:
-    """Write a page with several questions.
+    """Write the hits of one question.
 
     Raises:
         SourceError: the file cannot be written.
     """
     # Names of files and classes are data from strangers: everything is escaped.
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     cards = [
         {
-            "title": section.title,
-            "hits": [
-                {
-                    "hit": hit,
-                    "name": Path(hit.video).name,
-                    "picture": strip(Path(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
-                    "metadata": {name: value for name, value in hit.metadata.items() if value is not None},
-                }
-                for hit in section.hits
-            ],
+            "hit": hit,
+            "name": Path(hit.video).name,
+            "picture": strip(Path(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
+            "metadata": {name: value for name, value in hit.metadata.items() if value is not None},
         }
-        for section in sections
+        for hit in hits
     ]
-    page = environment.get_template("page.html").render(title=title, sections=cards)
+    page = environment.get_template("page.html").render(title=title, cards=cards)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8", errors="replace")

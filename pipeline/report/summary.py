@@ -29,6 +29,11 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
     )
 
 
+def cautions(done: Extraction) -> list[str]:
+    """What to keep in mind, said when something new was encoded."""
+    return [f"note: {done.caution}"] if done.caution and done.encoded_clips else []
+
+
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
     """What could not be stored whole, in words."""
     return [f"{row.status}: {row.reason}" for row in rows if row.status in ("failed", "partial", "skipped")]

@@ -92,10 +92,12 @@ class Terminal:
             TimeRemainingColumn(),
         )
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=None, clips=0)
+            task = bar.add_task("", total=None, clips=0, visible=False)  # a wrong call shows its error alone
 
             def update(progress: Progress) -> None:
-                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
+                bar.update(
+                    task, completed=progress.videos, total=progress.videos_total, clips=progress.clips, visible=True
+                )
 
             yield update
 
@@ -120,8 +122,18 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) >= 0.0005 or not value else f"{value:.1e}"
+    if isinstance(value, Mapping | list | tuple) and not value:
+        return "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(f"({_cell(item)})" if isinstance(item, Mapping) else _cell(item) for item in value)
+        return ", ".join(_item(item) for item in value)
     return str(value)
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return f"({_cell(item)})"
+    if isinstance(item, list | tuple):  # a pair such as a class and its score
+        return " ".join(_cell(part) for part in item)
+    return _cell(item)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .._errors import DecodeError
+from .._errors import ClipdexError
 from .._types import Pixels, Span
 from ..clips import WHOLE
 from ..decoders import open_video, read_clips
@@ -25,7 +25,7 @@ def strip(path: Path, span: Span, *, num_frames: int = 3) -> str | None:
         with open_video(path) as video:
             (clip,) = WHOLE.clips(video.info.span, num_frames=num_frames, within=span)
             (result,) = read_clips(video, [clip], transform=_small)
-    except DecodeError:
+    except (ClipdexError, ValueError):  # gone, replaced by another file, or of changing size
         return None
     if result.pixels is None:
         return None
