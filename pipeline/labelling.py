@@ -9,7 +9,7 @@ from ._errors import SourceError, UsageError
 from ._tables import write_csv
 from ._types import LabelRow, Moment
 from .bank import Bank
-from .labels import CSV_COLUMNS, Labels, label_row, read_label_csv
+from .labels import CSV_COLUMNS, Labels, csv_row, label_row, read_label_csv
 from .reading import video_id_of
 
 
@@ -76,21 +76,7 @@ def export_labels(table: str | Path, *, bank: str | Path = "bank") -> list[Label
     """
     rows = list_labels(bank=bank)
     try:
-        write_csv(
-            Path(table),
-            [
-                {
-                    "path": row.video,
-                    "start_seconds": row.start_seconds,
-                    "stop_seconds": row.stop_seconds,
-                    "label": row.label,
-                    "group": row.group,
-                    "split": row.split,
-                }
-                for row in rows
-            ],
-            columns=CSV_COLUMNS,
-        )
+        write_csv(Path(table), [csv_row(row) for row in rows], columns=CSV_COLUMNS)
     except OSError as error:
         raise SourceError(f"cannot write {table}: {error.strerror or error}") from error
     return rows

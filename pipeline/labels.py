@@ -161,6 +161,18 @@ def label_row(
     )
 
 
+def csv_row(row: LabelRow) -> dict[str, str | float | None]:
+    """A label under the names of the CSV's columns."""
+    return {
+        "path": row.video,
+        "start_seconds": row.start_seconds,
+        "stop_seconds": row.stop_seconds,
+        "label": row.label,
+        "group": row.group,
+        "split": row.split,
+    }
+
+
 def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
     """For each clip the label that covers most of it, at least half; of equals, the narrower, then the newer."""
     by_video: dict[str, list[LabelRow]] = {}

@@ -141,13 +141,15 @@ def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) ->
         )
     clips = list(bank.clips(recipe.id).rows())
     found = label_of_clips(clips, labels)
-    numbers = [number for number, label in enumerate(found) if label is not None]
+    # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
+    order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
+    numbers = [number for number in order if found[number] is not None]
     if not numbers:
         raise LabelError(
             f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
             f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
         )
-    rows = [(clips[number], label) for number, label in enumerate(found) if label is not None]
+    rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     return Examples(
         X=bank.embeddings(recipe.id)[numbers],
         y=np.array([label.label for _, label in rows]),

@@ -289,3 +289,15 @@ def test_adding_a_class_never_empties_another_and_refusing_changes_nothing(tmp_p
     assert after[1] == before[1]
     assert np.array_equal(after[0].coef_, before[0].coef_)
     assert Labels(tmp_path).rows() == labels
+
+
+def test_a_seed_gives_the_same_head_whatever_order_the_clips_were_stored_in(tmp_path: Path) -> None:
+    X, y = clusters(spread=1.0)
+    rows = fill(tmp_path / "source", X)
+    heads = []
+    for name, chosen in (("one", list(range(len(X)))), ("two", list(reversed(range(len(X)))))):
+        Bank(tmp_path / name, create=True).add(RECIPE, [rows[number] for number in chosen], X[chosen], [])
+        label(tmp_path / name, rows, y)
+        train_head(bank=tmp_path / name, loss="triplet", **QUICK)
+        heads.append(load_head(tmp_path / name / "heads", "default")[0])
+    assert np.array_equal(heads[0].predict_proba(X), heads[1].predict_proba(X))

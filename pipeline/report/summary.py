@@ -45,20 +45,10 @@ def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 
 
 def label_rows(labels: Sequence[LabelRow]) -> list[dict[str, Any]]:
-    """Labels under the names of the CSV's columns."""
-    return [
-        {
-            "path": row.video,
-            "start_seconds": row.start_seconds,
-            "stop_seconds": row.stop_seconds,
-            "label": row.label,
-            "group": row.group,
-            "split": row.split,
-            "video_id": row.video_id,
-            "source": row.source,
-        }
-        for row in labels
-    ]
+    """Labels under the names of the CSV's columns, with what they speak of and where they came from."""
+    from ..labels import csv_row
+
+    return [{**csv_row(row), "video_id": row.video_id, "source": row.source} for row in labels]
 
 
 def prediction_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
