@@ -193,6 +193,7 @@ class Bank:
         for record in self._video_records():
             if record["recipe_id"] == recipe_id:
                 facts = {name: record[name] for name in _ROW_NAMES}
+                rows.pop((record["video"], record["plan"]), None)  # the latest comes last
                 rows[record["video"], record["plan"]] = VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
         return rows
 

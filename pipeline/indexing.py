@@ -52,11 +52,13 @@ def open_index(bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], ki
     Args:
         encoder: called only where new rows need it (see ``index_rows``).
     """
-    folder = bank.folder / "indexes" / recipe.id / kind
+    folder = _folder(bank, recipe, kind)
     ids = bank.clips(recipe.id).ids
     index = indexes.get(kind).load(folder)
     if index is None:
-        return _build(bank, recipe, ids, encoder, kind)
+        index = _build(bank, recipe, ids, encoder, kind)
+        _keep(index, folder)
+        return index
     there, wanted = set(index.ids), set(ids)
     new = [number for number, name in enumerate(ids) if name not in there]
     if new or there - wanted:
@@ -75,10 +77,15 @@ def build_index(
     kind: str = DEFAULT_INDEX,
     device: Device = "auto",
 ) -> IndexStats:
-    """Make a bank's index anew and measure it."""
+    """Make a bank's index anew, keep it and measure it.
+
+    Raises:
+        BankError: it cannot be written.
+    """
     store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
     index = _build(store, chosen, store.clips(chosen.id).ids, encoder, kind)
+    index.save(_folder(store, chosen, kind))
     return _stats(store, chosen, index, encoder, kind, seconds=time.monotonic() - started)
 
 
@@ -106,8 +113,11 @@ def _build(bank: Bank, recipe: Recipe, ids: Sequence[str], encoder: Callable[[],
     rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
     index = indexes.get(kind)(rows.shape[1])
     index.add(ids, rows)
-    _keep(index, bank.folder / "indexes" / recipe.id / kind)
     return index
+
+
+def _folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
+    return bank.folder / "indexes" / recipe.id / kind
 
 
 def _keep(index: Index, folder: Path) -> None:
@@ -127,7 +137,7 @@ def _stats(
         _found_again(truth, found)
         for truth, found in zip(exact.search(rows[chosen], k=10), index.search(rows[chosen], k=10), strict=True)
     ]
-    folder = bank.folder / "indexes" / recipe.id / kind
+    folder = _folder(bank, recipe, kind)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)), seconds)
 

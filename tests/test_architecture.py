@@ -23,7 +23,7 @@ FLOORS = {
     **dict.fromkeys(("_errors", "_types", "_recipe", "_version"), GROUND),
     **dict.fromkeys(("_registry", "_files", "_parquet", "_tables", "preprocess", "clips", "metrics", "vectors"), TOOLS),
     **dict.fromkeys(("catalog", "bank", "labels", "decoders", "encoders", "indexes", "heads"), PARTS),
-    **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "info"), VERBS),
+    **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "doctor", "info"), VERBS),
     **dict.fromkeys(("extract", "search", "train", "validation", "add_class", "predict"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,

@@ -74,6 +74,9 @@ def test_the_latest_outcome_of_an_input_counts(tmp_path: Path) -> None:
     for status in ("failed", "ok"):
         bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", None, status, plan="whole")])
     assert [row.status for row in bank.videos(RECIPE.id).values()] == ["ok"]
+    bank.add(RECIPE, [], rows_for(), [VideoRow("/w.mp4", None, "ok", plan="whole")])
+    bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", None, "failed", plan="whole")])
+    assert [row.video for row in bank.videos(RECIPE.id).values()] == ["/w.mp4", "/v.mp4"]
 
 
 def test_two_recipes_live_apart_and_one_must_be_chosen(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def command(repair: bool, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex doctor --bank bank
     """
-    from ..info import doctor
+    from ..doctor import doctor
 
     with terminal.working("Checking"):
         checks = doctor(bank=bank, repair=repair)
