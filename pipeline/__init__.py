@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .encoders import load_encoder
     from .extract import Extraction, extract
     from .heads import load_head
+    from .import_head import import_head
     from .predict import predict
     from .search import Part, Searcher, search
     from .train import TrainReport, train_head
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "add_class",
     "extract",
+    "import_head",
     "load_encoder",
     "load_head",
     "predict",
@@ -64,6 +66,7 @@ _WHERE = {
     "TrainReport": "train",
     "add_class": "add_class",
     "extract": "extract",
+    "import_head": "import_head",
     "load_encoder": "encoders",
     "load_head": "heads",
     "predict": "predict",

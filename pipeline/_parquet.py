@@ -19,16 +19,17 @@ Result = TypeVar("Result")
 _HASH_DIGITS = 16
 
 
-def write_part(folder: Path, table: pa.Table, *, dictionary: Sequence[str]) -> Path:
+def write_part(folder: Path, table: pa.Table, *, dictionary: Sequence[str], row_group_size: int | None = None) -> Path:
     """Add ``part-TIME-CHECKSUM.parquet`` to ``folder``: names sort by time, and no two are alike.
 
     Args:
         dictionary: columns with many repeats; for vectors a dictionary would only cost time and bytes.
+        row_group_size: rows that are read together, where a reader picks some.
 
     Raises:
         BankError: it cannot be written.
     """
-    content = _serialised(table, dictionary=dictionary)
+    content = _serialised(table, dictionary=dictionary, row_group_size=row_group_size)
     path = folder / f"part-{time.time_ns():020d}-{_checksum(content)}.parquet"
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -90,9 +91,16 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
         ) from error
 
 
-def _serialised(table: pa.Table, *, dictionary: Sequence[str]) -> bytes:
+def _serialised(table: pa.Table, *, dictionary: Sequence[str], row_group_size: int | None = None) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=list(dictionary), write_page_checksum=True)
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=list(dictionary),
+        write_page_checksum=True,
+        row_group_size=row_group_size,
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

@@ -26,6 +26,11 @@ class PreprocessSettings:
     mean: tuple[float, float, float] | None
     std: tuple[float, float, float] | None
 
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """(height, width) of what comes out; (0, 0) where that depends on the video."""
+        return self.crop or (self.resize if isinstance(self.resize, tuple) else (0, 0))
+
     def __post_init__(self) -> None:
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std come together")
@@ -34,11 +39,29 @@ class PreprocessSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class Canary:
+    """What an encoder made of a clip that is generated in code (see ``encoders._canary``).
+
+    Attributes:
+        length: of the clip's vector.
+        fingerprint: the first terms of the vector's cosine transform.
+        pixel_min, pixel_max, pixel_mean: of the numbers that went into the network.
+    """
+
+    length: float
+    fingerprint: tuple[float, ...]
+    pixel_min: float
+    pixel_max: float
+    pixel_mean: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """How vectors were made. It travels with them, and vectors of two recipes never meet.
 
-    Where the weights lay (``checkpoint``, ``revision``) and which library versions ran
-    (``libraries``) are written down but are no part of the identity: the weights' hash is.
+    Where the weights lay (``checkpoint``, ``revision``), which library versions ran (``libraries``) and how the
+    canary sounded are written down but are no part of the identity: the weights' hash is. Canaries are compared
+    within a tolerance instead.
     """
 
     encoder: str
@@ -53,12 +76,13 @@ class Recipe:
     precision: str
     decoder: str
     libraries: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    canary: Canary | None = None
 
     @property
     def id(self) -> str:
         """12 hex digits that change when anything that shapes the vectors changes."""
         facts = self.to_dict()
-        for note in ("checkpoint", "revision", "libraries"):
+        for note in ("checkpoint", "revision", "libraries", "canary"):
             del facts[note]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -78,9 +102,13 @@ class Recipe:
         for name in ("resize", "crop", "mean", "std"):
             if isinstance(pixels[name], list):
                 pixels[name] = tuple(pixels[name])
-        return cls(**{**facts, "preprocessing": PreprocessSettings(**pixels)})
+        canary = facts.get("canary")
+        if canary is not None:
+            canary = Canary(**{**canary, "fingerprint": tuple(canary["fingerprint"])})
+        return cls(**{**facts, "preprocessing": PreprocessSettings(**pixels), "canary": canary})
 
     def differences(self, other: Recipe) -> list[str]:
         """What differs, as ``name: ours, theirs``: for messages."""
         ours, theirs = self.to_dict(), other.to_dict()
-        return [f"{name}: {ours[name]!r}, {theirs[name]!r}" for name in ours if ours[name] != theirs[name]]
+        named = (name for name in ours if name != "canary")
+        return [f"{name}: {ours[name]!r}, {theirs[name]!r}" for name in named if ours[name] != theirs[name]]

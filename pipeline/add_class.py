@@ -70,6 +70,11 @@ def add_class(
     class_name = class_name.strip()
     store = Bank(Path(bank))
     before, card = load_head(store.folder / "heads", head_name)
+    if not card.examples:
+        raise HeadError(
+            f"the head {head_name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
+            "can be added to it. Train one with train-head, which takes classes of your own"
+        )
     extraction = extract_for(card.recipe, moments, bank=bank, device=device, on_progress=on_progress)
     bad = [f"{row.video}: {row.reason}" for row in extraction.rows if not row.clips]
     if bad:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,43 +22,14 @@ import pyarrow as pa
 
 from ._errors import BankError, RecipeMismatch, UsageError
 from ._files import replacing
-from ._parquet import check_part, open_part, read_columns, write_part
+from ._kept import Kept, write_kept
+from ._parquet import check_part, read_columns, write_part
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, VideoRow
+from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, VIDEO_SCHEMA, clip_table, described, recipe_of
+from ._types import ClipRow, FloatArray, HalfArray, Keep, VideoRow
 
 FORMAT_VERSION = 1
 _FORMAT_FILE = "bank.json"
-_RECIPE_KEY = b"clipdex.recipe"
-
-_CLIP_FIELDS = [
-    pa.field("clip_id", pa.string(), nullable=False),
-    pa.field("video_id", pa.string(), nullable=False),
-    pa.field("video", pa.string(), nullable=False),
-    pa.field("start_seconds", pa.float64(), nullable=False),
-    pa.field("stop_seconds", pa.float64(), nullable=False),
-    pa.field("plan", pa.string(), nullable=False),
-    pa.field("frame_times", pa.list_(pa.float64()), nullable=False),
-    pa.field("metadata", pa.string(), nullable=False),
-]
-_VIDEO_SCHEMA = pa.schema(
-    [
-        pa.field("video", pa.string(), nullable=False),
-        pa.field("video_id", pa.string()),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("clip_ids", pa.list_(pa.string()), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("plan", pa.string()),
-        pa.field("size_bytes", pa.int64()),
-        pa.field("mtime_ns", pa.int64()),
-        pa.field("duration_seconds", pa.float64()),
-        pa.field("width", pa.int64()),
-        pa.field("height", pa.int64()),
-        pa.field("codec", pa.string()),
-        pa.field("recipe_id", pa.string(), nullable=False),
-        pa.field("recorded_at_ns", pa.int64(), nullable=False),
-    ]
-)
-_REPEATED = ("video_id", "video", "plan", "metadata")
 _ROW_NAMES = [field.name for field in dataclasses.fields(VideoRow)]
 
 
@@ -128,7 +99,7 @@ class Bank:
         found = {}
         for parts in sorted(self.folder.glob("clips/*/")):
             for part in sorted(parts.glob("part-*.parquet")):
-                recipe = _recipe_of(part)
+                recipe = recipe_of(part)
                 found[recipe.id] = recipe
                 break
         return found
@@ -164,8 +135,8 @@ class Bank:
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        tables = [self._read(part, recipe_id, [field.name for field in _CLIP_FIELDS]) for part in self.parts(recipe_id)]
-        table = pa.concat_tables(tables) if tables else pa.schema(_CLIP_FIELDS).empty_table()
+        tables = [self._read(part, recipe_id, [field.name for field in CLIP_FIELDS]) for part in self.parts(recipe_id)]
+        table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
         kept = table.take(pa.array(_first_of_each(table["clip_id"].to_pylist()), pa.int64()))
         return ClipTable(kept, latest_paths=self.latest_paths())
 
@@ -187,6 +158,14 @@ class Bank:
         kept = _first_of_each(ids)
         return vectors if len(kept) == len(ids) else vectors[kept]
 
+    def kept(self, recipe_id: str, name: Keep) -> Kept:
+        """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
+
+        Raises:
+            BankError: a part is damaged; the message names it.
+        """
+        return Kept(self.folder / name / recipe_id, name)
+
     def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""
         rows: dict[tuple[str, str | None], VideoRow] = {}
@@ -203,30 +182,47 @@ class Bank:
 
     # Adding -------------------------------------------------------------------------------------
 
-    def add(self, recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray, videos: Sequence[VideoRow]) -> None:
-        """Store clips with their vectors, then the outcomes of their videos. All of each part or nothing.
+    def add(
+        self,
+        recipe: Recipe,
+        clips: Sequence[ClipRow],
+        embeddings: FloatArray,
+        videos: Sequence[VideoRow],
+        *,
+        kept: Mapping[Keep, tuple[Sequence[str], HalfArray]] | None = None,
+    ) -> None:
+        """Store what is kept of clips, clips with their vectors, then the outcomes of their videos.
+
+        In this order, and all of each part or nothing: a clip that is there has with it what was asked for.
+
+        Args:
+            kept: clip ids and arrays (n, steps, dim), by what they are.
 
         Raises:
             BankError: nothing could be written; what was stored before is untouched.
         """
+        for name, (ids, values) in (kept or {}).items():
+            if ids:
+                folder = self.folder / name / recipe.id
+                write_kept(folder, ids, values, recipe_key=RECIPE_KEY, recipe=described(recipe))
         if clips:
             if embeddings.shape != (len(clips), recipe.dim) or embeddings.dtype != np.float32:
                 raise RecipeMismatch(
                     f"vectors of shape {embeddings.shape} {embeddings.dtype} do not fit {len(clips)} clips of "
                     f"{recipe.encoder} with {recipe.dim} float32 numbers each"
                 )
-            table = _clip_table(recipe, clips, embeddings)
-            write_part(self.folder / "clips" / recipe.id, table, dictionary=_REPEATED)
+            table = clip_table(recipe, clips, embeddings)
+            write_part(self.folder / "clips" / recipe.id, table, dictionary=REPEATED)
         if videos:
             now = time.time_ns()
             records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
-            table = pa.Table.from_pylist(records, schema=_VIDEO_SCHEMA)
-            write_part(self.folder / "videos", table, dictionary=_VIDEO_SCHEMA.names)
+            table = pa.Table.from_pylist(records, schema=VIDEO_SCHEMA)
+            write_part(self.folder / "videos", table, dictionary=VIDEO_SCHEMA.names)
 
     # Inside -------------------------------------------------------------------------------------
 
     def _read(self, part: Path, recipe_id: str, columns: list[str]) -> pa.Table:
-        stored = _recipe_of(part)
+        stored = recipe_of(part)
         if stored.id != recipe_id:
             raise RecipeMismatch(
                 f"{part} holds vectors of another recipe ({stored.id}, {stored.encoder}) than its folder says "
@@ -244,7 +240,8 @@ class Bank:
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     """Every part of the bank at ``folder`` that is not what was written, with the reason. Reads everything."""
     damaged = []
-    for part in sorted([*folder.glob("clips/*/part-*.parquet"), *folder.glob("videos/part-*.parquet")]):
+    kept = [part for name in get_args(Keep) for part in folder.glob(f"{name}/*/part-*.parquet")]
+    for part in sorted([*folder.glob("clips/*/part-*.parquet"), *folder.glob("videos/part-*.parquet"), *kept]):
         try:
             check_part(part)
         except BankError as error:
@@ -258,34 +255,9 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     return damaged
 
 
-def _recipe_of(part: Path) -> Recipe:
-    try:
-        return Recipe.from_dict(json.loads(open_part(part).schema_arrow.metadata[_RECIPE_KEY]))
-    except (TypeError, KeyError, ValueError) as error:
-        raise BankError(f"{part} does not say how its vectors were made; it is no part of a Clipdex bank") from error
-
-
 def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:
     """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
     first: dict[str, int] = {}
     for number, name in enumerate(ids):
         first.setdefault(name, number)
     return np.fromiter(first.values(), np.int64, len(first))
-
-
-def _clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray) -> pa.Table:
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel(), pa.float32()), recipe.dim)
-    columns = {
-        "clip_id": [clip.clip_id for clip in clips],
-        "video_id": [clip.video_id for clip in clips],
-        "video": [clip.video for clip in clips],
-        "start_seconds": [clip.start_seconds for clip in clips],
-        "stop_seconds": [clip.stop_seconds for clip in clips],
-        "plan": [clip.kind for clip in clips],
-        "frame_times": [list(clip.frame_times) for clip in clips],
-        "metadata": [json.dumps(dict(clip.metadata), default=str, ensure_ascii=False) for clip in clips],
-    }
-    arrays = [pa.array(columns[field.name], field.type) for field in _CLIP_FIELDS]
-    embedding = pa.field("embedding", pa.list_(pa.float32(), recipe.dim), nullable=False)
-    schema = pa.schema([*_CLIP_FIELDS, embedding]).with_metadata({_RECIPE_KEY: json.dumps(recipe.to_dict()).encode()})
-    return pa.Table.from_arrays([*arrays, vectors], schema=schema)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ._errors import EncoderError
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, Pixels, Source, Span, Status, VideoRow, clip_id
+from ._types import ClipRow, FloatArray, HalfArray, Keep, Pixels, Source, Span, Status, VideoRow, clip_id
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder
@@ -20,6 +20,7 @@ from .reading import Opened, Read, Reader
 # A part is written when this many clips or seconds have gathered, so that a crash costs little.
 _PART_CLIPS = 2048
 _PART_SECONDS = 30.0
+_PART_BYTES = 1 << 26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ class _Video:
     missing: int
     clips: list[ClipRow] = dataclasses.field(default_factory=list)
     vectors: list[FloatArray] = dataclasses.field(default_factory=list)
+    kept: list[Mapping[Keep, HalfArray]] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
     lost: set[str] = dataclasses.field(default_factory=set)
     read: bool = False
@@ -70,6 +72,8 @@ class EncodingRun:
         inputs: Sequence[Source],
         *,
         batch_size: int,
+        keep: Collection[Keep],
+        encoded_ids: Collection[str],
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.encoded_clips = 0
@@ -78,6 +82,8 @@ class EncodingRun:
         self._recipe = recipe
         self._inputs = inputs
         self._batch_size = batch_size
+        self._keep = keep
+        self._encoded_ids = encoded_ids
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, _Video] = {}
         self._batch: list[tuple[int, ClipFrames, Pixels]] = []
@@ -118,30 +124,39 @@ class EncodingRun:
 
     def _encode(self) -> None:
         batch, self._batch = self._batch, []
-        for (index, frames, _), vector in zip(batch, self._vectors(batch), strict=True):
+        for (index, frames, _), found in zip(batch, self._features(batch), strict=True):
             video = self._videos[index]
-            if isinstance(vector, EncoderError):
-                video.lose(frames.clip.span, str(vector))
+            if isinstance(found, EncoderError):
+                video.lose(frames.clip.span, str(found))
             else:
                 video.missing -= 1
                 video.clips.append(_clip_row(video.row, frames, self._inputs[index]))
-                video.vectors.append(vector)
+                video.vectors.append(found[0])
+                video.kept.append(found[1])
         for index in {index for index, _, _ in batch}:
             self._settle_if_complete(index)
         self._tell()
 
-    def _vectors(self, batch: list[tuple[int, ClipFrames, Pixels]]) -> list[FloatArray | EncoderError]:
-        """A vector for each clip; where the batch is refused, each clip alone, to find the one at fault."""
+    def _features(
+        self, batch: list[tuple[int, ClipFrames, Pixels]]
+    ) -> list[tuple[FloatArray, Mapping[Keep, HalfArray]] | EncoderError]:
+        """A vector for each clip, and what is kept beside it.
+
+        Where the batch is refused, each clip goes alone, to find the one at fault.
+        """
         if not batch:
             return []
         try:
-            vectors = self._encoder.encode(np.stack([pixels for _, _, pixels in batch]))
+            found = self._encoder.features(np.stack([pixels for _, _, pixels in batch]), keep=self._keep)
         except EncoderError as error:
             if len(batch) == 1:
                 return [error]
-            return [vector for item in batch for vector in self._vectors([item])]
+            return [one for item in batch for one in self._features([item])]
         self.encoded_clips += len(batch)
-        return list(vectors)
+        return [
+            (vector, {name: values[number] for name, values in found.kept.items()})
+            for number, vector in enumerate(found.vectors)
+        ]
 
     def _settle_if_complete(self, index: int) -> None:
         video = self._videos[index]
@@ -171,7 +186,8 @@ class EncodingRun:
         if news:
             self._unwritten.append((row, video))
         gathered = sum(len(video.clips) for _, video in self._unwritten)
-        if gathered >= _PART_CLIPS or time.monotonic() - self._written_at > _PART_SECONDS:
+        kept = sum(array.nbytes for _, video in self._unwritten for arrays in video.kept for array in arrays.values())
+        if gathered >= _PART_CLIPS or kept >= _PART_BYTES or time.monotonic() - self._written_at > _PART_SECONDS:
             self._write()
         self._tell(row)
 
@@ -188,9 +204,15 @@ class EncodingRun:
         if not self._unwritten:
             return
         clips = [clip for _, video in self._unwritten for clip in video.clips]
+        arrays = [arrays for _, video in self._unwritten for arrays in video.kept]
+        ids = [clip.clip_id for clip in clips]
+        kept = {name: (ids, np.stack([one[name] for one in arrays])) for name in self._keep if arrays}
+        # Clips that had a vector already came for what is kept alone.
+        new = [number for number, name in enumerate(ids) if name not in self._encoded_ids]
         vectors = [vector for _, video in self._unwritten for vector in video.vectors]
-        stacked = np.stack(vectors) if vectors else np.empty((0, self._recipe.dim), np.float32)
-        self._store.add(self._recipe, clips, stacked, [row for row, _ in self._unwritten])
+        stacked = np.stack([vectors[number] for number in new]) if new else np.empty((0, self._recipe.dim), np.float32)
+        rows = [row for row, _ in self._unwritten]
+        self._store.add(self._recipe, [clips[number] for number in new], stacked, rows, kept=kept)
         self._unwritten = []
 
     def _tell(self, row: VideoRow | None = None) -> None:

@@ -10,17 +10,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ._errors import UsageError
 from ._recipe import Recipe
-from ._types import Device, Moment, Source, Status, VideoRow
+from ._types import Device, Keep, Moment, Source, Status, VideoRow
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
 from .decoders import DEFAULT_DECODER, decoders, is_video
-from .encoders import DEFAULT_ENCODER, Encoder, encoder_card, encoders, load_encoder, load_for
+from .encoders import (
+    DEFAULT_ENCODER,
+    Encoder,
+    check_canary,
+    check_keep,
+    encoder_part,
+    encoders,
+    load_encoder,
+    load_for,
+)
 from .encoding import EncodingRun, Progress
 from .labels import Labels, label_row
 from .reading import Reader, Stored
@@ -69,6 +78,8 @@ def extract(
     device: Device = "auto",
     batch_size: int = 8,
     num_workers: int | None = None,
+    pooling: str | None = None,
+    keep: Collection[Keep] = (),
     labels_from_folders: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
@@ -82,6 +93,10 @@ def extract(
         stride_seconds: by default the window, so that windows follow each other.
         num_frames: frames a clip; by default the encoder's.
         num_workers: decoding threads; by default one for each core, at most 8.
+        pooling: one of the encoder's ``poolings``; by default the one its authors use.
+        keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
+            pooled; ``"patches"``, what exact scores with text need (X-CLIP). Stored clips that lack it are
+            encoded again for it, and their vectors stay as they are.
         on_progress: called in the calling thread after each input and each batch.
 
     Raises:
@@ -91,20 +106,27 @@ def extract(
     if batch_size < 1 or (num_workers is not None and num_workers < 1):
         raise UsageError(f"batch size and workers must be at least 1, not {batch_size} and {num_workers}")
     decoders.get(decoder)
-    card = encoder_card(encoder) if isinstance(encoder, str) else encoder.card
-    window = card.span_seconds if window_seconds is None else window_seconds
+    part = encoder_part(encoder) if isinstance(encoder, str) else type(encoder)
+    check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
+    window = part.card.span_seconds if window_seconds is None else window_seconds
     if clips == "whole" and (window_seconds or stride_seconds):
         raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     store = Bank(Path(bank), create=True)
-    loaded = load_encoder(encoder, device=device, num_frames=num_frames) if isinstance(encoder, str) else encoder
+    loaded = encoder
+    if isinstance(loaded, str):
+        loaded = load_encoder(loaded, device=device, num_frames=num_frames, pooling=pooling)
+    recipe = loaded.recipe(decoder=decoder)
+    if (stored := store.recipes().get(recipe.id)) is not None:
+        check_canary(recipe, stored)
     return _extract(
         inputs,
         store,
         loaded,
-        loaded.recipe(decoder=decoder),
+        recipe,
         cut,
+        keep=tuple(dict.fromkeys(keep)),
         batch_size=batch_size,
         num_workers=num_workers or min(8, os.cpu_count() or 1),
         on_progress=on_progress,
@@ -140,6 +162,7 @@ def extract_for(
         load_for(recipe, device=device),
         recipe,
         cut,
+        keep=(),
         batch_size=8,
         num_workers=min(8, os.cpu_count() or 1),
         on_progress=on_progress,
@@ -153,14 +176,16 @@ def _extract(
     recipe: Recipe,
     cut: Cut,
     *,
+    keep: Collection[Keep],
     batch_size: int,
     num_workers: int,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
     started = time.monotonic()
+    stored = Stored(store, recipe.id, keep=keep)
     reader = Reader(
         inputs,
-        stored=Stored(store, recipe.id),
+        stored=stored,
         cut=cut,
         num_frames=recipe.num_frames,
         prepare=lambda frame: encoder.prepare(frame[None])[0],
@@ -168,7 +193,16 @@ def _extract(
         num_workers=num_workers,
         queue_clips=4 * batch_size,
     )
-    run = EncodingRun(store, encoder, recipe, inputs, batch_size=batch_size, on_progress=on_progress)
+    run = EncodingRun(
+        store,
+        encoder,
+        recipe,
+        inputs,
+        batch_size=batch_size,
+        keep=keep,
+        encoded_ids=stored.encoded_ids,
+        on_progress=on_progress,
+    )
     rows = run.over(reader)
     _store_labels(store, inputs, rows)
     return Extraction(

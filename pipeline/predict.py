@@ -16,12 +16,13 @@ from ._recipe import Recipe
 from ._types import ClipRow, Device, Prediction, VideoRow
 from .bank import Bank
 from .clips import Cut
-from .encoders import load_for
+from .encoders import load_for, text_cosines
 from .encoding import Progress
 from .extract import extract_for
 from .heads import HeadCard, load_head
+from .search import stored_patches
 from .train import DEFAULT_NAME
-from .vectors import softmax, unit
+from .vectors import softmax
 
 
 def predict(
@@ -30,6 +31,8 @@ def predict(
     bank: str | Path = "bank",
     head_name: str | None = None,
     prompts: Sequence[str] = (),
+    templates: Sequence[str] = (),
+    rerank: bool = False,
     recipe: str | None = None,
     top: int = 5,
     device: Device = "auto",
@@ -40,6 +43,8 @@ def predict(
     Args:
         head_name: a stored head; by default ``"default"``, unless ``prompts`` are given.
         prompts: class names or descriptions to choose from, for encoders with a text side.
+        templates: sentences that prompts are put into, such as ``"a video of {}"``; several are averaged.
+        rerank: use the model's full score with prompts, which needs what ``extract --keep patches`` stores.
         top: how many classes to list for each clip.
 
     Returns:
@@ -53,6 +58,8 @@ def predict(
         raise UsageError(f"top must be at least 1, not {top}")
     if prompts and head_name is not None:
         raise UsageError("give --head-name or --prompts, not both")
+    if (templates or rerank) and not prompts:
+        raise UsageError("--template and --rerank go with --prompts: a head reads no text")
     store = Bank(Path(bank))
     card: HeadCard | None = None
     if prompts:
@@ -70,7 +77,10 @@ def predict(
     if not clips:
         return [], rows
     if card is None:
-        classes, scores = list(prompts), _zero_shot(chosen, vectors, prompts, device)
+        kept = stored_patches(store, chosen, [clip.clip_id for clip in clips]) if rerank else None
+        encoder = load_for(chosen, device=device)
+        cosines = text_cosines(encoder, vectors, prompts, templates=templates, patches=kept)  # (n, prompts)
+        classes, scores = list(prompts), softmax(encoder.text_scale * cosines)
     else:
         classes, scores = list(card.classes), head.predict_proba(vectors)
     return [_prediction(clip, classes, row, top) for clip, row in zip(clips, scores, strict=True)], rows
@@ -95,14 +105,6 @@ def _cut_like(card: HeadCard | None, store: Bank) -> Cut | None:
     plans = Counter(clip.kind for clip in store.clips(card.recipe.id).rows() if clip.clip_id in learned)
     cuts = (Cut.from_name(plan) for plan, _ in plans.most_common())
     return next((cut for cut in cuts if cut is not None), None)
-
-
-def _zero_shot(
-    recipe: Recipe, vectors: npt.NDArray[np.float32], prompts: Sequence[str], device: Device
-) -> npt.NDArray[np.float64]:
-    encoder = load_for(recipe, device=device)
-    cosines = unit(encoder.text_space(vectors)) @ unit(encoder.encode_text(prompts)).T  # (n, prompts)
-    return softmax(encoder.text_scale * cosines)
 
 
 def _prediction(clip: ClipRow, classes: Sequence[str], scores: npt.NDArray[np.float64], top: int) -> Prediction:

@@ -27,14 +27,24 @@ _NESTED = ("image_processor", "video_processor")
 _INTERPOLATION: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 
 
-def read_settings(folder: Path, *, image_size: int) -> PreprocessSettings:
+# What known encoders are trained on lies between -2.12 and 2.64 (ImageNet's mean and deviation) and spans at least 1.
+_FURTHEST = 2.8
+_NARROWEST = 0.9
+
+
+def read_settings(
+    folder: Path, *, image_size: int | None, normalisation: Mapping[str, Any] | None = None
+) -> PreprocessSettings:
     """The preprocessing that the checkpoint in ``folder`` was trained with.
 
     Args:
-        image_size: side of the square the model takes, in pixels; the file has to lead to it.
+        image_size: side of the square the model takes, in pixels; the file has to lead to it. None where the
+            model takes squares of any size.
+        normalisation: keys of the file that are known better than it says them.
 
     Raises:
-        EncoderError: no file, one that leaves something open, or one that leads to another size.
+        EncoderError: no file, one that leaves something open, or one that leads to another size or to numbers
+            that no encoder is trained on.
     """
     for name in _FILES:
         path = folder / name
@@ -46,7 +56,8 @@ def read_settings(folder: Path, *, image_size: int) -> PreprocessSettings:
             raise EncoderError(f"{path} is not JSON: {error}") from error
         try:
             nested = [content[key] for key in _NESTED if isinstance(content.get(key), dict)]
-            return settings_from(nested[0] if nested else content, image_size=image_size, origin=path)
+            found = {**(nested[0] if nested else content), **(normalisation or {})}
+            return settings_from(found, image_size=image_size, origin=path)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EncoderError(f"{path} cannot be understood ({type(error).__name__}: {error})") from error
     raise EncoderError(
@@ -55,7 +66,7 @@ def read_settings(folder: Path, *, image_size: int) -> PreprocessSettings:
     )
 
 
-def settings_from(content: Mapping[str, Any], *, image_size: int, origin: Path) -> PreprocessSettings:
+def settings_from(content: Mapping[str, Any], *, image_size: int | None, origin: Path) -> PreprocessSettings:
     """The same from the file's content; ``origin`` is for messages."""
 
     def needed(key: str) -> Any:
@@ -66,7 +77,7 @@ def settings_from(content: Mapping[str, Any], *, image_size: int, origin: Path) 
     resize = _edges(needed("size")) if content.get("do_resize", True) else None
     crop = None
     if content.get("do_center_crop", False):
-        crop = _pair(content.get("crop_size") or image_size)
+        crop = _pair(content.get("crop_size") or image_size or needed("crop_size"))
     mean = std = None
     if needed("do_normalize"):
         mean, std = _channels(needed("image_mean")), _channels(needed("image_std"))
@@ -74,13 +85,30 @@ def settings_from(content: Mapping[str, Any], *, image_size: int, origin: Path) 
     if resample not in _INTERPOLATION:
         raise EncoderError(f"{origin} asks for Pillow's resampling filter {resample}; known are 2 and 3")
     scale = float(content.get("rescale_factor", 1 / 255)) if content.get("do_rescale", True) else 1.0
-    final = crop or (resize if isinstance(resize, tuple) else None)
-    if final != (image_size, image_size):
+    if content.get("offset", content.get("do_zero_centering", False)):
+        # x * scale - 1, then normalised: the same as a mean that is one deviation's worth larger.
+        red, green, blue = mean or (0.0,) * 3
+        mean, std = (1.0 + red, 1.0 + green, 1.0 + blue), std or (1.0,) * 3
+    settings = PreprocessSettings(resize, crop, _INTERPOLATION[resample], scale, mean, std)
+    height, width = settings.final_size
+    if height != width or not height or image_size not in (None, height):
+        wanted = "squares" if image_size is None else f"{image_size}x{image_size} pixels"
         raise EncoderError(
-            f"{origin} leads to pictures of {final}, but the model takes {image_size}x{image_size} pixels; "
+            f"{origin} leads to pictures of {(height, width)}, but the model takes {wanted}; "
             "this is another checkpoint's file"
         )
-    return PreprocessSettings(resize, crop, _INTERPOLATION[resample], scale, mean, std)
+    _check_plausible(settings, origin)
+    return settings
+
+
+def _check_plausible(settings: PreprocessSettings, origin: Path) -> None:
+    low, high = value_range(settings)
+    if max(abs(low), abs(high)) > _FURTHEST or high - low < _NARROWEST:
+        raise EncoderError(
+            f"{origin} leads to pixels from {low:.3g} to {high:.3g}. Encoders are trained on numbers between "
+            f"-{_FURTHEST} and {_FURTHEST}: the file scales or normalises twice, or not at all. Compare its "
+            "do_rescale, rescale_factor, offset, image_mean and image_std with the checkpoint's page"
+        )
 
 
 def _edges(size: int | Mapping[str, int]) -> int | tuple[int, int]:

@@ -12,11 +12,11 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 
 from ._errors import ClipdexError, NoVideoStream, SourceError
-from ._types import Pixels, Source, VideoInfo, VideoRow, clip_id
+from ._types import Keep, Pixels, Source, VideoInfo, VideoRow, clip_id
 from .bank import Bank
 from .clips import Cut
 from .decoders import ClipFrames, open_video, read_clips
@@ -85,12 +85,18 @@ def video_id_of(path: Path) -> str:
 
 
 class Stored:
-    """What the bank holds under one recipe, and who of this run works on what."""
+    """What the bank holds under one recipe, and who of this run works on what.
 
-    def __init__(self, bank: Bank, recipe_id: str) -> None:
+    Attributes:
+        encoded_ids: clips that have a vector.
+        clip_ids: those of them that also have what is to be kept.
+    """
+
+    def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = ()) -> None:
         self._videos = bank.videos(recipe_id)
         self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
-        self.clip_ids = frozenset(bank.clips(recipe_id).ids)
+        self.encoded_ids = frozenset(bank.clips(recipe_id).ids)
+        self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
         self._latest_paths = bank.latest_paths()
         self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}

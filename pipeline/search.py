@@ -16,17 +16,21 @@ import numpy as np
 
 from ._errors import DecodeError, UsageError
 from ._recipe import Recipe
-from ._types import ClipRow, Device, FloatArray, Hit, Moment, Pixels, Span, clip_id
+from ._types import ClipRow, Device, FloatArray, HalfArray, Hit, Moment, Pixels, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import open_video, read_clips, read_image
-from .encoders import Encoder, load_for
+from .encoders import Encoder, encode_prompts, encoders, load_for, text_cosines
 from .filters import fulfilled
 from .indexes import DEFAULT_INDEX
 from .indexing import open_index
 from .labels import Labels, label_of_clips
 from .reading import video_id_of
 from .vectors import unit
+
+# How many of the best clips are scored again.
+_RERANKED = 100
+_RERANKED_PER_HIT = 10
 
 _WEIGHTED = re.compile(r"(?P<value>.+):(?P<weight>\d+(?:\.\d+)?)", re.DOTALL)
 
@@ -94,10 +98,15 @@ class Searcher:
         k: int = 10,
         where: Sequence[str] = (),
         merge_gap: float | None = None,
+        templates: Sequence[str] = (),
+        rerank: bool = False,
     ) -> list[Hit]:
         """The ``k`` best stretches, best first.
 
         Args:
+            templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
+            rerank: score the best again by the model's full score with the texts, which needs what
+                ``extract --keep patches`` stores.
             where: conditions on metadata, ``label`` or a clip's own columns (see ``filters``); all must hold.
                 They are applied before ranking, so ``k`` hits come back where ``k`` exist.
             merge_gap: hits of one video at most this many seconds apart become one, with the best one's score;
@@ -109,27 +118,44 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
-        query = self._query(parts)
+        query = self._query(parts, templates)
         allowed = None
         if where:
             rows = list(self._clips.rows([self._numbers[name] for name in self._index.ids]))
             labels = label_of_clips(rows, Labels(self._bank.folder).rows())
             allowed = fulfilled(rows, [None if label is None else label.label for label in labels], where)
-        fetched = k if merge_gap is None else len(self._index)
+        fetched = max(_RERANKED, _RERANKED_PER_HIT * k) if rerank else k if merge_gap is None else len(self._index)
         (found,) = self._index.search(query[None], k=fetched, allowed=allowed)
+        if rerank:
+            found = self._reranked(parts, [name for name, _ in found], templates)[: k if merge_gap is None else None]
         rows = list(self._clips.rows([self._numbers[name] for name, _ in found]))
         hits = [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
         if merge_gap is not None:
             hits = merge(hits, gap_seconds=merge_gap, k=k)
         return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(hits[:k], start=1)]
 
-    def _query(self, parts: Sequence[Part]) -> FloatArray:
+    def _reranked(self, parts: Sequence[Part], ids: Sequence[str], templates: Sequence[str]) -> list[tuple[str, float]]:
+        """The same clips by the model's full score with the texts; other parts of the question count as before."""
+        if not any(part.kind == "text" for part in parts):
+            raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
+        patches = stored_patches(self._bank, self.recipe, ids)
+        vectors = self._bank.embeddings(self.recipe.id)[[self._numbers[name] for name in ids]]
+        scores = np.zeros(len(ids), np.float32)
+        for part in parts:
+            if part.kind == "text":
+                cosines = text_cosines(self.encoder(), vectors, [part.value], templates=templates, patches=patches)
+                scores += part.weight * cosines[:, 0]
+            else:
+                scores += part.weight * (unit(vectors) @ unit(self._clip_vector(part)[None])[0])
+        return [(ids[number], float(scores[number])) for number in np.argsort(-scores, kind="stable")]
+
+    def _query(self, parts: Sequence[Part], templates: Sequence[str]) -> FloatArray:
         if not parts:
             raise UsageError("nothing is asked for: give a TEXT, --text, --clip or --image")
         query = np.zeros(self._index.dim, np.float32)
         for part in parts:
             if part.kind == "text":
-                vector = unit(self.encoder().encode_text([part.value]))[0]
+                vector = encode_prompts(self.encoder(), [part.value], templates)[0]
                 query[-len(vector) :] += part.weight * vector  # the text's space is the last part of a row
             else:
                 vector = unit(self._clip_vector(part)[None])[0]
@@ -181,6 +207,8 @@ def search(
     k: int = 10,
     where: Sequence[str] = (),
     merge_gap: float | None = None,
+    templates: Sequence[str] = (),
+    rerank: bool = False,
     device: Device = "auto",
 ) -> list[Hit]:
     """Ask a bank once; see ``Searcher`` for asking it again and again.
@@ -190,13 +218,25 @@ def search(
         clips: moments ``FILE@START-STOP`` to find the like of.
         images: picture files to find the like of.
         unwanted: texts or moments to stay away from.
+        k, where, merge_gap, templates, rerank: see ``Searcher.search``.
     """
     parts = [Part.parse("text", value) for value in ([text] if text else []) + list(texts)]
     parts += [Part.parse("clip", value) for value in clips]
     parts += [Part.parse("image", value) for value in images]
     parts += [Part.unwanted(value) for value in unwanted]
     searcher = Searcher(bank, recipe=recipe, device=device)
-    return searcher.search(parts, k=k, where=where, merge_gap=merge_gap)
+    return searcher.search(parts, k=k, where=where, merge_gap=merge_gap, templates=templates, rerank=rerank)
+
+
+def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> HalfArray:
+    """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).
+
+    Raises:
+        UsageError: the encoder has no such score, or some clips were stored without.
+    """
+    if "patches" not in encoders.get(recipe.encoder).keeps:
+        raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
+    return bank.kept(recipe.id, "patches").read(ids)
 
 
 def merge(hits: Sequence[Hit], *, gap_seconds: float, k: int) -> list[Hit]:

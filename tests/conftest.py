@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 
 from pipeline._recipe import PreprocessSettings, Recipe
+from pipeline.encoders._torchvision import make_importable
+
+# The oracles import transformers themselves, which a torchvision that does not fit torch would break.
+make_importable()
 
 
 @pytest.fixture(scope="session")

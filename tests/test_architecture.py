@@ -21,10 +21,13 @@ MODULES = {
 GROUND, TOOLS, PARTS, VERBS, REPORT, FRONT = range(6)
 FLOORS = {
     **dict.fromkeys(("_errors", "_types", "_recipe", "_version"), GROUND),
-    **dict.fromkeys(("_registry", "_files", "_parquet", "_tables", "preprocess", "clips", "metrics", "vectors"), TOOLS),
+    **dict.fromkeys(
+        ("_registry", "_files", "_parquet", "_kept", "_schema", "_tables", "preprocess", "clips", "metrics", "vectors"),
+        TOOLS,
+    ),
     **dict.fromkeys(("catalog", "bank", "labels", "decoders", "encoders", "indexes", "heads"), PARTS),
     **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "doctor", "info"), VERBS),
-    **dict.fromkeys(("extract", "search", "train", "validation", "add_class", "predict"), VERBS),
+    **dict.fromkeys(("extract", "search", "train", "validation", "add_class", "import_head", "predict"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,
     "commands": FRONT,
@@ -38,7 +41,7 @@ KNOWN_IN = {
     "click": ("commands",),
     "torch": ("encoders", "preprocess", "heads.mlp"),
     "transformers": ("encoders",),
-    "pyarrow": ("bank", "labels", "_parquet", "_tables"),
+    "pyarrow": ("bank", "labels", "_parquet", "_kept", "_schema", "_tables"),
     "pytorch_metric_learning": ("heads.mlp",),
     "jinja2": ("report",),
     "rich": ("report",),

@@ -195,16 +195,16 @@ def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = load_encoder(str(videomae))
-    honest = encoder.encode
+    honest = encoder.features
     calls: list[int] = []
 
-    def picky(pixels: np.ndarray) -> np.ndarray:
+    def picky(pixels: np.ndarray, **options: object) -> object:
         calls.append(len(pixels))
         if len(calls) == 1 or (len(pixels) == 1 and calls.count(1) == 2):
             raise EncoderError("this one gave a constant vector")
-        return honest(pixels)
+        return honest(pixels, **options)
 
-    monkeypatch.setattr(encoder, "encode", picky)
+    monkeypatch.setattr(encoder, "features", picky)
     done = extract([videos], bank=bank, encoder=encoder)
     assert (done.count("ok"), done.count("failed"), len(stored(bank))) == (2, 1, 2)
     assert "constant vector" in str(next(row.reason for row in done.rows if row.status == "failed"))

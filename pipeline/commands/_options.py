@@ -45,6 +45,22 @@ def recipe_option(command: Command) -> Command:
     )(command)
 
 
+def prompt_options(command: Command) -> Command:
+    """``--template`` and ``--rerank``."""
+    command = click.option(
+        "--rerank",
+        is_flag=True,
+        help="Use the model's full score with texts (X-CLIP); needs clips extracted with --keep patches.",
+    )(command)
+    return click.option(
+        "--template",
+        "templates",
+        multiple=True,
+        metavar="'a video of {}'",
+        help="A sentence to put texts into; several are averaged [the bare text].",
+    )(command)
+
+
 def _terminal(ctx: click.Context, _: click.Parameter, as_json: bool) -> Terminal:
     story = bool((ctx.find_root().obj or {}).get("story"))  # set by the demo
     return Terminal(as_json=as_json, story=story)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from .._registry import part_names
+from .._types import Keep
 from ..report.terminal import Terminal
 from ._options import bank_option, device_option, output_option
 
@@ -41,6 +42,14 @@ from ._options import bank_option, device_option, output_option
 @device_option
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Decoding threads [one a core].")
+@click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
+@click.option(
+    "--keep",
+    type=click.Choice(get_args(Keep)),
+    multiple=True,
+    help="Also store, in half precision: frames, the features of each frame or step; patches, what search --rerank "
+    "needs (X-CLIP). Repeatable.",
+)
 @click.option("--labels-from-folders", is_flag=True, help="Label each video with the name of its folder.")
 @output_option
 def command(sources: tuple[str, ...], bank: Path, terminal: Terminal, **options: Any) -> None:

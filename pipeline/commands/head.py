@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, output_option
+from ._options import bank_option, device_option, output_option, recipe_option
 
 
 @click.group("head")
@@ -18,7 +19,34 @@ def command() -> None:
     Examples:
       clipdex head list
       clipdex head show sports
+      clipdex head import
     """
+
+
+@command.command("import")
+@click.argument("checkpoint", required=False)
+@click.option("--name", help="What to call the head [the encoder's name].")
+@bank_option
+@recipe_option
+@device_option
+@output_option
+def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Make a head of the classifier inside a fine-tuned checkpoint, by default the one that made the vectors.
+
+    It runs on the stored vectors and gives the full model's logits, with its class names: the actions that a
+    checkpoint knows cost no second pass over the videos.
+
+    \b
+    Examples:
+      clipdex head import --name kinetics
+      clipdex predict --head-name kinetics --top 5
+    """
+    from ..import_head import import_head
+    from ..report.summary import head_row
+
+    with terminal.working("Loading the checkpoint"):
+        card = import_head(checkpoint, bank=bank, **options)
+    terminal.one(head_row(card))
 
 
 @command.command("list")

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option, recipe_option
+from ._options import bank_option, device_option, output_option, prompt_options, recipe_option
 
 
 @click.command("predict")
 @click.argument("sources", nargs=-1, metavar="[SOURCE or MOMENT]...")
 @click.option("--head-name", help="Which head [default].")
 @click.option("--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from, separated by commas.")
+@prompt_options
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to list.")
 @bank_option
 @recipe_option
@@ -27,7 +28,7 @@ def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal:
     Examples:
       clipdex predict new-videos/
       clipdex predict match.mp4@10-12 --head-name sports
-      clipdex predict --prompts "a dog running,a person cycling"
+      clipdex predict --prompts "a dog running,a person cycling" --template "a video of {}"
     """
     from ..predict import predict
     from ..report.summary import prediction_rows, troubles

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option, recipe_option
+from ._options import bank_option, device_option, output_option, prompt_options, recipe_option
 
 
 @click.command("search")
@@ -30,6 +30,7 @@ from ._options import bank_option, device_option, output_option, recipe_option
     help="Only clips with, say, 'camera=3'. Repeatable: all hold.",
 )
 @click.option("-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="How many hits.")
+@prompt_options
 @click.option("--merge-gap", type=click.FloatRange(0), metavar="S", help="Join hits at most S seconds apart.")
 @click.option(
     "--html",
@@ -50,6 +51,7 @@ def command(text: str | None, bank: Path, html: Path | None, terminal: Terminal,
     \b
     Examples:
       clipdex search "a person opening a door"
+      clipdex search "opening a door" --template "a video of {}" --template "a person {}" --rerank
       clipdex search --clip match.mp4@12.5-18 -k 5
       clipdex search --text "a dog:0.7" --clip park.mp4@3-6 --not "a cat" --where "camera=3" --html hits.html
     """

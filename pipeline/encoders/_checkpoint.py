@@ -7,10 +7,12 @@ them with random numbers, which is how VideoMAE's biases came to be zero in rele
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +160,16 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint) -> Any:
 
     quiet_transformers()
     try:
-        model, report = model_class.from_pretrained(
-            checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # results alone go to stdout, and some models print
+            model, report = model_class.from_pretrained(
+                checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise EncoderError(f"cannot load {checkpoint.name} as {model_class.__name__}: {error}") from error
+    # Old checkpoints also hold what the code computes by itself, such as position ids: no weight, no harm.
+    computed = {name for name, _ in model.named_buffers()}
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if keys := sorted(str(key) for key in report[problem]):
+        if keys := sorted(str(key) for key in report[problem] if key not in computed):
             raise EncoderError(
                 f"{checkpoint.name} does not match {model_class.__name__}: {len(keys)} "
                 f"{problem.replace('_', ' ')}, the first {keys[0]}. Its vectors would be wrong, so none are "

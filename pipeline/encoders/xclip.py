@@ -1,25 +1,30 @@
 """X-CLIP (Ni et al. 2022, arXiv:2208.02816): frames that talk to each other, compared with text.
 
-The published score conditions the text on the video (``prompts_generator``), so the cosine between the
-two towers' vectors, which is what an index can hold, approximates it. The prompt is the bare text: that is
-how the authors test it.
+The published score conditions the text on the video: a generator looks at the clip's patch features, averaged
+over time, and moves the text's vector. The cosine between the two towers' vectors, which is what an index can
+hold, approximates it; with the patch features stored beside the vectors (``--keep patches``) the score itself can
+be had without another forward pass over the video. The prompt is the bare text: that is how the authors test it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .._types import FloatArray
-from ..preprocess import read_settings
-from . import Card, Encoder, Facts
-from ._checkpoint import Checkpoint, check_num_frames, load_strictly, weights_sha256
+from ._card import Card, Output
+from ._transformers import Sizes, TransformersEncoder, to_numpy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Clips whose patch features are scored at once: 64 of 196 x 512 numbers are 26 MB.
+_SCORED_AT_ONCE = 64
 
-class XCLIP(Encoder):
+
+class XCLIP(TransformersEncoder):
     """See the module."""
 
     card = Card(
@@ -32,55 +37,41 @@ class XCLIP(Encoder):
         text=True,
         knows="actions, objects and scenes that can be put in words (Kinetics-400 on CLIP)",
         licence="MIT",
+        source="arXiv:2208.02816; github.com/microsoft/VideoX",
     )
-
-    def __init__(self, facts: Facts, *, device: str, model: Any, tokenizer: Any) -> None:
-        super().__init__(facts, device=device)
-        self._model = model
-        self._tokenizer = tokenizer
+    architectures = {"XCLIPModel": "XCLIPModel"}
+    poolings = {"integration": "multi-frame integration, mean over frames"}
+    keeps = ("frames", "patches")
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None) -> Self:
-        """See ``Encoder.load``."""
-        from transformers import AutoTokenizer, XCLIPModel
+    def _sizes(cls, config: Any) -> Sizes:
+        vision = config.vision_config
+        return Sizes(vision.num_frames, vision.image_size, config.projection_dim)
 
-        model = load_strictly(XCLIPModel, checkpoint).to(device)
-        vision = model.config.vision_config
-        check_num_frames(num_frames, vision.num_frames, checkpoint)
-        facts = Facts(
-            checkpoint=checkpoint.name,
-            revision=checkpoint.revision,
-            weights_sha256=weights_sha256(checkpoint),
-            num_frames=vision.num_frames,
-            image_size=vision.image_size,
-            dim=model.config.projection_dim,
-            preprocessing=read_settings(checkpoint.folder, image_size=vision.image_size),
-            pooling="multi-frame integration, mean over frames",
-        )
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
-        return cls(facts, device=device, model=model, tokenizer=tokenizer)
+    def _forward(self, pixels: Tensor) -> Output:
+        model, (n, t) = self._model, pixels.shape[:2]
+        seen = model.vision_model(pixel_values=pixels.flatten(0, 1))
+        frames = model.visual_projection(seen.pooler_output).unflatten(0, (n, t))  # (n, t, dim)
+        vectors = model.mit(frames).pooler_output  # (n, dim)
+        patches = model.prompts_visual_layernorm(seen.last_hidden_state[:, 1:])  # (n t, patches, width)
+        patches = (patches @ model.prompts_visual_projection).unflatten(0, (n, t)).mean(dim=1)  # (n, patches, dim)
+        return Output(vectors, frames, patches)
 
-    def _forward(self, pixels: Tensor) -> Tensor:
-        # The pooled output is the clip's vector; last_hidden_state would be the frame encoder's patches.
-        vectors: Tensor = self._model.get_video_features(pixels).pooler_output
-        return vectors
-
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """See ``Encoder.encode_text``; texts are cut at the tower's 77 tokens."""
+    def exact_cosines(
+        self, embeddings: FloatArray, patches: npt.NDArray[np.floating[Any]], text: FloatArray
+    ) -> FloatArray:
+        """See ``Encoder.exact_cosines``; times ``text_scale`` they are the model's ``logits_per_video``."""
         import torch
+        from torch.nn.functional import normalize
 
-        length = self._model.config.text_config.max_position_embeddings
-        tokens = self._tokenizer(list(texts), padding=True, truncation=True, max_length=length, return_tensors="pt").to(
-            self.device
-        )
+        texts = torch.from_numpy(text).to(self.device)  # (k, dim)
+        scores = []
         with torch.inference_mode():
-            vectors = self._model.get_text_features(
-                input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-            ).pooler_output
-        result: FloatArray = vectors.to("cpu", torch.float32).numpy()
-        return result
-
-    @property
-    def text_scale(self) -> float:
-        """The checkpoint's trained temperature."""
-        return float(self._model.logit_scale.exp())
+            for start in range(0, len(embeddings), _SCORED_AT_ONCE):
+                some = slice(start, start + _SCORED_AT_ONCE)
+                clips = normalize(torch.from_numpy(embeddings[some]).to(self.device), dim=-1)  # (n, dim)
+                seen = torch.from_numpy(patches[some]).to(self.device).float()  # (n, patches, dim)
+                wanted = texts.expand(len(clips), -1, -1)  # (n, k, dim)
+                moved = normalize(wanted + self._model.prompts_generator(wanted, seen), dim=-1)
+                scores.append(torch.einsum("nd,nkd->nk", clips, moved))
+        return to_numpy(torch.cat(scores)) if scores else np.empty((0, len(text)), np.float32)

@@ -1,0 +1,104 @@
+"""What is kept beside the vectors: per-frame features, or the patch features that exact text scores need.
+
+A folder of parts like those of the clips, one row for each clip with an array of half-precision numbers, all of one
+shape in a recipe. They are large (12 to 400 kB a clip), so reading picks the rows that are wanted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ._errors import BankError, UsageError
+from ._parquet import named, open_part, read_columns, write_part
+from ._types import HalfArray
+
+_SHAPE_KEY = b"clipdex.shape"
+
+# Rows that are read together: at 50 kB each a few MB.
+_ROW_GROUP = 64
+
+
+def write_kept(folder: Path, ids: Sequence[str], values: HalfArray, *, recipe_key: bytes, recipe: bytes) -> None:
+    """Add a part with the arrays of these clips.
+
+    Args:
+        values: (n, steps, dim).
+
+    Raises:
+        BankError: it cannot be written.
+    """
+    shape = values.shape[1:]
+    arrays = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float16()), int(np.prod(shape)))
+    schema = pa.schema(
+        [
+            pa.field("clip_id", pa.string(), nullable=False),
+            pa.field("values", arrays.type, nullable=False),
+        ]
+    ).with_metadata({_SHAPE_KEY: json.dumps(shape).encode(), recipe_key: recipe})
+    table = pa.Table.from_arrays([pa.array(list(ids), pa.string()), arrays], schema=schema)
+    write_part(folder, table, dictionary=["clip_id"], row_group_size=_ROW_GROUP)
+
+
+class Kept:
+    """The arrays in a folder, by clip. ``name`` is what ``--keep`` calls them.
+
+    Raises:
+        BankError: a part is damaged; the message names it.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._name = name
+        self._places: dict[str, tuple[Path, int]] = {}
+        for part in sorted(folder.glob("part-*.parquet")):
+            for row, name in enumerate(read_columns(part, ["clip_id"])["clip_id"].to_pylist()):
+                self._places.setdefault(name, (part, row))
+
+    @property
+    def ids(self) -> Collection[str]:
+        """The clips that have one."""
+        return self._places.keys()
+
+    def read(self, ids: Sequence[str]) -> HalfArray:
+        """(n, steps, dim), in the order of ``ids``.
+
+        Raises:
+            UsageError: clips that have none.
+        """
+        if bare := sum(name not in self._places for name in ids):
+            raise UsageError(
+                f"{bare} of {len(ids)} clips have no {self._name} stored: run the extraction again with "
+                f"--keep {self._name} (their vectors stay)"
+            )
+        wanted: dict[Path, list[int]] = {}
+        for number, name in enumerate(ids):
+            wanted.setdefault(self._places[name][0], []).append(number)
+        result: HalfArray | None = None
+        for part, numbers in wanted.items():
+            rows = [self._places[ids[number]][1] for number in numbers]
+            values = _read_rows(part, rows)
+            if result is None:
+                result = np.empty((len(ids), *values.shape[1:]), np.float16)
+            if values.shape[1:] != result.shape[1:]:
+                raise BankError(f"{part} holds arrays of shape {values.shape[1:]}, others {result.shape[1:]}")
+            result[numbers] = values
+        return np.empty((0, 0, 0), np.float16) if result is None else result
+
+
+def _read_rows(part: Path, rows: Sequence[int]) -> HalfArray:
+    """These rows of a part, in this order; only the groups that hold them are read."""
+    file = open_part(part)
+
+    def read() -> HalfArray:
+        shape = json.loads(file.schema_arrow.metadata[_SHAPE_KEY])
+        groups = sorted({row // _ROW_GROUP for row in rows})
+        flat = file.read_row_groups(groups, columns=["values"])["values"].combine_chunks().flatten()
+        values: HalfArray = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
+        starts = {group: number * _ROW_GROUP for number, group in enumerate(groups)}
+        return values[[starts[row // _ROW_GROUP] + row % _ROW_GROUP for row in rows]]
+
+    return named(part, read)

@@ -1,0 +1,262 @@
+"""What every encoder is."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib.util
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._errors import EncoderError
+from .._recipe import Canary, Recipe
+from .._types import FloatArray, HalfArray, Keep, Pixels
+from ..clips import SAMPLING
+from ._card import Card, Classifier, Facts, Features, Output
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ._checkpoint import Checkpoint
+
+
+class Encoder(abc.ABC):
+    """A frozen encoder, ready to run. Subclasses load a model and say how it is run and pooled.
+
+    Attributes:
+        poolings: ways to make one vector of a clip, by the name a user types, in the words that the recipe
+            keeps. Which one is the default is the checkpoint's affair (see ``load``).
+        keeps: what ``--keep`` can store beside the vectors.
+        needs: modules that this file imports and a plain installation does not have.
+    """
+
+    card: ClassVar[Card]
+    poolings: ClassVar[Mapping[str, str]]
+    keeps: ClassVar[tuple[Keep, ...]] = ("frames",)
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    canary: Canary | None = None  # set by ``load_encoder``, once the encoder has sung
+
+    def __init__(self, facts: Facts, *, device: str) -> None:
+        self.facts = facts
+        self.device = device
+        (self._pooling,) = (name for name, words in self.poolings.items() if words == facts.pooling)
+
+    @classmethod
+    def packaged(cls) -> Checkpoint | None:
+        """The weights that come with the installation, for encoders that have such."""
+        return None
+
+    @classmethod
+    def find(cls, name: str) -> Checkpoint:
+        """The checkpoint of this name: a folder, a Hub id, or a file that ``reads_file`` says yes to.
+
+        Raises:
+            EncoderError: it cannot be had.
+        """
+        from ._checkpoint import fetch
+
+        return fetch(name)
+
+    @classmethod
+    def reads_file(cls, name: str) -> bool:  # noqa: ARG003 -- subclasses use it
+        """Whether this is the name or path of a weights file as this encoder's authors publish it."""
+        return False
+
+    @classmethod
+    def cached(cls) -> bool:
+        """Whether the default checkpoint was fetched before. Asks no hub."""
+        from ._checkpoint import is_cached
+
+        return is_cached(cls.card.default_checkpoint)
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """What has to be installed before this encoder can be used, as a sentence; None where nothing."""
+        absent = [name for name in cls.needs if importlib.util.find_spec(name) is None]
+        if not absent:
+            return None
+        return f"this encoder needs {', '.join(absent)}: pip install 'clipdex[{cls.card.extra}]'"
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None, pooling: str | None) -> Self:
+        """Load weights; ``num_frames`` and ``pooling`` are None for the checkpoint's own.
+
+        Raises:
+            EncoderError: missing or unexpected weights, or a frame count the checkpoint cannot take.
+        """
+
+    @classmethod
+    def _pooled(cls, asked: str | None, default: str, *, possible: Collection[str] | None = None) -> str:
+        """The recipe's words for the pooling that was asked for, or for the default.
+
+        Args:
+            possible: the names this checkpoint can do, by default all.
+        """
+        name = asked or default
+        possible = cls.poolings if possible is None else possible
+        if name not in possible:
+            raise EncoderError(
+                f"{cls.__module__.rpartition('.')[2]} cannot pool by {name!r} here; it can by: {', '.join(possible)}"
+            )
+        return cls.poolings[name]
+
+    @abc.abstractmethod
+    def _forward(self, pixels: Tensor) -> Output:
+        """(n, t, 3, h, w) normalised -> vectors (n, dim) and what they were pooled from."""
+
+    @property
+    def name(self) -> str:
+        """The name a user types: the file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def prepare(self, frames: Pixels) -> Pixels:
+        """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
+        import torch
+
+        from ..preprocess import fit
+
+        fitted: Pixels = fit(torch.from_numpy(frames), self.facts.preprocessing).numpy()
+        return fitted
+
+    def encode(self, pixels: Pixels) -> FloatArray:
+        """Prepared clips, (n, t, 3, size, size) uint8, to (n, dim) float32, not normalised to length 1.
+
+        Raises:
+            EncoderError: wrong shape, or a vector that is constant or not finite.
+        """
+        return self.features(pixels).vectors
+
+    def features(self, pixels: Pixels, *, keep: Collection[Keep] = ()) -> Features:
+        """The same, with what else is to be kept of each clip: ``"frames"`` or ``"patches"`` (see ``Output``).
+
+        Raises:
+            EncoderError: also where this encoder has no such thing, or half precision cannot hold it.
+        """
+        import torch
+
+        from ..preprocess import normalise
+
+        facts = self.facts
+        check_keep(self.name, type(self), keep)
+        expected = (facts.num_frames, 3, facts.image_size, facts.image_size)
+        if pixels.ndim != 5 or pixels.shape[1:] != expected:
+            raise EncoderError(
+                f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
+                f"not {pixels.shape[1:]}"
+            )
+        with torch.inference_mode():
+            values = normalise(torch.from_numpy(pixels).to(self.device), facts.preprocessing)
+            output = self._forward(values)
+        vectors: FloatArray = output.vectors.to("cpu", torch.float32).numpy()
+        what = f"{self.name} ({facts.checkpoint})"
+        _check_vectors(vectors, (len(pixels), facts.dim), what=what)
+        kept: dict[Keep, HalfArray] = {}
+        for name in keep:
+            kept[name] = getattr(output, name).to("cpu", torch.float16).numpy()
+            if not np.isfinite(kept[name]).all():
+                raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
+        return Features(vectors, kept)
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
+        """Texts to (n, text_dim) float32, to be compared by cosine with ``text_space`` of clips.
+
+        Raises:
+            EncoderError: this encoder has no text side.
+        """
+        raise EncoderError(
+            f"{self.name} cannot compare text with video: it has no text tower. Search by --clip, or extract "
+            "with an encoder that has one (clipdex encoders lists them)"
+        )
+
+    def text_space(self, embeddings: FloatArray) -> FloatArray:
+        """Stored vectors, (n, dim), in the space where text lives, (n, text_dim); the same for two towers."""
+        return embeddings
+
+    @classmethod
+    def shares_text_space(cls) -> bool:
+        """Whether text and clips lie in one space (``text_space`` changes nothing)."""
+        return cls.text_space is Encoder.text_space
+
+    def exact_cosines(
+        self,
+        embeddings: FloatArray,  # noqa: ARG002 -- subclasses use them
+        patches: npt.NDArray[np.floating],  # noqa: ARG002
+        text: FloatArray,  # noqa: ARG002
+    ) -> FloatArray:
+        """The model's full score of each clip with each text, (n, texts), as a cosine.
+
+        Args:
+            embeddings: stored vectors, (n, dim).
+            patches: what ``--keep patches`` stored beside them, (n, patches, dim).
+            text: vectors of texts from ``encode_text``, (texts, dim).
+
+        Raises:
+            EncoderError: the cosine of the stored vectors is the full score already.
+        """
+        raise EncoderError(f"{self.name} has no finer score to rerank by: the cosine is what it has")
+
+    @property
+    def classifier(self) -> Classifier | None:
+        """The checkpoint's own classifier on top of these vectors, where it has one."""
+        return None
+
+    @property
+    def caution(self) -> str | None:
+        """What everybody who uses its vectors should be told, if anything."""
+        return None
+
+    @property
+    def text_scale(self) -> float:
+        """What cosines between clips and texts are multiplied by before a softmax over classes."""
+        return 100.0  # CLIP's trained temperature at its bound
+
+    @property
+    def pooling(self) -> str:
+        """The name of the pooling in use."""
+        return self._pooling
+
+    def recipe(self, *, decoder: str) -> Recipe:
+        """How vectors made by this encoder from frames of that decoder come about."""
+        facts = dataclasses.asdict(self.facts)
+        del facts["image_size"]
+        return Recipe(
+            **{**facts, "preprocessing": self.facts.preprocessing},
+            encoder=self.name,
+            sampling=SAMPLING,
+            precision="float32",
+            decoder=decoder,
+            libraries=libraries(),
+            canary=self.canary,
+        )
+
+
+def check_keep(name: str, part: type[Encoder], keep: Collection[Keep]) -> None:
+    """Refuse to keep what an encoder does not have.
+
+    Raises:
+        EncoderError: with what it has.
+    """
+    if absent := [one for one in keep if one not in part.keeps]:
+        raise EncoderError(f"{name} has no {absent[0]} to keep; it has: {', '.join(part.keeps)}")
+
+
+def _check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> None:
+    if vectors.shape != shape:
+        raise EncoderError(f"{what} gave vectors of shape {vectors.shape} instead of {shape}")
+    if not np.isfinite(vectors).all():
+        raise EncoderError(f"{what} gave vectors that are not finite; nothing was stored")
+    if shape[1] > 1 and (np.ptp(vectors, axis=1) < 1e-12).any():
+        raise EncoderError(f"{what} gave a constant vector; nothing was stored")
+
+
+def libraries() -> Mapping[str, str]:
+    """Releases of what has a say in the vectors, as the recipe notes them."""
+    names = ("av", "numpy", "torch", "transformers")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

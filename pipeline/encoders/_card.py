@@ -1,0 +1,100 @@
+"""What is known of an encoder before it is loaded, once it is, and what it gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .._recipe import PreprocessSettings
+from .._types import FloatArray, HalfArray, Keep
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What can be said of an encoder without loading it.
+
+    Attributes:
+        default_checkpoint: Hub id used for the bare name, or the file or package that brings the weights.
+        model_types: values of ``model_type`` in a ``config.json`` that this file reads.
+        num_frames, image_size, dim: of the default checkpoint; others differ.
+        span_seconds: the stretch that a clip of this encoder naturally covers; longer videos are
+            cut into windows of it.
+        text: whether text can be compared with its vectors.
+        knows: what it was trained to tell apart.
+        licence: of the weights.
+        source: of these facts.
+        extra: the optional dependencies it needs, as in ``pip install "clipdex[EXTRA]"``.
+    """
+
+    default_checkpoint: str
+    model_types: tuple[str, ...]
+    num_frames: int
+    image_size: int
+    dim: int
+    span_seconds: float
+    text: bool
+    knows: str
+    licence: str
+    source: str
+    extra: str | None = None
+
+    @property
+    def commercial(self) -> bool:
+        """Whether the licence of the weights allows commercial use."""
+        return "NC" not in self.licence
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a loaded checkpoint turned out to be; the encoder's part of the recipe."""
+
+    checkpoint: str
+    revision: str | None
+    weights_sha256: str
+    num_frames: int
+    image_size: int
+    dim: int
+    preprocessing: PreprocessSettings
+    pooling: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One forward pass over n clips.
+
+    Attributes:
+        vectors: (n, dim), what is stored.
+        frames: (n, steps, frame dim), in the order of time, what the vectors were pooled from.
+        patches: (n, patches, dim), what exact scores with text need beside the vectors, where the encoder has such.
+    """
+
+    vectors: Tensor
+    frames: Tensor
+    patches: Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The same on its way into a bank: float32 vectors (n, dim), and what else was asked for, in half precision."""
+
+    vectors: FloatArray
+    kept: Mapping[Keep, HalfArray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """The linear classifier that a fine-tuned checkpoint carries on top of its vectors.
+
+    Attributes:
+        weight: (classes, dim).
+        bias: (classes,).
+        classes: their names, in this order.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    classes: tuple[str, ...]

@@ -1,0 +1,66 @@
+"""Texts in sentences: the same query in several templates, averaged (Radford et al. 2021, arXiv:2103.00020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .._errors import UsageError
+from .._types import FloatArray, HalfArray
+from ..vectors import unit
+from ._base import Encoder
+
+PLACE = "{}"
+
+
+def _filled(texts: Sequence[str], templates: Sequence[str]) -> list[list[str]]:
+    """The texts in each template; without templates the bare texts, which is how the authors of X-CLIP test it."""
+    for template in templates:
+        if template.count(PLACE) != 1:
+            raise UsageError(f"the template {template!r} must hold {{}} once, where the text goes: 'a video of {{}}'")
+    return [[template.replace(PLACE, text) for text in texts] for template in templates or [PLACE]]
+
+
+def encode_prompts(encoder: Encoder, texts: Sequence[str], templates: Sequence[str] = ()) -> FloatArray:
+    """Unit vectors of texts, (n, text_dim): each the mean of its unit vectors in all the templates.
+
+    Args:
+        templates: sentences with one ``{}`` where the text goes, such as ``"a video of {}"``; by default the
+            bare text.
+
+    Raises:
+        UsageError: a template without ``{}``.
+    """
+    vectors = [unit(encoder.encode_text(prompts)) for prompts in _filled(texts, templates)]
+    return unit(np.mean(vectors, axis=0))
+
+
+def text_cosines(
+    encoder: Encoder,
+    embeddings: FloatArray,
+    texts: Sequence[str],
+    *,
+    templates: Sequence[str] = (),
+    patches: HalfArray | None = None,
+) -> FloatArray:
+    """How well clips fit texts, (n, texts).
+
+    Args:
+        embeddings: stored vectors, (n, dim).
+        patches: what ``--keep patches`` stored beside them, for the model's full score; its mean over the
+            templates. Without, the cosine of the stored vectors.
+
+    Raises:
+        EncoderError: no text tower, or patches for an encoder whose cosine is its full score.
+    """
+    if patches is None:
+        clips = unit(encoder.text_space(embeddings))
+        cosines: FloatArray = clips @ encode_prompts(encoder, texts, templates).T
+        return cosines
+    scores = [
+        encoder.exact_cosines(embeddings, patches, encoder.encode_text(prompts))
+        for prompts in _filled(texts, templates)
+    ]
+    mean: FloatArray = np.mean(scores, axis=0)
+    return mean

@@ -1,0 +1,68 @@
+"""ViViT (Arnab et al. 2021, arXiv:2103.15691), model 1: tubelets of a whole clip through one transformer.
+
+The feature that its authors classify is the class token. They train on pixels from -1 to 1. The processor file of
+the published Kinetics checkpoint centres and then normalises, and so leads to -3 to 1, as does a class default
+of transformers 5: of that file only the sizes are used here, and the pixels are as they were in training.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._recipe import PreprocessSettings
+from ..preprocess import read_settings
+from ._card import Card, Output
+from ._checkpoint import Checkpoint
+from ._transformers import Sizes, TransformersEncoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_ZERO_CENTRED = {
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "offset": False,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
+
+class ViViT(TransformersEncoder):
+    """See the module."""
+
+    card = Card(
+        default_checkpoint="google/vivit-b-16x2-kinetics400",
+        model_types=("vivit",),
+        num_frames=32,
+        image_size=224,
+        dim=768,
+        span_seconds=32 * 2 / 30,  # 32 frames, stride 2, at 30 frames a second
+        text=False,
+        knows="actions (Kinetics-400)",
+        licence="Apache-2.0",
+        source="arXiv:2103.15691; github.com/google-research/scenic",
+    )
+    architectures = {
+        "VivitForVideoClassification": "VivitForVideoClassification",
+        "ViViTForVideoClassification": "VivitForVideoClassification",  # as the published file spells it
+        "VivitModel": "VivitModel",
+    }
+    poolings = {"class": "class token", "mean": "mean over patch tokens"}
+
+    @classmethod
+    def _sizes(cls, config: Any) -> Sizes:
+        return Sizes(config.num_frames, config.image_size, config.hidden_size)
+
+    @classmethod
+    def _settings(cls, checkpoint: Checkpoint, sizes: Sizes) -> PreprocessSettings:
+        return read_settings(checkpoint.folder, image_size=sizes.image_size, normalisation=_ZERO_CENTRED)
+
+    def _classifies(self) -> bool:
+        return self._pooling == "class"
+
+    def _forward(self, pixels: Tensor) -> Output:
+        tokens = self._backbone(pixels).last_hidden_state  # (n, 1 + t/2 h w, dim)
+        steps = self.facts.num_frames // self._model.config.tubelet_size[0]
+        frames = tokens[:, 1:].unflatten(1, (steps, -1)).mean(dim=2)  # (n, t/2, dim)
+        return Output(tokens[:, 0] if self._pooling == "class" else frames.mean(dim=1), frames)
