@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._types import Hit, Moment, Prediction, Span
     from .add_class import AddReport, add_class
     from .bank import Bank
+    from .compare import Comparison, compare
     from .encoders import load_encoder
     from .extract import Extraction, extract
     from .heads import load_head
@@ -31,6 +32,7 @@ __all__ = [
     "AddReport",
     "Bank",
     "ClipdexError",
+    "Comparison",
     "Extraction",
     "Hit",
     "Moment",
@@ -42,6 +44,7 @@ __all__ = [
     "TrainReport",
     "__version__",
     "add_class",
+    "compare",
     "extract",
     "import_head",
     "load_encoder",
@@ -55,6 +58,7 @@ _WHERE = {
     "AddReport": "add_class",
     "Bank": "bank",
     "ClipdexError": "_errors",
+    "Comparison": "compare",
     "Extraction": "extract",
     "Hit": "_types",
     "Moment": "_types",
@@ -65,6 +69,7 @@ _WHERE = {
     "Span": "_types",
     "TrainReport": "train",
     "add_class": "add_class",
+    "compare": "compare",
     "extract": "extract",
     "import_head": "import_head",
     "load_encoder": "encoders",

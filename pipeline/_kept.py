@@ -1,7 +1,7 @@
 """What is kept beside the vectors: per-frame features, or the patch features that exact text scores need.
 
-A folder of parts like those of the clips, one row for each clip with an array of half-precision numbers, all of one
-shape in a recipe. They are large (12 to 400 kB a clip), so reading picks the rows that are wanted.
+A folder of parts like those of the clips, one row for each clip with an array, all of one shape in a recipe and in
+half or single precision. They are large (12 to 400 kB a clip), so reading picks the rows that are wanted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ._errors import BankError, UsageError
 from ._parquet import named, open_part, read_columns, write_part
-from ._types import HalfArray
+from ._types import KeptArray
 
 _SHAPE_KEY = b"clipdex.shape"
 
@@ -23,17 +23,17 @@ _SHAPE_KEY = b"clipdex.shape"
 _ROW_GROUP = 64
 
 
-def write_kept(folder: Path, ids: Sequence[str], values: HalfArray, *, recipe_key: bytes, recipe: bytes) -> None:
+def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe_key: bytes, recipe: bytes) -> None:
     """Add a part with the arrays of these clips.
 
     Args:
-        values: (n, steps, dim).
+        values: (n, steps, dim), float16 or float32.
 
     Raises:
         BankError: it cannot be written.
     """
     shape = values.shape[1:]
-    arrays = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float16()), int(np.prod(shape)))
+    arrays = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), int(np.prod(shape)))
     schema = pa.schema(
         [
             pa.field("clip_id", pa.string(), nullable=False),
@@ -63,7 +63,7 @@ class Kept:
         """The clips that have one."""
         return self._places.keys()
 
-    def read(self, ids: Sequence[str]) -> HalfArray:
+    def read(self, ids: Sequence[str]) -> KeptArray:
         """(n, steps, dim), in the order of ``ids``.
 
         Raises:
@@ -77,27 +77,27 @@ class Kept:
         wanted: dict[Path, list[int]] = {}
         for number, name in enumerate(ids):
             wanted.setdefault(self._places[name][0], []).append(number)
-        result: HalfArray | None = None
+        result: KeptArray | None = None
         for part, numbers in wanted.items():
             rows = [self._places[ids[number]][1] for number in numbers]
             values = _read_rows(part, rows)
             if result is None:
-                result = np.empty((len(ids), *values.shape[1:]), np.float16)
+                result = np.empty((len(ids), *values.shape[1:]), values.dtype)
             if values.shape[1:] != result.shape[1:]:
                 raise BankError(f"{part} holds arrays of shape {values.shape[1:]}, others {result.shape[1:]}")
             result[numbers] = values
         return np.empty((0, 0, 0), np.float16) if result is None else result
 
 
-def _read_rows(part: Path, rows: Sequence[int]) -> HalfArray:
+def _read_rows(part: Path, rows: Sequence[int]) -> KeptArray:
     """These rows of a part, in this order; only the groups that hold them are read."""
     file = open_part(part)
 
-    def read() -> HalfArray:
+    def read() -> KeptArray:
         shape = json.loads(file.schema_arrow.metadata[_SHAPE_KEY])
         groups = sorted({row // _ROW_GROUP for row in rows})
         flat = file.read_row_groups(groups, columns=["values"])["values"].combine_chunks().flatten()
-        values: HalfArray = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
+        values: KeptArray = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
         starts = {group: number * _ROW_GROUP for number, group in enumerate(groups)}
         return values[[starts[row // _ROW_GROUP] + row % _ROW_GROUP for row in rows]]
 

@@ -19,13 +19,13 @@ from ._errors import UsageError
 
 FloatArray = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-HalfArray = npt.NDArray[np.float16]
+KeptArray = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Loss = Literal["triplet", "supcon", "multi-similarity", "arcface", "cross-entropy"]
 Triplets = Literal["all", "easy", "hard", "semihard"]
-Keep = Literal["frames", "patches"]
+Keep = Literal["frames", "patches", "patches-half"]
 Status = Literal["ok", "partial", "failed", "skipped", "unchanged"]
 
 _MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d+)?)", re.DOTALL)

@@ -26,7 +26,7 @@ from ._kept import Kept, write_kept
 from ._parquet import check_part, read_columns, write_part
 from ._recipe import Recipe
 from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, VIDEO_SCHEMA, clip_table, described, recipe_of
-from ._types import ClipRow, FloatArray, HalfArray, Keep, VideoRow
+from ._types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
 
 FORMAT_VERSION = 1
 _FORMAT_FILE = "bank.json"
@@ -189,7 +189,7 @@ class Bank:
         embeddings: FloatArray,
         videos: Sequence[VideoRow],
         *,
-        kept: Mapping[Keep, tuple[Sequence[str], HalfArray]] | None = None,
+        kept: Mapping[Keep, tuple[Sequence[str], KeptArray]] | None = None,
     ) -> None:
         """Store what is kept of clips, clips with their vectors, then the outcomes of their videos.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from ._errors import ClipdexError
 from ._recipe import Recipe
 from .bank import Bank, damaged_parts
-from .decoders import decoders
-from .encoders import load_for
+from .decoders import colour_problem, decoders
+from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
 
 
 def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict[str, Any]]:
@@ -18,7 +21,7 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
     Args:
         repair: move damaged parts into the bank's folder ``damaged``; the next extraction redoes their videos.
     """
-    checks = [_check(f"decoder {name}", decoders.get(name).missing()) for name in decoders.names()]
+    checks = [*_release_checks(), *(check for name in decoders.names() for check in _decoder_checks(name))]
     if bank is None or not Path(bank).exists():
         return [*checks, _check("bank", None, f"there is none at {bank}")]
     folder = Path(bank)
@@ -42,11 +45,54 @@ def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:
     return {"check": name, "ok": problem is None, "detail": problem or detail}
 
 
+def _release_checks() -> list[dict[str, Any]]:
+    """Whether the libraries are releases that Clipdex works with; some that it does not lose weights silently."""
+    try:
+        needed = [Requirement(line) for line in metadata.requires("clipdex") or []]
+    except metadata.PackageNotFoundError:
+        return [_check("releases", None, "not checked: Clipdex runs from its folder and is not installed")]
+    wrong = []
+    for one in needed:
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = metadata.version(one.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(_check(f"release of {one.name}", f"{one.name} is not installed: pip install '{one}'"))
+            continue
+        if not one.specifier.contains(found, prereleases=True):
+            problem = f"{one.name} {found} is here, and {one.specifier} is needed: pip install '{one}'"
+            wrong.append(_check(f"release of {one.name}", problem))
+    return wrong or [_check("releases", None, ", ".join(f"{name} {is_}" for name, is_ in libraries().items()))]
+
+
+def _decoder_checks(name: str) -> list[dict[str, Any]]:
+    missing = decoders.get(name).missing()
+    checks = [_check(f"decoder {name}", missing)]
+    if missing is None:
+        try:
+            checks.append(
+                _check(f"pixels {name}", colour_problem(name), "red, green and blue come out as they went in")
+            )
+        except ClipdexError as error:
+            checks.append(_check(f"pixels {name}", str(error)))
+    return checks
+
+
 def _recipe_check(recipe: Recipe) -> dict[str, Any]:
-    """Whether the encoder that made the vectors can still be had, the same to the last weight."""
+    """Whether the encoder that made the vectors can be had, the same to the last weight, and sings the same."""
     name = f"recipe {recipe.id} ({recipe.encoder})"
     try:
-        load_for(recipe, device="cpu")
+        now = load_for(recipe, device="cpu").recipe(decoder=recipe.decoder)
+        drifted = check_canary(now, recipe)
     except ClipdexError as error:
         return _check(name, str(error))
-    return _check(name, None, "the same weights and settings are at hand")
+    canary = now.canary
+    if drifted is None or canary is None:
+        return _check(name, None, "the same weights and settings are at hand; stored before canaries were kept")
+    return _check(
+        name,
+        None,
+        f"the same weights and settings are at hand; the canary drifted by {drifted:.2g} (limit {DRIFT_LIMIT:g}), "
+        f"pixels {canary.pixel_min:.3f} to {canary.pixel_max:.3f}, mean {canary.pixel_mean:.3f}",
+    )

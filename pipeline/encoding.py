@@ -11,7 +11,7 @@ import numpy as np
 
 from ._errors import EncoderError
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, HalfArray, Keep, Pixels, Source, Span, Status, VideoRow, clip_id
+from ._types import ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Span, Status, VideoRow, clip_id
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder
@@ -41,7 +41,7 @@ class _Video:
     missing: int
     clips: list[ClipRow] = dataclasses.field(default_factory=list)
     vectors: list[FloatArray] = dataclasses.field(default_factory=list)
-    kept: list[Mapping[Keep, HalfArray]] = dataclasses.field(default_factory=list)
+    kept: list[Mapping[Keep, KeptArray]] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
     lost: set[str] = dataclasses.field(default_factory=set)
     read: bool = False
@@ -139,7 +139,7 @@ class EncodingRun:
 
     def _features(
         self, batch: list[tuple[int, ClipFrames, Pixels]]
-    ) -> list[tuple[FloatArray, Mapping[Keep, HalfArray]] | EncoderError]:
+    ) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
         """A vector for each clip, and what is kept beside it.
 
         Where the batch is refused, each clip goes alone, to find the one at fault.
@@ -206,7 +206,9 @@ class EncodingRun:
         clips = [clip for _, video in self._unwritten for clip in video.clips]
         arrays = [arrays for _, video in self._unwritten for arrays in video.kept]
         ids = [clip.clip_id for clip in clips]
-        kept = {name: (ids, np.stack([one[name] for one in arrays])) for name in self._keep if arrays}
+        kept: dict[Keep, tuple[list[str], KeptArray]] = {
+            name: (ids, np.stack([one[name] for one in arrays])) for name in self._keep if arrays
+        }
         # Clips that had a vector already came for what is kept alone.
         new = [number for number, name in enumerate(ids) if name not in self._encoded_ids]
         vectors = [vector for _, video in self._unwritten for vector in video.vectors]

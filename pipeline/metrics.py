@@ -18,11 +18,25 @@ Classes = npt.NDArray[np.integer[Any]]
 NOTHING = -1  # predicted where a model knew no class at all
 
 
-def top_k_accuracy(truth: Classes, scores: Scores, *, k: int = 1) -> float:
-    """Share of rows whose true class is among the ``k`` best; ties count as the worse rank."""
+def in_top_k(truth: Classes, scores: Scores, *, k: int) -> npt.NDArray[np.bool_]:
+    """For each row whether its true class is among the ``k`` best; ties count as the worse rank."""
     own = scores[np.arange(len(truth)), truth]
     better_or_equal = (scores >= own[:, None]).sum(axis=1)  # itself included
-    return float(((better_or_equal <= k) & np.isfinite(own)).mean())
+    found: npt.NDArray[np.bool_] = (better_or_equal <= k) & np.isfinite(own)
+    return found
+
+
+def top_k_accuracy(truth: Classes, scores: Scores, *, k: int = 1) -> float:
+    """Share of rows whose true class is among the ``k`` best."""
+    return float(in_top_k(truth, scores, k=k).mean())
+
+
+def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
+    """Mean over the relevant hits of the precision down to each; ``relevant`` is in ranked order, best first."""
+    hits = np.flatnonzero(relevant)
+    if not len(hits):
+        return 0.0
+    return float(((np.arange(len(hits)) + 1) / (hits + 1)).mean())
 
 
 def balanced_accuracy(truth: Classes, predicted: Classes, *, num_classes: int) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ._errors import DecodeError, UsageError
 from ._recipe import Recipe
-from ._types import ClipRow, Device, FloatArray, HalfArray, Hit, Moment, Pixels, Span, clip_id
+from ._types import ClipRow, Device, FloatArray, Hit, KeptArray, Moment, Pixels, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import open_video, read_clips, read_image
@@ -228,7 +228,7 @@ def search(
     return searcher.search(parts, k=k, where=where, merge_gap=merge_gap, templates=templates, rerank=rerank)
 
 
-def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> HalfArray:
+def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
     """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).
 
     Raises:
@@ -236,7 +236,9 @@ def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> HalfArray:
     """
     if "patches" not in encoders.get(recipe.encoder).keeps:
         raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
-    return bank.kept(recipe.id, "patches").read(ids)
+    exact = bank.kept(recipe.id, "patches")
+    half = bank.kept(recipe.id, "patches-half")
+    return (half if not exact.ids and half.ids else exact).read(ids)
 
 
 def merge(hits: Sequence[Hit], *, gap_seconds: float, k: int) -> list[Hit]:

@@ -18,7 +18,14 @@ from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 from ._errors import HeadError, LabelError
 from ._types import FloatArray
 from .heads import Head
-from .metrics import NOTHING, balanced_accuracy, expected_calibration_error, macro_f1, top_k_accuracy
+from .metrics import (
+    NOTHING,
+    balanced_accuracy,
+    expected_calibration_error,
+    in_top_k,
+    macro_f1,
+    top_k_accuracy,
+)
 
 # With at most this many named groups, each is held out once; with more, they are dealt into folds.
 _MOST_LEFT_OUT = 20
@@ -60,19 +67,41 @@ def fit(model: Head, examples: Examples) -> Head:
     return fitted
 
 
-def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | None, list[str]]:
-    """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Scores of clips that were not trained on.
+
+    Attributes:
+        protocol: how the clips were held out; "none" where no honest split exists.
+        classes: names, (classes,).
+        truth: class numbers of the clips that were tested, (n,).
+        scores: (n, classes); what a fold could not learn is -inf, and never a hit.
+        tested: which of the examples these are.
+    """
+
+    protocol: str
+    folds: int
+    classes: npt.NDArray[np.str_]
+    truth: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    tested: npt.NDArray[np.bool_]
+
+    def hits(self, k: int) -> npt.NDArray[np.float64]:
+        """For each example 1 where its class is among the ``k`` best, 0 where not, nan where it was not tested."""
+        found = np.full(len(self.tested), np.nan)
+        found[self.tested] = in_top_k(self.truth, self.scores, k=k)
+        return found
+
+
+def held_out_scores(model: Head, examples: Examples) -> HeldOut:
+    """Train on some groups, score the others, in turn.
+
+    Raises:
+        HeadError: the vectors or parameters cannot be trained on.
+        LabelError: a split column that puts one group on both sides.
+    """
     classes, codes = np.unique(examples.y, return_inverse=True)
-    warnings = [
-        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
-        "learned of it may be that one, and no held-out score can tell"
-        for number, name in enumerate(classes)
-        if len(set(examples.groups[codes == number].tolist())) == 1
-    ]
     protocol, splits = _splits(examples, codes)
-    if not splits:
-        return None, [*warnings, "no cross-validation: no class was seen in two groups or videos"]
-    # What a fold could not learn scores below everything that it could, and is never a hit.
     probabilities = np.full((len(examples), len(classes)), -np.inf)
     tested = np.zeros(len(examples), dtype=np.bool_)
     for train, test in splits:
@@ -81,16 +110,30 @@ def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | No
         if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
             fitted = fit(model, examples.take(np.isin(np.arange(len(examples)), train)))
             probabilities[np.ix_(test, known)] = fitted.predict_proba(examples.X[test])
-    truth, scores = codes[tested], probabilities[tested]
+    return HeldOut(protocol, len(splits), classes, codes[tested], probabilities[tested], tested)
+
+
+def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | None, list[str]]:
+    """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
+    held = held_out_scores(model, examples)
+    warnings = [
+        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
+        "learned of it may be that one, and no held-out score can tell"
+        for name in held.classes
+        if len(set(examples.groups[examples.y == name].tolist())) == 1
+    ]
+    if not held.folds:
+        return None, [*warnings, "no cross-validation: no class was seen in two groups or videos"]
+    truth, scores = held.truth, held.scores
     predicted = np.where(np.isfinite(scores).any(axis=1), scores.argmax(axis=1), NOTHING)
     return {
-        "protocol": protocol,
-        "folds": len(splits),
-        "clips": int(tested.sum()),
+        "protocol": held.protocol,
+        "folds": held.folds,
+        "clips": len(truth),
         "top1": top_k_accuracy(truth, scores, k=1),
         "top5": top_k_accuracy(truth, scores, k=5),
-        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes=len(classes)),
-        "macro_f1": macro_f1(truth, predicted, num_classes=len(classes)),
+        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes=len(held.classes)),
+        "macro_f1": macro_f1(truth, predicted, num_classes=len(held.classes)),
         "ece": expected_calibration_error(truth, scores),
     }, warnings
 

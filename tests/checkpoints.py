@@ -202,10 +202,10 @@ def videoprism(folder: Path, *, seed: int = 0, kind: str = "clip") -> Path:
         "num_auxiliary_layers": 1,
     }
     if kind == "clip":
-        text = {**SIZES, "vocab_size": 3 + len(LETTERS), "max_position_embeddings": 16}
+        text = {**SIZES, "vocab_size": 3 + len(LETTERS), "max_position_embeddings": 32}
         config = transformers.VideoPrismConfig(vision_config=vision, text_config=text)
         model = transformers.VideoPrismClipModel(config)
-        return _word_tokenizer(_save(model, folder, _UNIT_PIXELS), length=16)
+        return _word_tokenizer(_save(model, folder, _UNIT_PIXELS), length=32)
     config = transformers.VideoPrismVisionConfig(**vision, num_labels=5)
     part = {"vision": "VideoPrismVisionModel", "tuned": "VideoPrismForVideoClassification"}[kind]
     return _save(getattr(transformers, part)(config), folder, _UNIT_PIXELS)
@@ -226,7 +226,7 @@ def siglip(folder: Path, *, seed: int = 0) -> Path:
     from transformers import SiglipConfig, SiglipModel
 
     torch.manual_seed(seed)
-    text = {**SIZES, "vocab_size": 3 + len(LETTERS), "max_position_embeddings": 16, "projection_size": 16}
+    text = {**SIZES, "vocab_size": 3 + len(LETTERS), "max_position_embeddings": 32, "projection_size": 16}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config={**SIZES, "image_size": 32, "patch_size": 8}))
     processor = {
         "size": {"height": 32, "width": 32},
@@ -234,7 +234,7 @@ def siglip(folder: Path, *, seed: int = 0) -> Path:
         "image_mean": [0.5] * 3,
         "image_std": [0.5] * 3,
     }
-    return _word_tokenizer(_save(model, folder, processor), length=16)
+    return _word_tokenizer(_save(model, folder, processor), length=32)
 
 
 def dinov2(folder: Path, *, seed: int = 0, registers: bool = False) -> Path:
@@ -297,4 +297,8 @@ def pe_video(folder: Path, *, seed: int = 0) -> Path:
         "image_mean": [0.5] * 3,
         "image_std": [0.5] * 3,
     }
-    return _word_tokenizer(_save(PeVideoModel(config), folder, processor), length=64)
+    model = PeVideoModel(config)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:  # as they are drawn, nothing of the pixels is left at the end
+            torch.nn.init.normal_(parameter, std=0.3)
+    return _word_tokenizer(_save(model, folder, processor), length=64)

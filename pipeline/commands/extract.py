@@ -47,8 +47,8 @@ from ._options import bank_option, device_option, output_option
     "--keep",
     type=click.Choice(get_args(Keep)),
     multiple=True,
-    help="Also store, in half precision: frames, the features of each frame or step; patches, what search --rerank "
-    "needs (X-CLIP). Repeatable.",
+    help="Also store: frames, the features of each frame or step; patches, what search --rerank needs (X-CLIP); "
+    "patches-half, half as large and a little less exact. Repeatable.",
 )
 @click.option("--labels-from-folders", is_flag=True, help="Label each video with the name of its folder.")
 @output_option

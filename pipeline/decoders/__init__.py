@@ -111,6 +111,17 @@ def open_video(path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int =
     return part(path, scan(path), num_threads=num_threads)
 
 
+def colour_problem(decoder: str) -> str | None:
+    """What is wrong with the colours that a decoder gives, as a sentence; None where nothing.
+
+    Raises:
+        DecodeError: it cannot read a plain video at all.
+    """
+    from ._colours import check_colours
+
+    return check_colours(decoder)
+
+
 def frame_numbers(info: VideoInfo, times: Sequence[float]) -> npt.NDArray[np.int64]:
     """For each time the number of the frame on screen then; before the first frame, the first."""
     numbers = np.searchsorted(info.frame_times, np.asarray(times) + _SLACK_SECONDS, side="right") - 1

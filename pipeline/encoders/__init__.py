@@ -16,7 +16,7 @@ from .._recipe import Recipe
 from .._registry import Registry
 from .._types import Device
 from ._base import Encoder, check_keep, libraries
-from ._canary import DRIFT_LIMIT, check_canary, sing
+from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
 from ._prompts import encode_prompts, text_cosines
 
@@ -33,6 +33,7 @@ __all__ = [
     "Features",
     "Output",
     "at_hand",
+    "canary_clip",
     "cards",
     "check_canary",
     "check_keep",

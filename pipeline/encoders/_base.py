@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .._errors import EncoderError
 from .._recipe import Canary, Recipe
-from .._types import FloatArray, HalfArray, Keep, Pixels
+from .._types import FloatArray, Keep, KeptArray, Pixels
 from ..clips import SAMPLING
 from ._card import Card, Classifier, Facts, Features, Output
 
@@ -134,7 +134,10 @@ class Encoder(abc.ABC):
         return self.features(pixels).vectors
 
     def features(self, pixels: Pixels, *, keep: Collection[Keep] = ()) -> Features:
-        """The same, with what else is to be kept of each clip: ``"frames"`` or ``"patches"`` (see ``Output``).
+        """The same, with what else is to be kept of each clip (see ``Output``).
+
+        Args:
+            keep: "frames", in half precision; "patches", in single or, as "patches-half", in half precision.
 
         Raises:
             EncoderError: also where this encoder has no such thing, or half precision cannot hold it.
@@ -157,9 +160,11 @@ class Encoder(abc.ABC):
         vectors: FloatArray = output.vectors.to("cpu", torch.float32).numpy()
         what = f"{self.name} ({facts.checkpoint})"
         _check_vectors(vectors, (len(pixels), facts.dim), what=what)
-        kept: dict[Keep, HalfArray] = {}
+        kept: dict[Keep, KeptArray] = {}
         for name in keep:
-            kept[name] = getattr(output, name).to("cpu", torch.float16).numpy()
+            # Exact scores need single precision: half costs 1e-2 of a logit, 1e-4 of a cosine.
+            precision = torch.float32 if name == "patches" else torch.float16
+            kept[name] = getattr(output, name.removesuffix("-half")).to("cpu", precision).numpy()
             if not np.isfinite(kept[name]).all():
                 raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
         return Features(vectors, kept)

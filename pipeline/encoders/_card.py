@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._recipe import PreprocessSettings
-from .._types import FloatArray, HalfArray, Keep
+from .._types import FloatArray, Keep, KeptArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,10 +79,10 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """The same on its way into a bank: float32 vectors (n, dim), and what else was asked for, in half precision."""
+    """The same on its way into a bank: float32 vectors (n, dim), and what else was asked for."""
 
     vectors: FloatArray
-    kept: Mapping[Keep, HalfArray]
+    kept: Mapping[Keep, KeptArray]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._errors import UsageError
-from .._types import FloatArray, HalfArray
+from .._types import FloatArray, KeptArray
 from ..vectors import unit
 from ._base import Encoder
 
@@ -42,7 +42,7 @@ def text_cosines(
     texts: Sequence[str],
     *,
     templates: Sequence[str] = (),
-    patches: HalfArray | None = None,
+    patches: KeptArray | None = None,
 ) -> FloatArray:
     """How well clips fit texts, (n, texts).
 

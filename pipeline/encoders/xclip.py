@@ -41,7 +41,7 @@ class XCLIP(TransformersEncoder):
     )
     architectures = {"XCLIPModel": "XCLIPModel"}
     poolings = {"integration": "multi-frame integration, mean over frames"}
-    keeps = ("frames", "patches")
+    keeps = ("frames", "patches", "patches-half")
 
     @classmethod
     def _sizes(cls, config: Any) -> Sizes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from .._types import Hit, LabelRow, Prediction, Status, VideoRow
 
 if TYPE_CHECKING:
+    from ..compare import Comparison
     from ..extract import Extraction
     from ..heads import HeadCard
 
@@ -54,6 +55,20 @@ def label_rows(labels: Sequence[LabelRow]) -> list[dict[str, Any]]:
 def prediction_rows(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     """Predictions as JSON objects."""
     return [{**dataclasses.asdict(one), "top": [list(pair) for pair in one.top]} for one in predictions]
+
+
+def comparison_rows(done: Comparison) -> list[dict[str, Any]]:
+    """One row for each measure."""
+    return [dataclasses.asdict(measure) for measure in done.measures]
+
+
+def comparison_summary(done: Comparison) -> str:
+    """What was compared, and on what."""
+    sides = (f"{name}: {recipe.encoder} ({recipe.checkpoint})" for name, recipe in (("A", done.a), ("B", done.b)))
+    return (
+        f"{'; '.join(sides)}. {done.clips} clips of {done.classes} classes in {done.groups} groups or videos, "
+        f"{done.protocol}"
+    )
 
 
 def head_row(card: HeadCard) -> dict[str, Any]:

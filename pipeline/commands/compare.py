@@ -1,0 +1,48 @@
+"""clipdex compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._registry import part_names
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, output_option
+
+
+@click.command("compare")
+@click.option("--a", required=True, metavar="A", help="A recipe of the bank: its id, its encoder or its checkpoint.")
+@click.option("--b", required=True, metavar="B", help="Another one.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV or Parquet of labels [the bank's own].",
+)
+@click.option("--head", type=click.Choice(part_names("heads")), default="linear", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--speed/--no-speed", default=True, show_default=True, help="Also load both encoders and time them.")
+@bank_option
+@device_option
+@output_option
+def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Which of two encoders is better on the labelled clips that both have stored, by how much, at what cost.
+
+    Accuracy is that of the same head on the same held-out folds; the intervals hold 95% of resamples of whole
+    videos or groups. Where the interval of the difference (B - A) does not contain 0, it is more than chance.
+
+    \b
+    Example:
+      clipdex extract sports/ --encoder lite --clips whole --labels-from-folders
+      clipdex extract sports/ --encoder xclip --clips whole
+      clipdex compare --a lite --b xclip
+    """
+    from ..compare import compare
+    from ..report.summary import comparison_rows, comparison_summary
+
+    with terminal.working("Comparing"):
+        done = compare(a, b, bank=bank, **options)
+    columns = ("measure", "a", "a_interval", "b", "b_interval", "difference", "difference_interval")
+    terminal.rows(comparison_rows(done), columns=columns)
+    terminal.say(comparison_summary(done))

@@ -1,0 +1,223 @@
+"""Two encoders on the same labelled clips: which is better, by how much, how surely, and at what cost.
+
+Both have to be in the bank with the same clips (``extract`` once with each, cut the same way). Accuracy is that of
+the same head on the same folds, retrieval that of each clip asking for others of its class in other videos.
+Intervals are from resampling whole groups or videos, for both encoders at once: clips of one video are not
+independent, and what makes a video hard makes it hard for both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import ClipdexError, LabelError, UsageError
+from ._recipe import Recipe
+from ._types import Device, FloatArray
+from .bank import Bank
+from .encoders import Encoder, canary_clip, cards, load_for
+from .labels import Labels, read_label_csv
+from .metrics import average_precision
+from .reading import video_id_of
+from .train import build_head, check_classes, labelled_examples
+from .validation import Examples, held_out_scores
+from .vectors import unit
+
+_RESAMPLES = 2000
+_TIMED_RUNS = 3
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One line of a comparison.
+
+    Attributes:
+        a, b: of the two encoders.
+        a_interval, b_interval: 95% of resamples lie within, where there are resamples.
+        difference: ``b - a``, with its interval; above 0 through and through, B is better beyond chance.
+    """
+
+    measure: str
+    a: float | str | None
+    b: float | str | None
+    a_interval: tuple[float, float] | None = None
+    b_interval: tuple[float, float] | None = None
+    difference: float | None = None
+    difference_interval: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What two encoders did on the same clips."""
+
+    a: Recipe
+    b: Recipe
+    clips: int
+    groups: int
+    classes: int
+    protocol: str
+    measures: tuple[Measure, ...]
+
+
+def compare(
+    a: str,
+    b: str,
+    *,
+    bank: str | Path = "bank",
+    labels: str | Path | None = None,
+    head: str = "linear",
+    seed: int = 0,
+    speed: bool = True,
+    device: Device = "auto",
+) -> Comparison:
+    """Compare two recipes of a bank on its labelled clips.
+
+    Args:
+        a, b: a recipe's id, its encoder or its checkpoint.
+        labels: a CSV or Parquet file; by default the bank's own labels.
+        head: trained on the vectors of either.
+        speed: also load both encoders and time them.
+
+    Raises:
+        UsageError: twice the same recipe.
+        LabelError: the two share no labelled clips, or too few for a held-out score.
+    """
+    store = Bank(Path(bank))
+    recipes = store.recipe(a), store.recipe(b)
+    if recipes[0].id == recipes[1].id:
+        raise UsageError(f"{a} and {b} are the same recipe {recipes[0].id}; compare it with another")
+    examples = _shared(store, recipes, None if labels is None else Path(labels))
+    model = build_head(head, seed=seed)
+    held = [held_out_scores(model, one) for one in examples]
+    if held[0].protocol == "none":
+        raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out and compare on")
+    resamples = _resamples(examples[0].groups)
+    measures = [
+        _with_intervals("top-1", [one.hits(1) for one in held], resamples),
+        _with_intervals("top-5", [one.hits(5) for one in held], resamples),
+        *_retrieval(examples, resamples),
+        *(_speed(recipes, device) if speed else ()),
+        *_costs(recipes),
+    ]
+    return Comparison(
+        a=recipes[0],
+        b=recipes[1],
+        clips=len(examples[0]),
+        groups=len(set(examples[0].groups.tolist())),
+        classes=len(set(examples[0].y.tolist())),
+        protocol=held[0].protocol,
+        measures=tuple(measures),
+    )
+
+
+def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list[Examples]:
+    """The labelled clips that both have, in the same order."""
+    rows = Labels(store.folder).rows()
+    if labels is not None:
+        rows = read_label_csv(labels, identify=functools.cache(video_id_of))
+    found = [labelled_examples(store, recipe, rows) for recipe in recipes]
+    both = set(found[0].ids) & set(found[1].ids)
+    if not both:
+        raise LabelError(
+            f"{recipes[0].encoder} and {recipes[1].encoder} have no labelled clip in common: their windows differ. "
+            "Extract with both and the same cut, for example --clips whole, or the same --window and --stride"
+        )
+    shared = [one.take(np.array([name in both for name in one.ids])) for one in found]
+    check_classes(shared[0])
+    return shared
+
+
+def _resamples(groups: npt.NDArray[np.str_]) -> list[npt.NDArray[np.int64]]:
+    """Row numbers of resamples: whole groups, drawn with replacement."""
+    names, codes = np.unique(groups, return_inverse=True)
+    rows = [np.flatnonzero(codes == number) for number in range(len(names))]
+    random = np.random.default_rng(0)
+    return [
+        np.concatenate([rows[number] for number in random.integers(len(rows), size=len(rows))])
+        for _ in range(_RESAMPLES)
+    ]
+
+
+def _with_intervals(name: str, values: Sequence[Numbers], resamples: Sequence[npt.NDArray[np.int64]]) -> Measure:
+    """The means of two encoders' values, one for each clip (nan where a clip has none)."""
+    with np.errstate(invalid="ignore"):
+        drawn = np.array([[np.nanmean(one[rows]) for one in values] for rows in resamples if _any(values, rows)])
+    means = [float(np.nanmean(one)) for one in values]
+
+    def middle(column: Numbers) -> tuple[float, float]:
+        low, high = np.quantile(column, [0.025, 0.975])
+        return float(low), float(high)
+
+    return Measure(
+        name,
+        means[0],
+        means[1],
+        middle(drawn[:, 0]),
+        middle(drawn[:, 1]),
+        means[1] - means[0],
+        middle(drawn[:, 1] - drawn[:, 0]),
+    )
+
+
+def _any(values: Sequence[Numbers], rows: npt.NDArray[np.int64]) -> bool:
+    return bool(np.isfinite(values[0][rows]).any())
+
+
+def _retrieval(examples: Sequence[Examples], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
+    """Each clip asks for its class among the clips of other groups; clips whose class is nowhere else do not ask."""
+    found = [[_asked(one, unit(one.X), number) for number in range(len(one))] for one in examples]
+    names = ("retrieval recall@1", "retrieval recall@5", "retrieval mAP")
+    return [
+        _with_intervals(name, [np.array([answer[column] for answer in side]) for side in found], resamples)
+        for column, name in enumerate(names)
+        if np.isfinite([answer[column] for answer in found[0]]).any()
+    ]
+
+
+def _asked(examples: Examples, vectors: FloatArray, number: int) -> tuple[float, float, float]:
+    """Recall@1, recall@5 and average precision of one clip's question."""
+    others = examples.groups != examples.groups[number]
+    right = examples.y[others] == examples.y[number]
+    if not right.any():
+        return (float("nan"),) * 3
+    order = np.argsort(-(vectors[others] @ vectors[number]), kind="stable")
+    ranked = right[order]
+    return float(ranked[0]), float(ranked[:5].any()), average_precision(ranked)
+
+
+def _speed(recipes: Sequence[Recipe], device: Device) -> list[Measure]:
+    return [Measure("milliseconds to encode a clip", *(_milliseconds(recipe, device) for recipe in recipes))]
+
+
+def _milliseconds(recipe: Recipe, device: Device) -> float | None:
+    """Median time of one clip alone through the encoder, pixels at hand; None where it cannot be had."""
+    try:
+        encoder: Encoder = load_for(recipe, device=device)
+    except ClipdexError:
+        return None
+    clip = encoder.prepare(canary_clip(recipe.num_frames))[None]
+    return 1000 * float(np.median([_seconds(lambda: encoder.encode(clip)) for _ in range(_TIMED_RUNS)]))
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _costs(recipes: Sequence[Recipe]) -> list[Measure]:
+    known = cards()
+    return [
+        Measure("bytes of a vector", *(float(4 * recipe.dim) for recipe in recipes)),
+        Measure("seconds of video in a clip, natural", *(known[recipe.encoder].span_seconds for recipe in recipes)),
+        Measure("text search", *("yes" if known[recipe.encoder].text else "no" for recipe in recipes)),
+        Measure("licence of the weights", *(known[recipe.encoder].licence for recipe in recipes)),
+    ]

@@ -1,0 +1,177 @@
+"""No way that is known to make wrong vectors gets as far as a stored row."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import checkpoints
+import faults
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline import extract
+from pipeline._errors import EncoderError, RecipeMismatch
+from pipeline._recipe import Recipe
+from pipeline.doctor import doctor
+from pipeline.encoders import DRIFT_LIMIT, check_canary, load_encoder
+from pipeline.encoders._canary import canary_clip, drift, sing
+from pipeline.encoders._torchvision import make_importable
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_a_planted_fault_is_refused_by_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault, message = faults.FAULTS[name]
+    with pytest.raises((EncoderError, RecipeMismatch), match=message) as refusal:
+        fault(monkeypatch, tmp_path)
+    print(f"{name}: {refusal.value}")
+    clips = list((tmp_path / "bank" / "clips").rglob("*.parquet"))
+    assert len(clips) <= 1  # what an honest extraction stored before; nothing came to it
+
+
+def test_the_published_vivit_file_normalises_twice_and_is_put_right(tmp_path: Path) -> None:
+    encoder = load_encoder(str(checkpoints.vivit(tmp_path / "vivit")))
+    assert encoder.canary.pixel_min >= -1
+    assert encoder.canary.pixel_max <= 1
+    assert encoder.facts.preprocessing.mean == (0.5,) * 3
+
+
+def test_an_older_vivit_file_that_centres_alone_gives_the_same_pixels(tmp_path: Path) -> None:
+    folder = checkpoints.vivit(tmp_path / "vivit")
+    first = load_encoder(str(folder)).recipe(decoder="pyav")
+    path = folder / "preprocessor_config.json"
+    content = json.loads(path.read_text())
+    del content["offset"]
+    path.write_text(json.dumps({**content, "do_normalize": False, "do_zero_centering": True}))
+    assert load_encoder(str(folder)).recipe(decoder="pyav").id == first.id
+
+
+def test_what_the_code_computes_by_itself_may_stand_in_an_old_checkpoint(tmp_path: Path) -> None:
+    folder = checkpoints.xclip(tmp_path / "xclip")
+    before = load_encoder(str(folder))
+    path = folder / "model.safetensors"
+    ids = {"text_model.embeddings.position_ids": torch.arange(32)[None]}
+    save_file({**load_file(path), **ids}, path, metadata={"format": "pt"})
+    after = load_encoder(str(folder))
+    assert drift(after.canary, before.canary) == 0
+
+
+class TestCanary:
+    def test_the_clip_is_the_same_everywhere(self) -> None:
+        clip = canary_clip(4)
+        assert (clip.shape, clip.dtype) == ((4, 240, 320, 3), np.uint8)
+        # Written down once: another numpy or another machine has to make the same.
+        assert [int(clip[..., channel].astype(np.int64).sum()) for channel in range(3)] == [
+            39199680,
+            29369600,
+            18530304,
+        ]
+        assert len({frame.tobytes() for frame in clip}) == 4
+
+    def test_it_sings_the_same_twice_and_is_kept_in_the_recipe(self, videomae: Path) -> None:
+        encoder = load_encoder(str(videomae))
+        assert sing(encoder) == encoder.canary
+        recipe = encoder.recipe(decoder="pyav")
+        again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+        assert again == recipe
+        assert check_canary(recipe, again) == 0
+        assert len(recipe.canary.fingerprint) == 16
+
+    def test_it_is_no_part_of_a_recipes_identity_and_old_recipes_have_none(self, videomae: Path) -> None:
+        recipe = load_encoder(str(videomae)).recipe(decoder="pyav")
+        old = dataclasses.replace(recipe, canary=None)
+        assert old.id == recipe.id
+        facts = old.to_dict()
+        del facts["canary"]  # as banks of earlier releases hold it
+        assert Recipe.from_dict(facts) == old
+        assert check_canary(recipe, old) is None
+
+    def test_noise_of_a_processor_passes_and_a_lost_norm_does_not(self, videomae: Path) -> None:
+        canary = load_encoder(str(videomae)).canary
+        noise = np.random.default_rng(0).normal(size=16) * canary.length * 1e-6
+        hummed = dataclasses.replace(canary, fingerprint=tuple(np.array(canary.fingerprint) + noise))
+        assert 0 < drift(hummed, canary) < DRIFT_LIMIT / 100
+        louder = dataclasses.replace(canary, length=canary.length * 1.01)
+        assert drift(louder, canary) > DRIFT_LIMIT
+        silent = dataclasses.replace(canary, fingerprint=(float("nan"),) * 16)
+        recipe = load_encoder(str(videomae)).recipe(decoder="pyav")
+        with pytest.raises(RecipeMismatch):
+            check_canary(dataclasses.replace(recipe, canary=silent), recipe)
+
+    def test_the_refusal_names_the_releases_that_changed(self, videomae: Path) -> None:
+        recipe = load_encoder(str(videomae)).recipe(decoder="pyav")
+        moved = tuple(2 * value for value in recipe.canary.fingerprint)
+        then = dataclasses.replace(
+            recipe,
+            canary=dataclasses.replace(recipe.canary, fingerprint=moved),
+            libraries={**recipe.libraries, "transformers": "5.10.0"},
+        )
+        with pytest.raises(RecipeMismatch, match=r"Libraries: transformers 5.10.0 then, "):
+            check_canary(recipe, then)
+
+
+class TestDoctor:
+    def test_it_sings_for_every_recipe_and_says_how_far_it_drifted(
+        self, videos: Path, tmp_path: Path, videomae: Path
+    ) -> None:
+        extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
+        checks = {check["check"]: check for check in doctor(bank=tmp_path / "bank")}
+        (recipe,) = (check for name, check in checks.items() if name.startswith("recipe"))
+        assert recipe["ok"]
+        assert "canary drifted by 0" in recipe["detail"]
+        assert "pixels -1.98" in recipe["detail"]
+        assert all(check["ok"] for check in checks.values() if check["check"].startswith(("pixels", "release")))
+
+    def test_it_finds_an_encoder_that_changed_without_a_word(
+        self, videos: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
+        faults._loaded(monkeypatch, faults._some_biases)
+        bad = [check for check in doctor(bank=tmp_path / "bank") if not check["ok"]]
+        assert len(bad) == 1
+        assert "canary clip moved" in bad[0]["detail"]
+
+    def test_it_finds_a_decoder_that_swaps_red_and_blue(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from pipeline.decoders import pyav
+
+        honest = pyav.PyAV.frames
+
+        def swapped(self, numbers):
+            for frame in honest(self, numbers):
+                yield dataclasses.replace(frame, pixels=frame.pixels[..., ::-1].copy())
+
+        monkeypatch.setattr(pyav.PyAV, "frames", swapped)
+        (check,) = (check for check in doctor() if check["check"] == "pixels pyav")
+        assert not check["ok"]
+        assert "red" in check["detail"]
+
+    def test_it_finds_a_release_that_is_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from importlib import metadata
+
+        honest = metadata.version
+        monkeypatch.setattr(metadata, "version", lambda name: "5.10.0" if name == "transformers" else honest(name))
+        (bad,) = (check for check in doctor() if check["check"].startswith("release") and not check["ok"])
+        assert "transformers 5.10.0" in bad["detail"]
+        assert ">=5.18" in bad["detail"]
+
+
+def test_torchvision_that_fits_or_is_absent_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    asked = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: asked.append(name))
+    make_importable.__wrapped__()
+    assert asked == ["torchvision"]
+
+
+def test_after_loading_an_encoder_transformers_can_be_imported_whatever_torchvision_is(videomae: Path) -> None:
+    load_encoder(str(videomae))
+    from transformers import AutoImageProcessor
+
+    assert isinstance(sys.modules["transformers"], ModuleType)
+    assert AutoImageProcessor is not None
