@@ -19,7 +19,7 @@ from ._errors import UsageError
 
 FloatArray = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-KeptArray = npt.NDArray[np.float16] | npt.NDArray[np.float32]
+KeptArray = npt.NDArray[np.floating[Any]]
 Times = npt.NDArray[np.float64]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]

@@ -102,8 +102,8 @@ def compare(
     resamples = _resamples(examples[0].groups)
     measures = [
         _with_intervals("top-1", [one.hits(1) for one in held], resamples),
-        _with_intervals("top-5", [one.hits(5) for one in held], resamples),
-        *_retrieval(examples, resamples),
+        *([_with_intervals("top-5", [one.hits(5) for one in held], resamples)] if len(held[0].classes) > 5 else []),
+        *_neighbours(examples, resamples),
         *(_speed(recipes, device) if speed else ()),
         *_costs(recipes),
     ]
@@ -171,7 +171,7 @@ def _any(values: Sequence[Numbers], rows: npt.NDArray[np.int64]) -> bool:
     return bool(np.isfinite(values[0][rows]).any())
 
 
-def _retrieval(examples: Sequence[Examples], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
+def _neighbours(examples: Sequence[Examples], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
     """Each clip asks for its class among the clips of other groups; clips whose class is nowhere else do not ask."""
     found = [[_asked(one, unit(one.X), number) for number in range(len(one))] for one in examples]
     names = ("retrieval recall@1", "retrieval recall@5", "retrieval mAP")
@@ -194,7 +194,8 @@ def _asked(examples: Examples, vectors: FloatArray, number: int) -> tuple[float,
 
 
 def _speed(recipes: Sequence[Recipe], device: Device) -> list[Measure]:
-    return [Measure("milliseconds to encode a clip", *(_milliseconds(recipe, device) for recipe in recipes))]
+    a, b = (_milliseconds(recipe, device) for recipe in recipes)
+    return [Measure("milliseconds to encode a clip", a, b)]
 
 
 def _milliseconds(recipe: Recipe, device: Device) -> float | None:
@@ -213,11 +214,16 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _costs(recipes: Sequence[Recipe]) -> list[Measure]:
-    known = cards()
+def _costs(recipes: tuple[Recipe, Recipe]) -> list[Measure]:
+    a, b = recipes
+    card_a, card_b = (cards()[recipe.encoder] for recipe in recipes)
     return [
-        Measure("bytes of a vector", *(float(4 * recipe.dim) for recipe in recipes)),
-        Measure("seconds of video in a clip, natural", *(known[recipe.encoder].span_seconds for recipe in recipes)),
-        Measure("text search", *("yes" if known[recipe.encoder].text else "no" for recipe in recipes)),
-        Measure("licence of the weights", *(known[recipe.encoder].licence for recipe in recipes)),
+        Measure("bytes of a vector", 4.0 * a.dim, 4.0 * b.dim),
+        Measure("natural length of a clip in seconds", card_a.span_seconds, card_b.span_seconds),
+        Measure("text search", _yes(card_a.text), _yes(card_b.text)),
+        Measure("licence of the weights", card_a.licence, card_b.licence),
     ]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

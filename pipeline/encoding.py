@@ -206,9 +206,10 @@ class EncodingRun:
         clips = [clip for _, video in self._unwritten for clip in video.clips]
         arrays = [arrays for _, video in self._unwritten for arrays in video.kept]
         ids = [clip.clip_id for clip in clips]
-        kept: dict[Keep, tuple[list[str], KeptArray]] = {
-            name: (ids, np.stack([one[name] for one in arrays])) for name in self._keep if arrays
-        }
+        kept: dict[Keep, tuple[list[str], KeptArray]] = {}
+        for name in self._keep if arrays else ():
+            stacks: KeptArray = np.stack([one[name] for one in arrays])
+            kept[name] = ids, stacks
         # Clips that had a vector already came for what is kept alone.
         new = [number for number, name in enumerate(ids) if name not in self._encoded_ids]
         vectors = [vector for _, video in self._unwritten for vector in video.vectors]

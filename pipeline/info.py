@@ -8,7 +8,7 @@ from typing import Any
 
 from ._types import VideoRow
 from .bank import Bank
-from .encoders import at_hand, cards
+from .encoders import at_hand, cards, encoders
 from .heads import list_heads
 from .labels import Labels
 
@@ -70,8 +70,12 @@ def encoder_list(*, bank: str | Path | None = None) -> list[dict[str, Any]]:
             "dim": card.dim,
             "span_seconds": round(card.span_seconds, 3),
             "text": card.text,
+            "keeps": list(encoders.get(name).keeps),
+            "pooling": list(encoders.get(name).poolings),
             "knows": card.knows,
             "licence": card.licence,
+            "commercial": card.commercial,
+            "extra": card.extra,
             "at_hand": at_hand(name),
             "in_bank": name in used,
         }

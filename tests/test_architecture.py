@@ -27,9 +27,8 @@ FLOORS = {
     ),
     **dict.fromkeys(("catalog", "bank", "labels", "decoders", "encoders", "indexes", "heads"), PARTS),
     **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "doctor", "info"), VERBS),
-    **dict.fromkeys(
-        ("extract", "search", "train", "validation", "add_class", "compare", "import_head", "predict"), VERBS
-    ),
+    **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
+    **dict.fromkeys(("add_class", "compare", "import_head"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,
     "commands": FRONT,
