@@ -12,9 +12,8 @@ from ._types import FloatArray
 
 def unit(vectors: FloatArray) -> FloatArray:
     """Rows scaled to length 1, so that inner products are cosines; zero rows stay zero."""
-    with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond float32 come out as inf or nan, and are refused
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        scaled: FloatArray = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: FloatArray = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
     return scaled
 
 

@@ -93,7 +93,10 @@ def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
         arrays = safetensors.numpy.load_file(path)
         head = heads.get(card.kind)(**card.parameters)
         head.restore(arrays, classes=list(card.classes), dim=card.recipe.dim)
-        head.predict_proba(np.zeros((1, card.recipe.dim), np.float32))
+        with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
+            scores = head.predict_proba(np.zeros((1, card.recipe.dim), np.float32))
+        if not np.isfinite(scores).all():
+            raise ValueError("its scores are not finite")
     except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError) as error:
         raise _damaged(path, error) from error
     return head, card
