@@ -7,7 +7,8 @@ half or single precision. They are large (12 to 400 kB a clip), so reading picks
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ class Kept:
                 self._places.setdefault(name, (part, row))
 
     @property
-    def ids(self) -> Collection[str]:
+    def ids(self) -> AbstractSet[str]:
         """The clips that have one."""
         return self._places.keys()
 

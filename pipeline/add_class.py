@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import HeadError, LabelError
+from ._errors import HeadError, LabelError, UsageError
 from ._types import ClipRow, Device, FloatArray, LabelRow, Moment
 from .bank import Bank
 from .encoding import Progress
@@ -68,6 +68,11 @@ def add_class(
     """
     started = time.monotonic()
     class_name = class_name.strip()
+    if folders := [moment for moment in moments if Path(moment).is_dir()]:
+        raise UsageError(
+            f"{folders[0]} is a folder; a class is taught with moments, FILE or FILE@START-STOP. To label all videos "
+            "of a folder: clipdex extract FOLDER --labels-from-folders"
+        )
     store = Bank(Path(bank))
     before, card = load_head(store.folder / "heads", head_name)
     if not card.examples:

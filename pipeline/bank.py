@@ -95,13 +95,15 @@ class Bank:
     # What is there ------------------------------------------------------------------------------
 
     def recipes(self) -> dict[str, Recipe]:
-        """How the stored vectors were made, by recipe id."""
-        found = {}
+        """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
+        found: dict[str, Recipe] = {}
         for parts in sorted(self.folder.glob("clips/*/")):
             for part in sorted(parts.glob("part-*.parquet")):
                 recipe = recipe_of(part)
-                found[recipe.id] = recipe
-                break
+                if recipe.id not in found or recipe.canary is not None:
+                    found[recipe.id] = recipe
+                if recipe.canary is not None:
+                    break
         return found
 
     def recipe(self, wanted: str | None = None) -> Recipe:
@@ -117,13 +119,20 @@ class Bank:
         fitting = [
             recipe
             for key, recipe in recipes.items()
-            if wanted is None or wanted in (recipe.encoder, recipe.checkpoint) or key.startswith(wanted)
+            if wanted is None
+            or wanted in (recipe.encoder, recipe.checkpoint)
+            or key.startswith(wanted)
+            or str(Path(wanted).resolve()) == recipe.checkpoint
         ]
         if len(fitting) == 1:
             return fitting[0]
-        listed = "; ".join(f"{key} ({recipe.encoder}, {recipe.checkpoint})" for key, recipe in recipes.items())
-        problem = "holds several recipes" if fitting else f"has no recipe {wanted!r}"
-        raise UsageError(f"the bank {self.folder} {problem}: choose one with --recipe. There are: {listed}")
+        listed = "; ".join(
+            f"{key} ({recipe.encoder}, {recipe.num_frames} frames, {recipe.pooling}, {recipe.checkpoint})"
+            for key, recipe in recipes.items()
+        )
+        several = "several recipes" + (f" that {wanted!r} may mean" if wanted else "")
+        problem = f"holds {several}" if fitting else f"has no recipe {wanted!r}"
+        raise UsageError(f"the bank {self.folder} {problem}; name one by its id. There are: {listed}")
 
     def parts(self, recipe_id: str) -> list[Path]:
         """The recipe's part files, oldest first."""
@@ -165,6 +174,10 @@ class Bank:
             BankError: a part is damaged; the message names it.
         """
         return Kept(self.folder / name / recipe_id, name)
+
+    def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
+        """What was stored beside the vectors of at least some clips."""
+        return tuple(name for name in get_args(Keep) if any((self.folder / name / recipe_id).glob("part-*.parquet")))
 
     def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""

@@ -221,7 +221,7 @@ def _costs(recipes: tuple[Recipe, Recipe]) -> list[Measure]:
         Measure("bytes of a vector", 4.0 * a.dim, 4.0 * b.dim),
         Measure("natural length of a clip in seconds", card_a.span_seconds, card_b.span_seconds),
         Measure("text search", _yes(card_a.text), _yes(card_b.text)),
-        Measure("licence of the weights", card_a.licence, card_b.licence),
+        Measure("licence of the weights", card_a.licence_of(a.checkpoint), card_b.licence_of(b.checkpoint)),
     ]
 
 

@@ -29,6 +29,7 @@ from .encoders import (
     encoders,
     load_encoder,
     load_for,
+    sing,
 )
 from .encoding import EncodingRun, Progress
 from .labels import Labels, label_row
@@ -115,9 +116,7 @@ def extract(
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     store = Bank(Path(bank), create=True)
-    loaded = encoder
-    if isinstance(loaded, str):
-        loaded = load_encoder(loaded, device=device, num_frames=num_frames, pooling=pooling)
+    loaded = _ready(encoder, device=device, num_frames=num_frames, pooling=pooling)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
@@ -128,10 +127,22 @@ def extract(
         recipe,
         cut,
         keep=tuple(dict.fromkeys(keep)),
+        stored=Stored(store, recipe.id, keep=keep),
         batch_size=batch_size,
         num_workers=num_workers or min(8, os.cpu_count() or 1),
         on_progress=on_progress,
     )
+
+
+def _ready(encoder: str | Encoder, *, device: Device, num_frames: int | None, pooling: str | None) -> Encoder:
+    """The encoder, loaded and with a canary."""
+    if isinstance(encoder, str):
+        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling)
+    if num_frames is not None or pooling is not None or device != "auto":
+        raise UsageError(f"a loaded encoder ({encoder.name}) has its frames, pooling and device: leave them out")
+    if encoder.canary is None:
+        encoder.canary = sing(encoder)
+    return encoder
 
 
 def extract_for(
@@ -143,7 +154,8 @@ def extract_for(
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
-    """Store what is missing of ``sources`` under a recipe that the bank has; only then load the encoder.
+    """Store what is missing of ``sources`` under a recipe that the bank has; only then load the encoder. New clips
+    get beside their vectors what others of the recipe have.
 
     Args:
         cut: by default windows of the encoder's natural span.
@@ -163,7 +175,8 @@ def extract_for(
         load_for(recipe, device=device),
         recipe,
         cut,
-        keep=(),
+        keep=store.kept_names(recipe.id),
+        stored=stored,
         batch_size=8,
         num_workers=min(8, os.cpu_count() or 1),
         on_progress=on_progress,
@@ -178,12 +191,12 @@ def _extract(
     cut: Cut,
     *,
     keep: Collection[Keep],
+    stored: Stored,
     batch_size: int,
     num_workers: int,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
     started = time.monotonic()
-    stored = Stored(store, recipe.id, keep=keep)
     reader = Reader(
         inputs,
         stored=stored,

@@ -11,7 +11,7 @@ from pathlib import Path
 from ._errors import HeadError, RecipeMismatch
 from ._types import Device
 from .bank import Bank
-from .encoders import load_encoder, load_for
+from .encoders import encoder_part, encoders, load_encoder, load_for
 from .heads import HeadCard, save_head
 from .train import build_head
 
@@ -39,7 +39,8 @@ def import_head(
     if checkpoint is None:
         encoder = load_for(chosen, device=device)
     else:
-        encoder = load_encoder(checkpoint, device=device, num_frames=chosen.num_frames)
+        same = encoder_part(checkpoint) is encoders.get(chosen.encoder)
+        encoder = load_encoder(checkpoint, device=device, num_frames=chosen.num_frames if same else None)
         now = encoder.recipe(decoder=chosen.decoder)
         if now.id != chosen.id:
             raise RecipeMismatch(

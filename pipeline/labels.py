@@ -57,14 +57,18 @@ class Labels:
         return [LabelRow(**record) for record in records]
 
     def add(self, rows: Iterable[LabelRow]) -> int:
-        """Add labels; one that says the same of the same stretch again is not doubled. Returns how many are new."""
+        """Add labels; one that says the same of the same stretch again is not doubled, and where it says nothing of a
+        group or a split, those stay. Returns how many are new.
+        """
         new = list(rows)
         if not new:
             return 0
         with self._locked():
             kept = {_key(row): row for row in self.rows()}
             before = len(kept)
-            kept |= {_key(row): row for row in new}
+            for row in new:
+                old = kept.get(_key(row), row)
+                kept[_key(row)] = dataclasses.replace(row, group=row.group or old.group, split=row.split or old.split)
             self._write(kept.values())
             return len(kept) - before
 

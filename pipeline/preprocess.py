@@ -9,7 +9,7 @@ of transformers and cost people wrong vectors, so a file that does not say is re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from ._recipe import PreprocessSettings
 # Where transformers 4 and 5 keep the settings, the older place first; in the last they are nested.
 _FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 _NESTED = ("image_processor", "video_processor")
+_OF_PICTURES = frozenset({"size", "resample", "image_mean", "do_rescale", "do_resize"})
 
 _INTERPOLATION: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 
@@ -33,14 +34,17 @@ _NARROWEST = 0.9
 
 
 def read_settings(
-    folder: Path, *, image_size: int | None, normalisation: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    image_size: int | None,
+    mend: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
 ) -> PreprocessSettings:
     """The preprocessing that the checkpoint in ``folder`` was trained with.
 
     Args:
         image_size: side of the square the model takes, in pixels; the file has to lead to it. None where the
             model takes squares of any size.
-        normalisation: keys of the file that are known better than it says them.
+        mend: puts right what the file is known to say wrongly.
 
     Raises:
         EncoderError: no file, one that leaves something open, or one that leads to another size or to numbers
@@ -56,13 +60,15 @@ def read_settings(
             raise EncoderError(f"{path} is not JSON: {error}") from error
         try:
             nested = [content[key] for key in _NESTED if isinstance(content.get(key), dict)]
-            found = {**(nested[0] if nested else content), **(normalisation or {})}
-            return settings_from(found, image_size=image_size, origin=path)
+            found = nested[0] if nested else content
+            if not _OF_PICTURES.intersection(found):
+                continue  # of the sound, where a model hears as well
+            return settings_from(mend(found), image_size=image_size, origin=path)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EncoderError(f"{path} cannot be understood ({type(error).__name__}: {error})") from error
     raise EncoderError(
-        f"{folder} has none of {', '.join(_FILES)}; without its mean and deviation the vectors would be wrong. "
-        "Copy the file from the checkpoint's page into the folder"
+        f"{folder} has none of {', '.join(_FILES)} that speaks of pictures; without its mean and "
+        "deviation the vectors would be wrong. Copy the file from the checkpoint's page into the folder"
     )
 
 
@@ -79,7 +85,8 @@ def settings_from(content: Mapping[str, Any], *, image_size: int | None, origin:
     if content.get("do_center_crop", False):
         crop = _pair(content.get("crop_size") or image_size or needed("crop_size"))
     mean = std = None
-    if needed("do_normalize"):
+    # A file that gives mean and deviation wants them used, unless it says otherwise.
+    if content.get("do_normalize", content.get("image_mean") and content.get("image_std")) or needed("do_normalize"):
         mean, std = _channels(needed("image_mean")), _channels(needed("image_std"))
     resample = int(needed("resample"))
     if resample not in _INTERPOLATION:

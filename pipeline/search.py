@@ -238,7 +238,8 @@ def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
         raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
     exact = bank.kept(recipe.id, "patches")
     half = bank.kept(recipe.id, "patches-half")
-    return (half if not exact.ids and half.ids else exact).read(ids)
+    # One kind for all, so that their scores compare: the finer one unless only the other has them all.
+    return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
 
 
 def merge(hits: Sequence[Hit], *, gap_seconds: float, k: int) -> list[Hit]:

@@ -258,46 +258,70 @@ def dinov3(folder: Path, *, seed: int = 0) -> Path:
     return _save(DINOv3ViTModel(config), folder)
 
 
-def pe_video(folder: Path, *, seed: int = 0) -> Path:
-    """32 pixels, 16 dimensions; its frame encoder is timm's smallest of the kind."""
-    from transformers import PeVideoConfig, PeVideoModel
+def pe_video_class(name: str) -> Any:
+    """The library's class, which ties weights by patterns that trip over a buffer of timm."""
+    import transformers
+
+    library = getattr(transformers, name)
+    ties = json.dumps(library._tied_weights_keys or None).replace("pos_embed", "(pos_embed|bands)")
+    return type(name, (library,), {"_tied_weights_keys": json.loads(ties)})
+
+
+def pe_video_config(config: Any) -> Any:
+    """The configuration with its frame encoder's output as wide as it says, which the library forgets."""
+    vision = getattr(config, "audio_video_config", config).video_config.vision_config
+    vision.num_labels = vision.num_classes
+    return config
+
+
+def pe_video(folder: Path, *, sound: bool = False, seed: int = 0) -> Path:
+    """32 pixels, 16 dimensions; its frame encoder is timm's smallest of the kind. With ``sound`` the whole model."""
+    from transformers import PeAudioVideoConfig, PeVideoConfig
 
     torch.manual_seed(seed)
-    config = PeVideoConfig(
-        text_config={
-            "model_type": "modernbert",
-            "vocab_size": 3 + len(LETTERS),
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "max_position_embeddings": 64,
-            "pad_token_id": 0,
-            "global_attn_every_n_layers": 1,
-        },
-        video_config={
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "head_dim": 8,
-            "vision_config": {
-                "model_type": "timm_wrapper",
-                "architecture": "vit_pe_core_tiny_patch16_384",
-                "num_classes": 16,
-                "do_pooling": True,
-                "global_pool": "map",
-                "model_args": {"img_size": 32, "embed_dim": 24, "depth": 1, "num_heads": 2},
-            },
-        },
-    )
+    text = {
+        "model_type": "modernbert",
+        "vocab_size": 3 + len(LETTERS),
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 64,
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0),
+        "global_attn_every_n_layers": 1,
+    }
+    small = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "head_dim": 8,
+    }
+    vision = {
+        "model_type": "timm_wrapper",
+        "architecture": "vit_pe_core_tiny_patch16_384",
+        "num_classes": 16,
+        "do_pooling": True,
+        "global_pool": "map",
+        "model_args": {"img_size": 32, "embed_dim": 24, "depth": 1, "num_heads": 2},
+    }
+    video = {**small, "vision_config": vision}
+    if sound:
+        both = {
+            **small,
+            "video_config": {"model_type": "pe_video_encoder", **video},
+            "audio_config": {"model_type": "pe_audio_encoder", **small},
+        }
+        config = PeAudioVideoConfig(text_config=text, audio_video_config=both)
+    else:
+        config = PeVideoConfig(text_config=text, video_config=video)
     processor = {
         "size": {"height": 32, "width": 32},
         "do_center_crop": False,
         "image_mean": [0.5] * 3,
         "image_std": [0.5] * 3,
     }
-    model = PeVideoModel(config)
+    model = pe_video_class("PeAudioVideoModel" if sound else "PeVideoModel")(pe_video_config(config))
     for parameter in model.parameters():
         if parameter.ndim > 1:  # as they are drawn, nothing of the pixels is left at the end
             torch.nn.init.normal_(parameter, std=0.3)

@@ -163,8 +163,12 @@ def _dino(name: str) -> Callable[[Path, torch.Tensor], torch.Tensor]:
 
 
 def _pe(folder: Path, pixels: torch.Tensor) -> Any:
+    from transformers import AutoConfig
+
     tokens = _tokenized(folder, padding=True)
-    model = _load("PeVideoModel", folder)
+    config = checkpoints.pe_video_config(AutoConfig.from_pretrained(folder))
+    model = checkpoints.pe_video_class(config.architectures[0]).from_pretrained(folder, config=config).eval()
+    model = getattr(model, "video_model", model)
     inputs = {name: tokens[name] for name in ("input_ids", "attention_mask")}
     return model(pixel_values_videos=pixels, **inputs)
 
@@ -262,6 +266,13 @@ CASES: dict[str, Case] = {
     "pe_video": Case(
         "pe_video",
         checkpoints.pe_video,
+        lambda *a: _pe(*a).video_embeds,
+        HALVES,
+        texts=lambda *a: _pe(*a).text_video_embeds,
+    ),
+    "pe_video, with sound": Case(
+        "pe_video",
+        lambda folder: checkpoints.pe_video(folder, sound=True),
         lambda *a: _pe(*a).video_embeds,
         HALVES,
         texts=lambda *a: _pe(*a).text_video_embeds,

@@ -84,7 +84,7 @@ def test_two_recipes_live_apart_and_one_must_be_chosen(tmp_path: Path) -> None:
     bank.add(RECIPE, [clip("a")], rows_for(clip("a")), [])
     assert bank.recipe() == RECIPE
     bank.add(other, [clip("a")], np.ones((1, 4), np.float32), [])
-    with pytest.raises(UsageError, match="holds several recipes: choose one with --recipe"):
+    with pytest.raises(UsageError, match="holds several recipes; name one by its id"):
         bank.recipe()
     assert bank.recipe("xclip") == bank.recipe(other.id[:6]) == other
     with pytest.raises(UsageError, match="has no recipe 'clap'"):

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline import extract
+from pipeline import Bank, extract
 from pipeline._errors import EncoderError, RecipeMismatch
 from pipeline._recipe import Recipe
 from pipeline.doctor import doctor
@@ -31,7 +31,7 @@ def test_a_planted_fault_is_refused_by_name(name: str, tmp_path: Path, monkeypat
         fault(monkeypatch, tmp_path)
     print(f"{name}: {refusal.value}")
     clips = list((tmp_path / "bank" / "clips").rglob("*.parquet"))
-    assert len(clips) <= 1  # what an honest extraction stored before; nothing came to it
+    assert len(clips) == (name in faults.AFTER_AN_HONEST_ONE)  # nothing came to what was there
 
 
 def test_the_published_vivit_file_normalises_twice_and_is_put_right(tmp_path: Path) -> None:
@@ -39,6 +39,22 @@ def test_the_published_vivit_file_normalises_twice_and_is_put_right(tmp_path: Pa
     assert encoder.canary.pixel_min >= -1
     assert encoder.canary.pixel_max <= 1
     assert encoder.facts.preprocessing.mean == (0.5,) * 3
+
+
+def test_a_vivit_of_other_pixels_is_read_as_its_file_says(tmp_path: Path) -> None:
+    folder = checkpoints.vivit(tmp_path / "vivit")
+    path = folder / "preprocessor_config.json"
+    own = {
+        **json.loads(path.read_text()),
+        "rescale_factor": 1 / 255,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+    path.write_text(json.dumps({**own, "offset": False}))
+    assert load_encoder(str(folder)).facts.preprocessing.mean == (0.485, 0.456, 0.406)
+    path.write_text(json.dumps({name: value for name, value in own.items() if name != "offset"}))
+    with pytest.raises(EncoderError, match="does not say 'offset'"):
+        load_encoder(str(folder))
 
 
 def test_an_older_vivit_file_that_centres_alone_gives_the_same_pixels(tmp_path: Path) -> None:
@@ -61,7 +77,45 @@ def test_what_the_code_computes_by_itself_may_stand_in_an_old_checkpoint(tmp_pat
     assert drift(after.canary, before.canary) == 0
 
 
+@pytest.mark.parametrize("damage", ["truncated weights", "pointer", "odd size", "no tubelet"])
+def test_a_checkpoint_that_contradicts_itself_is_our_error(damage: str, tmp_path: Path) -> None:
+    folder = checkpoints.videomae(tmp_path / "mae")
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if damage == "truncated weights":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "pointer":
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    else:
+        change = {"hidden_size": "abc"} if damage == "odd size" else {"tubelet_size": 0}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    with pytest.raises(EncoderError, match="mae"):
+        load_encoder(str(folder))
+
+
 class TestCanary:
+    def test_other_pixels_of_the_same_settings_are_heard(self, videomae: Path) -> None:
+        now = load_encoder(str(videomae)).recipe(decoder="pyav")
+        then = dataclasses.replace(now, canary=dataclasses.replace(now.canary, pixel_mean=now.canary.pixel_mean + 0.1))
+        with pytest.raises(RecipeMismatch, match="gets other pixels than it got: pixel mean"):
+            check_canary(now, then)
+
+    def test_a_bank_whose_first_part_has_no_canary_listens_to_the_next(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checkpoint = checkpoints.videomae(tmp_path / "mae")
+        honest = Bank.add
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Bank,
+                "add",
+                lambda self, recipe, *a, **k: honest(self, dataclasses.replace(recipe, canary=None), *a, **k),
+            )
+            faults._extract(tmp_path, checkpoint)
+        faults._extract(tmp_path, checkpoint, number=2)
+        faults._loaded(monkeypatch, faults._some_biases)
+        with pytest.raises(RecipeMismatch, match="canary clip moved"):
+            faults._extract(tmp_path, checkpoint, number=3)
+
     def test_the_clip_is_the_same_everywhere(self) -> None:
         clip = canary_clip(4)
         assert (clip.shape, clip.dtype) == ((4, 240, 320, 3), np.uint8)
@@ -175,3 +229,15 @@ def test_after_loading_an_encoder_transformers_can_be_imported_whatever_torchvis
 
     assert isinstance(sys.modules["transformers"], ModuleType)
     assert AutoImageProcessor is not None
+
+
+def test_a_weights_file_of_ones_own_training_has_its_own_classes(tmp_path: Path) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its libraries of 2022
+        hub = pytest.importorskip("pytorchvideo.models.hub")
+        network = hub.x3d_xs(pretrained=False, model_num_class=12)
+    path = tmp_path / "X3D_XS-wildlife.pyth"
+    torch.save({"model_state": network.state_dict()}, path)
+    assert load_encoder(str(path)).facts.dim == 2048

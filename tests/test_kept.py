@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import hard_videos
 import numpy as np
 import pytest
 import torch
@@ -240,3 +241,15 @@ class TestTemplates:
                 search("a dog", bank=bank, templates=[template])
         with pytest.raises(UsageError, match="go with --prompts"):
             predict(bank=bank, templates=["a video of {}"])
+
+
+def test_new_clips_of_a_prediction_get_what_the_others_have_beside_their_vectors(tmp_path: Path, xclip: Path) -> None:
+    first, second = (
+        hard_videos.write(tmp_path / f"{count}.mp4", hard_videos.steady(count), options=hard_videos.X264).path
+        for count in (25, 30)
+    )
+    bank = tmp_path / "bank"
+    extract([first], bank=bank, encoder=str(xclip), keep=["patches"])
+    predictions, _ = predict([second], prompts=["a dog", "a cat"], rerank=True, bank=bank)
+    assert len(predictions) == 1
+    assert len(search("a dog", bank=bank, rerank=True)) == 2

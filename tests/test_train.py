@@ -301,3 +301,18 @@ def test_a_seed_gives_the_same_head_whatever_order_the_clips_were_stored_in(tmp_
         train_head(bank=tmp_path / name, loss="triplet", **QUICK)
         heads.append(load_head(tmp_path / name / "heads", "default")[0])
     assert np.array_equal(heads[0].predict_proba(X), heads[1].predict_proba(X))
+
+
+def test_saying_a_label_again_without_its_group_keeps_the_group(tmp_path: Path) -> None:
+    from pipeline._types import Moment
+    from pipeline.labels import Labels, label_row
+
+    labels = Labels(tmp_path)
+    labels.add([label_row(Moment(tmp_path / "a.mp4"), "run", video_id="a", group="Ann", split="test")])
+    assert labels.add([label_row(Moment(tmp_path / "a.mp4"), "run", video_id="a")]) == 0
+    assert [(row.group, row.split) for row in labels.rows()] == [("Ann", "test")]
+
+
+def test_a_class_is_taught_with_moments_not_with_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder; a class is taught with moments"):
+        add_class("run", [tmp_path], bank=tmp_path / "bank")

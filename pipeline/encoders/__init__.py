@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._errors import EncoderError, RecipeMismatch, UnknownPart
+from .._errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart
 from .._recipe import Recipe
 from .._registry import Registry
 from .._types import Device
@@ -43,6 +43,7 @@ __all__ = [
     "libraries",
     "load_encoder",
     "load_for",
+    "sing",
     "text_cosines",
 ]
 
@@ -89,8 +90,16 @@ def load_encoder(
 
     make_importable()
     part, checkpoint = _resolve(name)
-    encoder = part.load(checkpoint, device=_device(device), num_frames=num_frames, pooling=pooling)
-    encoder.canary = sing(encoder)
+    try:
+        encoder = part.load(checkpoint, device=_device(device), num_frames=num_frames, pooling=pooling)
+        encoder.canary = sing(encoder)
+    except ClipdexError:
+        raise
+    except Exception as error:  # a configuration that contradicts itself can make a library raise anything
+        raise EncoderError(
+            f"{name} cannot be used ({type(error).__name__}: {error}); its config.json, weights and processor file "
+            "do not fit each other"
+        ) from error
     return encoder
 
 

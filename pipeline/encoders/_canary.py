@@ -27,6 +27,9 @@ _NUM_COEFFICIENTS = 16
 # other pixels or another order of channels by more than 1e-2.
 DRIFT_LIMIT = 5e-3
 
+# A grey level is at most 0.02 of what encoders are given; other releases may round by one.
+_PIXEL_LIMIT = 0.03
+
 
 def canary_clip(num_frames: int) -> Pixels:
     """(num_frames, 240, 320, 3) uint8: moving gradients and stripes, another in each channel."""
@@ -117,6 +120,14 @@ def check_canary(now: Recipe, then: Recipe) -> float | None:
     """
     if now.canary is None or then.canary is None:
         return None
+    for name in ("pixel_min", "pixel_max", "pixel_mean"):
+        ours, theirs = getattr(now.canary, name), getattr(then.canary, name)
+        if not abs(ours - theirs) <= _PIXEL_LIMIT:
+            raise RecipeMismatch(
+                f"{then.encoder} ({then.checkpoint}) gets other pixels than it got: {name.replace('_', ' ')} of its "
+                f"canary clip was {theirs:.4g} and is {ours:.4g}, though the settings are the same. Go back to the "
+                "libraries of then, or extract again"
+            )
     moved = drift(now.canary, then.canary)
     if not moved <= DRIFT_LIMIT:
         earlier = ", ".join(

@@ -43,9 +43,13 @@ class Card:
     extra: str | None = None
 
     @property
-    def commercial(self) -> bool:
-        """Whether the licence of the weights allows commercial use."""
-        return "NC" not in self.licence
+    def commercial(self) -> bool | None:
+        """Whether the licence of the weights allows commercial use; None where it is not known."""
+        return None if "page" in self.licence else "NC" not in self.licence
+
+    def licence_of(self, checkpoint: str) -> str:
+        """The licence of a checkpoint's weights: known of the default one alone."""
+        return self.licence if checkpoint == self.default_checkpoint else f"see {checkpoint}"
 
 
 @dataclasses.dataclass(frozen=True)

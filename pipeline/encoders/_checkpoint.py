@@ -51,7 +51,7 @@ def fetch(name: str) -> Checkpoint:
             raise EncoderError(f"{name} is a folder without a config.json, so no checkpoint")
         return Checkpoint(str(folder.resolve()), folder.resolve(), None)
     repository, _, revision = name.partition("@")
-    if not _HUB_ID.fullmatch(repository):
+    if not _HUB_ID.fullmatch(repository) or repository.startswith("."):
         raise EncoderError(f"there is no checkpoint folder {name}")
     snapshot = _snapshot(repository, revision or None)
     return Checkpoint(repository, snapshot, snapshot.name)
@@ -150,8 +150,11 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def load_strictly(model_class: Any, checkpoint: Checkpoint) -> Any:
+def load_strictly(model_class: Any, checkpoint: Checkpoint, *, config: Any = None) -> Any:
     """``model_class.from_pretrained`` in float32 and evaluation mode, with every weight accounted for.
+
+    Args:
+        config: where it has to differ from what transformers makes of the checkpoint's file.
 
     Raises:
         EncoderError: unreadable, or any weight missing, unexpected or of another shape.
@@ -162,10 +165,12 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint) -> Any:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # results alone go to stdout, and some models print
             model, report = model_class.from_pretrained(
-                checkpoint.folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
+                checkpoint.folder, config=config, output_loading_info=True, local_files_only=True, dtype=torch.float32
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise EncoderError(f"cannot load {checkpoint.name} as {model_class.__name__}: {error}") from error
+    except Exception as error:  # a stranger's file can make the reader raise anything
+        raise EncoderError(
+            f"cannot load {checkpoint.name} as {model_class.__name__}: {type(error).__name__}: {error}"
+        ) from error
     # Old checkpoints also hold what the code computes by itself, such as position ids: no weight, no harm.
     computed = {name for name, _ in model.named_buffers()}
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):

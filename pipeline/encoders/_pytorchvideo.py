@@ -164,14 +164,26 @@ def _build(builder: str) -> Any:
         return getattr(hub, builder)(pretrained=False)
 
 
+def _fit_classes(network: Any, weights: Mapping[str, Tensor]) -> None:
+    """Give the classifier as many classes as the file has: one's own training has its own. It makes no vector."""
+    import torch
+
+    name = next(name for name in reversed([name for name, _ in network.named_modules()]) if name.endswith(".proj"))
+    there, wanted = network.get_submodule(name), weights[f"{name}.weight"]
+    if isinstance(there, torch.nn.Linear) and len(wanted) != there.out_features:
+        network.set_submodule(name, torch.nn.Linear(there.in_features, len(wanted)))
+
+
 def _load_weights(network: Any, path: Path) -> None:
     import torch
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(content.get("model_state", content), strict=True)
+        weights = content.get("model_state", content)
+        _fit_classes(network, weights)
+        network.load_state_dict(weights, strict=True)
     except Exception as error:  # a stranger's file can make the reader raise anything
         raise EncoderError(
-            f"{path} does not hold exactly the weights of {type(network).__name__}: {str(error)[:300]}. Its vectors "
-            "would be wrong, so none are made"
+            f"{path} does not hold exactly the weights that its name promises ({type(error).__name__}: "
+            f"{str(error)[:300]}). Its vectors would be wrong, so none are made"
         ) from error

@@ -63,7 +63,7 @@ class TransformersEncoder(Encoder):
         named = (read_config(checkpoint).get("architectures") or ["none"])[0]
         if named not in cls.architectures:
             raise EncoderError(f"{checkpoint.name} is a {named}; known are {', '.join(cls.architectures)}")
-        model = load_strictly(getattr(transformers, cls.architectures[named]), checkpoint).to(device)
+        model = cls._read(getattr(transformers, cls.architectures[named]), checkpoint).to(device)
         sizes = cls._sizes(model.config)
         if sizes.num_frames is not None:
             check_num_frames(num_frames, sizes.num_frames, checkpoint)
@@ -86,6 +86,11 @@ class TransformersEncoder(Encoder):
         )
         cls._examine(model, checkpoint)
         return cls(facts, device=device, model=model, checkpoint=checkpoint)
+
+    @classmethod
+    def _read(cls, model_class: Any, checkpoint: Checkpoint) -> Any:
+        """The model with the checkpoint's weights."""
+        return load_strictly(model_class, checkpoint)
 
     @classmethod
     @abc.abstractmethod

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._card import Card, Output
+from ._checkpoint import Checkpoint, load_strictly
 from ._transformers import Sizes, TransformersEncoder
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ class PEVideo(TransformersEncoder):
     poolings = {"first": "first token of the video encoder, projected"}
 
     @classmethod
+    def _read(cls, model_class: Any, checkpoint: Checkpoint) -> Any:
+        """Two things that transformers 5.18 to 5.23 get wrong are put right first: the width of the frame encoder's
+        output, which they do not take from the file, and the tying of the whole audio-video model's weights, which
+        trips over a buffer of timm that is no weight.
+        """
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+        video = getattr(config, "audio_video_config", config).video_config
+        video.vision_config.num_labels = video.vision_config.num_classes
+        ties = {
+            _with_bands(source): _with_bands(target)
+            for source, target in (model_class._tied_weights_keys or {}).items()
+        }
+        mended = type(model_class.__name__, (model_class,), {"_tied_weights_keys": ties or None})
+        return load_strictly(mended, checkpoint, config=config)
+
+    @classmethod
     def _sizes(cls, config: Any) -> Sizes:
         return Sizes(None, None, config.text_config.hidden_size)
 
@@ -59,3 +78,7 @@ class PEVideo(TransformersEncoder):
     def text_scale(self) -> float:
         """The checkpoint's trained scale; its bias is the same for all texts and changes no softmax."""
         return float(self._video.text_video_logit_scale)
+
+
+def _with_bands(pattern: str) -> str:
+    return pattern.replace("pos_embed", "(pos_embed|bands)")

@@ -55,10 +55,11 @@ class VideoMAE(TransformersEncoder):
 
     @classmethod
     def _examine(cls, model: Any, checkpoint: Checkpoint) -> None:
-        biases = [value for name, value in model.named_parameters() if name.endswith(_QUERY_AND_VALUE)]
-        if biases and not any(bias.any() for bias in biases):
+        # Of the encoder alone: a self-supervised checkpoint's decoder may have kept its own.
+        biases = [value for name, value in model.base_model.named_parameters() if name.endswith(_QUERY_AND_VALUE)]
+        if zero := sum(not bias.any() for bias in biases):
             raise EncoderError(
-                f"all {len(biases)} query and value biases of {checkpoint.name} are zero. Trained ones are not: "
+                f"{zero} of {len(biases)} query and value biases of {checkpoint.name} are zero. Trained ones are not: "
                 "transformers 5.6 to 5.17 lose them when loading, and a checkpoint saved from there has lost them "
                 "for good. Its vectors would be wrong; take the checkpoint as it was published"
             )

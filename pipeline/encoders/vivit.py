@@ -2,13 +2,14 @@
 
 The feature that its authors classify is the class token. They train on pixels from -1 to 1. The processor file of
 the published Kinetics checkpoint centres and then normalises, and so leads to -3 to 1, as does a class default
-of transformers 5: of that file only the sizes are used here, and the pixels are as they were in training.
+of transformers 5: a file that says 0.5 for both is read as in training. One that says anything else is obeyed.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._errors import EncoderError
 from .._recipe import PreprocessSettings
 from ..preprocess import read_settings
 from ._card import Card, Output
@@ -56,7 +57,7 @@ class ViViT(TransformersEncoder):
 
     @classmethod
     def _settings(cls, checkpoint: Checkpoint, sizes: Sizes) -> PreprocessSettings:
-        return read_settings(checkpoint.folder, image_size=sizes.image_size, normalisation=_ZERO_CENTRED)
+        return read_settings(checkpoint.folder, image_size=sizes.image_size, mend=_centred_once)
 
     def _classifies(self) -> bool:
         return self._pooling == "class"
@@ -66,3 +67,18 @@ class ViViT(TransformersEncoder):
         steps = self.facts.num_frames // self._model.config.tubelet_size[0]
         frames = tokens[:, 1:].unflatten(1, (steps, -1)).mean(dim=2)  # (n, t/2, dim)
         return Output(tokens[:, 0] if self._pooling == "class" else frames.mean(dim=1), frames)
+
+
+def _centred_once(content: dict[str, Any]) -> dict[str, Any]:
+    """The file's content with the doubled normalisation of the published one undone."""
+    halves = ([0.5] * 3, 0.5)
+    centred = content.get("do_normalize", True) or content.get("offset", content.get("do_zero_centering"))
+    if centred and all(content.get(key) in halves for key in ("image_mean", "image_std")):
+        return {**content, **_ZERO_CENTRED}
+    if "offset" not in content and "do_zero_centering" not in content:
+        # The class would centre by default, or not, depending on the release.
+        raise EncoderError(
+            "the processor file of this ViViT does not say 'offset', and a guess could spoil every vector: add "
+            '"offset": true if its pixels were shifted by -1 before they were normalised, else false'
+        )
+    return content
