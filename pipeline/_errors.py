@@ -6,7 +6,9 @@
     ├── SourceError            a path, folder or manifest that cannot be used
     ├── DecodeError            a video that cannot be read
     │   ├── NoVideoStream      ... because it holds no moving pictures (recorded as "skipped")
-    │   └── DecoderRefusal     ... by this decoder without a risk of wrong frames
+    │   ├── DecoderRefusal     ... by this decoder without a risk of wrong frames
+    │   ├── DecodeTimeout      ... within the time that one video may take
+    │   └── DecoderCrash       ... because the process that read it died
     ├── EncoderError           a checkpoint or a clip the encoder must not accept
     ├── BankError              the bank is damaged, missing or from another format
     │   └── RecipeMismatch     vectors made in different ways would have been mixed
@@ -46,6 +48,14 @@ class NoVideoStream(DecodeError):
 
 class DecoderRefusal(DecodeError):
     """The chosen decoder is known to return wrong frames on such a file."""
+
+
+class DecodeTimeout(DecodeError):
+    """Reading the video took longer than one video may take."""
+
+
+class DecoderCrash(DecodeError):
+    """The process that read the video died: native code crashed, or the system had no memory left."""
 
 
 class EncoderError(ClipdexError):

@@ -39,6 +39,11 @@ VIDEO_SCHEMA = pa.schema(
         pa.field("width", pa.int64()),
         pa.field("height", pa.int64()),
         pa.field("codec", pa.string()),
+        pa.field("stage", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("frames_planned", pa.int64()),
+        pa.field("frames_lost", pa.int64()),
+        pa.field("asked", pa.string()),
         pa.field("recipe_id", pa.string(), nullable=False),
         pa.field("recorded_at_ns", pa.int64(), nullable=False),
     ]

@@ -6,6 +6,7 @@ All times are seconds on the container's own clock, all spans are ``[start_secon
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ Loss = Literal["triplet", "supcon", "multi-similarity", "arcface", "cross-entrop
 Triplets = Literal["all", "easy", "hard", "semihard"]
 Keep = Literal["frames", "patches", "patches-half"]
 Status = Literal["ok", "partial", "failed", "skipped", "unchanged"]
+Stage = Literal["read", "scan", "decode", "encode"]
 
 _MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d+)?)", re.DOTALL)
 
@@ -97,6 +99,21 @@ class Source:
     group: str | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def said(self) -> str | None:
+        """All but the path as JSON, None where there is nothing more; ``from_said`` is the way back."""
+        facts: dict[str, Any] = {"label": self.label, "group": self.group, "metadata": dict(self.metadata)}
+        if self.span is not None:
+            facts["span"] = [self.span.start_seconds, self.span.stop_seconds]
+        facts = {name: value for name, value in facts.items() if value}
+        return json.dumps(facts, default=str, ensure_ascii=False) if facts else None
+
+    @classmethod
+    def from_said(cls, path: Path, said: str | None) -> Source:
+        """The input at ``path`` of which this was said."""
+        facts = json.loads(said) if said else {}
+        span = Span(*facts["span"]) if "span" in facts else None
+        return cls(path, span, facts.get("label"), facts.get("group"), facts.get("metadata", {}))
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
@@ -124,6 +141,39 @@ class VideoInfo:
 
 
 @dataclasses.dataclass(frozen=True)
+class Limits:
+    """What reading one video may cost, and how much of it may be missing.
+
+    Attributes:
+        time_seconds: for reading a video, beside ten times its own length; time in which the reader waits for the
+            encoder does not count.
+        memory_bytes: what the process that reads it may hold (Linux; elsewhere there is no such limit).
+        max_lost_frames: frames of a clip that damage may have cost; in their place stands the nearest frame of the
+            clip that is there, at its own time. 0 stores no such clip.
+        min_seconds: shorter videos are skipped.
+
+    Raises:
+        UsageError: values below zero.
+    """
+
+    time_seconds: float = 120.0
+    memory_bytes: int = 4 << 30
+    max_lost_frames: int = 0
+    min_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.time_seconds > 0 and self.memory_bytes > 0 and self.max_lost_frames >= 0):
+            raise UsageError(
+                f"limits must be positive: {self.time_seconds:g} s, {self.memory_bytes} bytes, "
+                f"{self.max_lost_frames} lost frames"
+            )
+
+    def budget_seconds(self, video_seconds: float) -> float:
+        """How long reading a video of this length may take."""
+        return self.time_seconds + 10.0 * video_seconds
+
+
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """A stretch of one video and the times at which its frames are sampled."""
 
@@ -136,7 +186,14 @@ class Clip:
 class VideoRow:
     """The outcome of one input: exactly one for each, whatever happened.
 
-    ``plan`` says how it was cut into clips (``Clip.kind``); ``clip_ids`` are those that are stored, in time order.
+    Attributes:
+        clip_ids: its clips that are stored, in time order.
+        plan: how it was cut into clips (``Clip.kind``).
+        stage: where it failed, or lost something: reading the file's bytes, the scan of its packets, its pictures,
+            the encoder.
+        error: the class of the error.
+        frames_planned: frames that this run wanted of it; ``frames_lost`` of them could not be had.
+        asked: what its manifest said of it (``Source.said``), kept where it has to be read once more.
     """
 
     video: str
@@ -151,6 +208,11 @@ class VideoRow:
     width: int | None = None
     height: int | None = None
     codec: str | None = None
+    stage: Stage | None = None
+    error: str | None = None
+    frames_planned: int | None = None
+    frames_lost: int | None = None
+    asked: str | None = None
 
     @property
     def clips(self) -> int:

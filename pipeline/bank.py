@@ -184,7 +184,7 @@ class Bank:
         rows: dict[tuple[str, str | None], VideoRow] = {}
         for record in self._video_records():
             if record["recipe_id"] == recipe_id:
-                facts = {name: record[name] for name in _ROW_NAMES}
+                facts: dict[str, Any] = {name: record.get(name) for name in _ROW_NAMES}  # later releases added some
                 rows.pop((record["video"], record["plan"]), None)  # the latest comes last
                 rows[record["video"], record["plan"]] = VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
         return rows

@@ -24,7 +24,7 @@ from .bank import Bank
 from .encoders import Encoder, canary_clip, cards, load_for
 from .labels import Labels, read_label_csv
 from .metrics import average_precision
-from .reading import video_id_of
+from .stored import video_id_of
 from .train import build_head, check_classes, labelled_examples
 from .validation import Examples, held_out_scores
 from .vectors import unit

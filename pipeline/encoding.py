@@ -1,4 +1,8 @@
-"""Frames -> vectors -> bank: batches that mix clips of several videos, stored video by video."""
+"""Frames -> vectors -> bank: batches that mix clips of several videos, written as they gather.
+
+A long video's clips are written while it is still being read, so neither memory nor what a kill costs grows
+with its length; its outcome follows when it is complete.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,18 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ._errors import EncoderError
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Span, Status, VideoRow, clip_id
+from ._types import ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder
-from .reading import Opened, Read, Reader
+from .outcome import Fault, VideoUnderWay
+from .reading import Crashed, Done, Event, Opened, Read, Reader
 
 # A part is written when this many clips or seconds have gathered, so that a crash costs little.
 _PART_CLIPS = 2048
@@ -33,36 +39,25 @@ class Progress:
     row: VideoRow | None = None
 
 
-@dataclasses.dataclass
-class _Video:
-    """An input on its way: its clips that are encoded or lost, and how many are still to come."""
+class _Waiting(NamedTuple):
+    """A clip that waits for the encoder."""
 
-    row: VideoRow
-    missing: int
-    clips: list[ClipRow] = dataclasses.field(default_factory=list)
-    vectors: list[FloatArray] = dataclasses.field(default_factory=list)
-    kept: list[Mapping[Keep, KeptArray]] = dataclasses.field(default_factory=list)
-    faults: list[str] = dataclasses.field(default_factory=list)
-    lost: set[str] = dataclasses.field(default_factory=set)
-    read: bool = False
+    video: VideoUnderWay
+    name: str
+    frames: ClipFrames
+    pixels: Pixels
 
-    def lose(self, span: Span, why: str) -> None:
-        """One of its clips will not be stored."""
-        self.missing -= 1
-        self.lost.add(clip_id(str(self.row.video_id), span))
-        self.faults.append(why)
 
-    def outcome(self) -> VideoRow:
-        """The row to store once nothing more comes."""
-        faults = [self.row.reason] if self.row.reason else []
-        faults += self.faults[:3] + ([f"and {len(self.faults) - 3} more"] if len(self.faults) > 3 else [])
-        stored = tuple(name for name in self.row.clip_ids if name not in self.lost)
-        status: Status = self.row.status if not self.faults else "partial" if stored else "failed"
-        return dataclasses.replace(self.row, status=status, clip_ids=stored, reason="; ".join(faults) or None)
+class _Encoded(NamedTuple):
+    """A clip that waits to be written."""
+
+    row: ClipRow
+    vector: FloatArray
+    kept: Mapping[Keep, KeptArray]
 
 
 class EncodingRun:
-    """Encodes what a reader delivers and stores it, video by video."""
+    """Encodes what a reader delivers and stores it."""
 
     def __init__(
         self,
@@ -83,63 +78,87 @@ class EncodingRun:
         self._inputs = inputs
         self._batch_size = batch_size
         self._keep = keep
-        self._encoded_ids = encoded_ids
+        self._encoded_before = encoded_ids
         self._on_progress = on_progress or (lambda _: None)
-        self._videos: dict[int, _Video] = {}
-        self._batch: list[tuple[int, ClipFrames, Pixels]] = []
+        self._videos: dict[int, VideoUnderWay] = {}
+        self._batch: list[_Waiting] = []
+        self._taken: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
-        self._unwritten: list[tuple[VideoRow, _Video]] = []
+        self._unwritten: list[_Encoded] = []
+        self._unwritten_rows: list[VideoRow] = []
+        self._unwritten_bytes = 0
         self._written_at = time.monotonic()
 
     def over(self, reader: Reader) -> list[VideoRow]:
         """Run to the end and give one row for each input; stopped half-way, store what is complete."""
         with contextlib.closing(reader.events()) as events, self._writing():
             for event in events:
-                if isinstance(event, Opened):
-                    self._videos[event.index] = _Video(event.row, event.num_clips)
-                elif isinstance(event, Read):
-                    self._take(event)
-                elif event.row is None:
-                    self._videos[event.index].read = True
-                    self._settle_if_complete(event.index)
-                elif event.same_as is not None:
-                    self._copies[event.index] = (event.row, str(event.same_as))
-                else:
-                    self._settle(event.index, _Video(event.row, 0), event.row, news=event.news)
+                self._handle(event)
             self._encode()
             self._settle_copies()
         return [self._outcomes[index] for index in range(len(self._inputs))]
 
-    def _take(self, event: Read) -> None:
-        video, frames = self._videos[event.index], event.frames
-        if frames.pixels is None:
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._videos[event.index] = VideoUnderWay(
+                event.index, event.row, set(event.missing_ids), self._recipe.num_frames
+            )
+        elif isinstance(event, Read):
+            self._take(self._videos[event.index], event.frames)
+        elif isinstance(event, Crashed):
+            self._videos.pop(event.index, None)
+        elif (video := self._videos.get(event.index)) is not None:
+            video.end(event.row)
+            self._settle_if_complete(video)
+        elif event.row is not None:
+            self._settle_at_once(event, event.row)
+
+    def _settle_at_once(self, event: Done, row: VideoRow) -> None:
+        if event.same_as is not None:
+            self._copies[event.index] = (row, str(event.same_as))
+        else:
+            self._settle(event.index, row, news=event.news)
+
+    def _take(self, video: VideoUnderWay, frames: ClipFrames) -> None:
+        name = video.id_of(frames.clip.span)
+        video.read(name, frames_lost=frames.lost)
+        if name in self._taken:  # before its reading process died, or by another cut of the same video
+            video.encoded()
+            return
+        if frames.lost:
             span = frames.clip.span
             where = f"{span.start_seconds:.1f}-{span.stop_seconds:.1f} s"
-            video.lose(span, f"{frames.lost} of {len(frames.clip.times)} frames of {where} cannot be decoded")
-            return
-        self._batch.append((event.index, frames, frames.pixels))
+            reason = f"{frames.lost} of {len(frames.clip.times)} frames of {where} cannot be decoded"
+            if frames.pixels is None:
+                video.lose(name, Fault("decode", "DecodeError", reason))
+                return
+            video.blame(Fault("decode", "DecodeError", f"{reason}; their neighbours stand in"))
+        if frames.pixels is not None:
+            self._batch.append(_Waiting(video, name, frames, frames.pixels))
+            self._taken.add(name)
         if len(self._batch) >= self._batch_size:
             self._encode()
 
     def _encode(self) -> None:
         batch, self._batch = self._batch, []
-        for (index, frames, _), found in zip(batch, self._features(batch), strict=True):
-            video = self._videos[index]
+        for (video, name, frames, _), found in zip(batch, self._features(batch), strict=True):
             if isinstance(found, EncoderError):
-                video.lose(frames.clip.span, str(found))
-            else:
-                video.missing -= 1
-                video.clips.append(_clip_row(video.row, frames, self._inputs[index]))
-                video.vectors.append(found[0])
-                video.kept.append(found[1])
-        for index in {index for index, _, _ in batch}:
-            self._settle_if_complete(index)
+                self._taken.discard(name)
+                video.lose(name, Fault("encode", "EncoderError", str(found)))
+                continue
+            video.encoded()
+            vector, kept = found
+            self._unwritten.append(
+                _Encoded(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, kept)
+            )
+            self._unwritten_bytes += vector.nbytes + sum(array.nbytes for array in kept.values())
+        self._write_if_due()
+        for video in {waiting.video for waiting in batch}:
+            self._settle_if_complete(video)
         self._tell()
 
-    def _features(
-        self, batch: list[tuple[int, ClipFrames, Pixels]]
-    ) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
+    def _features(self, batch: list[_Waiting]) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
         """A vector for each clip, and what is kept beside it.
 
         Where the batch is refused, each clip goes alone, to find the one at fault.
@@ -147,7 +166,7 @@ class EncodingRun:
         if not batch:
             return []
         try:
-            found = self._encoder.features(np.stack([pixels for _, _, pixels in batch]), keep=self._keep)
+            found = self._encoder.features(np.stack([waiting.pixels for waiting in batch]), keep=self._keep)
         except EncoderError as error:
             if len(batch) == 1:
                 return [error]
@@ -158,11 +177,10 @@ class EncodingRun:
             for number, vector in enumerate(found.vectors)
         ]
 
-    def _settle_if_complete(self, index: int) -> None:
-        video = self._videos[index]
-        if video.read and not video.missing:
-            del self._videos[index]
-            self._settle(index, video, video.outcome())
+    def _settle_if_complete(self, video: VideoUnderWay) -> None:
+        if video.complete and self._videos.get(video.index) is video:
+            del self._videos[video.index]
+            self._settle(video.index, video.outcome())
 
     def _settle_copies(self) -> None:
         """Inputs with the content of another one share what became of it."""
@@ -179,16 +197,15 @@ class EncodingRun:
                 status=status,
                 reason=reason,
             )
-            self._settle(index, _Video(copy, 0), copy)
+            self._settle(index, copy)
 
-    def _settle(self, index: int, video: _Video, row: VideoRow, *, news: bool = True) -> None:
+    def _settle(self, index: int, row: VideoRow, *, news: bool = True) -> None:
+        if row.status in ("failed", "partial"):
+            row = dataclasses.replace(row, asked=self._inputs[index].said())
         self._outcomes[index] = row
         if news:
-            self._unwritten.append((row, video))
-        gathered = sum(len(video.clips) for _, video in self._unwritten)
-        kept = sum(array.nbytes for _, video in self._unwritten for arrays in video.kept for array in arrays.values())
-        if gathered >= _PART_CLIPS or kept >= _PART_BYTES or time.monotonic() - self._written_at > _PART_SECONDS:
-            self._write()
+            self._unwritten_rows.append(row)
+        self._write_if_due()
         self._tell(row)
 
     @contextlib.contextmanager
@@ -199,38 +216,43 @@ class EncodingRun:
         finally:
             self._write()
 
+    def _write_if_due(self) -> None:
+        if (
+            len(self._unwritten) >= _PART_CLIPS
+            or self._unwritten_bytes >= _PART_BYTES
+            or time.monotonic() - self._written_at > _PART_SECONDS
+        ):
+            self._write()
+
     def _write(self) -> None:
+        """Store what has gathered. Clips go first: an outcome never speaks of clips that are not there."""
         self._written_at = time.monotonic()
-        if not self._unwritten:
+        clips, rows = self._unwritten, self._unwritten_rows
+        if not clips and not rows:
             return
-        clips = [clip for _, video in self._unwritten for clip in video.clips]
-        arrays = [arrays for _, video in self._unwritten for arrays in video.kept]
-        ids = [clip.clip_id for clip in clips]
+        ids = [clip.row.clip_id for clip in clips]
         kept: dict[Keep, tuple[list[str], KeptArray]] = {}
-        for name in self._keep if arrays else ():
-            stacks: KeptArray = np.stack([one[name] for one in arrays])
-            kept[name] = ids, stacks
+        for name in self._keep if clips else ():
+            kept[name] = ids, np.stack([clip.kept[name] for clip in clips])
         # Clips that had a vector already came for what is kept alone.
-        new = [number for number, name in enumerate(ids) if name not in self._encoded_ids]
-        vectors = [vector for _, video in self._unwritten for vector in video.vectors]
-        stacked = np.stack([vectors[number] for number in new]) if new else np.empty((0, self._recipe.dim), np.float32)
-        rows = [row for row, _ in self._unwritten]
-        self._store.add(self._recipe, [clips[number] for number in new], stacked, rows, kept=kept)
-        self._unwritten = []
+        new = [clip for clip in clips if clip.row.clip_id not in self._encoded_before]
+        vectors = np.stack([clip.vector for clip in new]) if new else np.empty((0, self._recipe.dim), np.float32)
+        self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
+        self._unwritten, self._unwritten_rows, self._unwritten_bytes = [], [], 0
 
     def _tell(self, row: VideoRow | None = None) -> None:
         self._on_progress(Progress(len(self._outcomes), len(self._inputs), self.encoded_clips, row))
 
 
-def _clip_row(row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:
+def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:
     span = frames.clip.span
     return ClipRow(
-        clip_id=clip_id(str(row.video_id), span),
+        clip_id=name,
         video_id=str(row.video_id),
         video=row.video,
         start_seconds=span.start_seconds,
         stop_seconds=span.stop_seconds,
         kind=frames.clip.kind,
         frame_times=frames.times,
-        metadata=source.metadata,
+        metadata={**source.metadata, "lost_frames": frames.lost} if frames.lost else source.metadata,
     )

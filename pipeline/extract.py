@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ._errors import UsageError
 from ._recipe import Recipe
-from ._types import Device, Keep, Moment, Source, Status, VideoRow
+from ._types import Device, Keep, Limits, Moment, Source, Status, VideoRow
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
-from .decoders import DEFAULT_DECODER, decoders, is_video
+from .decoders import DEFAULT_DECODER, decoders, looks_readable
 from .encoders import (
     DEFAULT_ENCODER,
     Encoder,
@@ -33,7 +33,8 @@ from .encoders import (
 )
 from .encoding import EncodingRun, Progress
 from .labels import Labels, label_row
-from .reading import Reader, Stored
+from .reading import Reader
+from .stored import Stored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,7 @@ def extract(
     pooling: str | None = None,
     keep: Collection[Keep] = (),
     labels_from_folders: bool = False,
+    limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
     """Store the clips of every input in the bank, encoding only what is not there yet.
@@ -93,12 +95,13 @@ def extract(
         window_seconds: by default the encoder's natural span.
         stride_seconds: by default the window, so that windows follow each other.
         num_frames: frames a clip; by default the encoder's.
-        num_workers: decoding threads; by default one for each core, at most 8.
+        num_workers: reading processes; by default one for each core, at most 8.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
         keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
             pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
             lack it are encoded again for it, and their vectors stay as they are.
+        limits: what one video may cost, how much of it may be lost, and which are too short.
         on_progress: called in the calling thread after each input and each batch.
 
     Raises:
@@ -114,7 +117,7 @@ def extract(
     if clips == "whole" and (window_seconds or stride_seconds):
         raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
-    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
+    inputs = find_sources(sources, is_video=looks_readable, labels_from_folders=labels_from_folders)
     store = Bank(Path(bank), create=True)
     loaded = _ready(encoder, device=device, num_frames=num_frames, pooling=pooling)
     recipe = loaded.recipe(decoder=decoder)
@@ -128,6 +131,7 @@ def extract(
         cut,
         keep=tuple(dict.fromkeys(keep)),
         stored=Stored(store, recipe.id, keep=keep),
+        limits=limits or Limits(),
         batch_size=batch_size,
         num_workers=num_workers or min(8, os.cpu_count() or 1),
         on_progress=on_progress,
@@ -164,7 +168,7 @@ def extract_for(
     span = encoders.get(recipe.encoder).card.span_seconds
     cut = cut or Cut("windows", span, span)
     store = Bank(Path(bank))
-    inputs = find_sources(sources, is_video=is_video)
+    inputs = find_sources(sources, is_video=looks_readable)
     stored = Stored(store, recipe.id)
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
     if len(there) == len(inputs):
@@ -177,6 +181,7 @@ def extract_for(
         cut,
         keep=store.kept_names(recipe.id),
         stored=stored,
+        limits=Limits(),
         batch_size=8,
         num_workers=min(8, os.cpu_count() or 1),
         on_progress=on_progress,
@@ -192,6 +197,7 @@ def _extract(
     *,
     keep: Collection[Keep],
     stored: Stored,
+    limits: Limits,
     batch_size: int,
     num_workers: int,
     on_progress: Callable[[Progress], None] | None,
@@ -204,6 +210,7 @@ def _extract(
         num_frames=recipe.num_frames,
         prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
+        limits=limits,
         num_workers=num_workers,
         queue_clips=4 * batch_size,
     )

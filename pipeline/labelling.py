@@ -10,7 +10,7 @@ from ._tables import write_csv
 from ._types import LabelRow, Moment
 from .bank import Bank
 from .labels import CSV_COLUMNS, Labels, csv_row, label_row, read_label_csv
-from .reading import video_id_of
+from .stored import video_id_of
 
 
 def add_label(

@@ -1,25 +1,25 @@
 """Inputs -> frames ready to encode, a few threads ahead of the encoder.
 
-Each thread takes one input at a time: is it stored already? If not, hash, scan, cut into clips, decode,
-scale down. What it finds goes as events into a bounded queue, so memory does not grow when the encoder
-is slower. Reading never raises for one video's sake: its fault becomes its outcome row.
+Each thread takes one input at a time: is it stored already? If not, hash it, and have a reading process
+(``decoders.reading_process``) scan and decode it. What comes of that goes as events into a bounded queue, so
+memory does not grow when the encoder is slower. Reading never raises for one video's sake: its fault becomes
+its outcome row, and a video whose reading process died is read once more, alone, at the end.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from ._errors import ClipdexError, NoVideoStream, SourceError
-from ._types import Keep, Pixels, Source, VideoInfo, VideoRow, clip_id
-from .bank import Bank
+from ._errors import ClipdexError, DecoderCrash, NoVideoStream, SourceError
+from ._types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from .clips import Cut
-from .decoders import ClipFrames, open_video, read_clips
+from .decoders import ClipFrames, read_clips, reading_process
+from .stored import Stored
 
 # A file that ends earlier than its container says, by more than this, was cut off.
 _CUT_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Opened:
 
     index: int
     row: VideoRow
-    num_clips: int
+    missing_ids: frozenset[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +46,18 @@ class Read:
 
 
 @dataclasses.dataclass(frozen=True)
+class Crashed:
+    """Reading it took its process down: forget what came of it, it will be read once more."""
+
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Done:
     """Nothing more comes of this input.
 
     Attributes:
-        row: its outcome, where nothing is to be encoded.
+        row: its outcome, where nothing (more) is to be encoded.
         news: whether the bank does not say so already.
         same_as: another input of this run with the same content, whose outcome it shares.
     """
@@ -68,97 +75,17 @@ class _Broke:
     error: BaseException
 
 
-Event = Opened | Read | Done
-
-
-def video_id_of(path: Path) -> str:
-    """A video's identity: the SHA-256 of its content, in hex.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-class Stored:
-    """What the bank holds under one recipe, and who of this run works on what.
-
-    Attributes:
-        encoded_ids: clips that have a vector.
-        clip_ids: those of them that also have what is to be kept.
-    """
-
-    def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = ()) -> None:
-        self._videos = bank.videos(recipe_id)
-        self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
-        self.encoded_ids = frozenset(bank.clips(recipe_id).ids)
-        self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
-        self._latest_paths = bank.latest_paths()
-        self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
-        self._claimed: dict[tuple[str, str], Path] = {}
-        self._lock = threading.Lock()
-
-    def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
-        """The stored outcome of a file that looks the same from outside, if its clips are there."""
-        row = self._videos.get((str(path), plan))
-        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
-            return None
-        return self._again(row)
-
-    def moved_to(self, row: VideoRow) -> bool:
-        """Whether this is news: the content was last seen under another path, where it no longer is."""
-        latest = self._latest_paths.get(str(row.video_id))
-        return latest is not None and latest != row.video and not Path(latest).exists()
-
-    def content_of(self, path: Path, row: VideoRow) -> str:
-        """The video's id; a file with many moments is hashed once."""
-        key = (path, row.size_bytes, row.mtime_ns)
-        if key not in self._hashed:
-            self._hashed[key] = video_id_of(path)
-        return self._hashed[key]
-
-    def seen(self, path: Path, plan: str) -> VideoRow | None:
-        """The same, looking at the file itself."""
-        try:
-            facts = path.stat()
-        except OSError:
-            return None
-        return self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
-
-    def known(self, row: VideoRow) -> VideoRow | None:
-        """The outcome of content that is stored under another path or date."""
-        earlier = self._by_content.get((row.video_id, row.plan))
-        if earlier is None:
-            return None
-        return self._again(
-            dataclasses.replace(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
-        )
-
-    def claim(self, row: VideoRow) -> Path | None:
-        """Take on this content; the path of another input of this run that has it already, else None."""
-        with self._lock:
-            first = self._claimed.setdefault((str(row.video_id), str(row.plan)), Path(row.video))
-        return None if str(first) == row.video else first
-
-    def _again(self, row: VideoRow) -> VideoRow | None:
-        """The outcome of asking once more; None where clips that it speaks of are not there."""
-        if not row.clip_ids or not self.clip_ids.issuperset(row.clip_ids):
-            return None
-        # A damaged video stays "partial", however often it is asked for.
-        return row if row.status == "partial" else dataclasses.replace(row, status="unchanged", reason=None)
+Event = Opened | Read | Crashed | Done
 
 
 class Reader:
-    """Reads inputs in threads.
+    """Reads inputs in threads, each with a reading process.
 
     Args:
         cut: how videos are cut into clips.
         num_frames: of each clip.
         prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
+        limits: what one video may cost.
     """
 
     def __init__(
@@ -170,6 +97,7 @@ class Reader:
         num_frames: int,
         prepare: Callable[[Pixels], Pixels],
         decoder: str,
+        limits: Limits,
         num_workers: int,
         queue_clips: int,
     ) -> None:
@@ -179,6 +107,7 @@ class Reader:
         self._num_frames = num_frames
         self._prepare = prepare
         self._decoder = decoder
+        self._limits = limits
         self._num_workers = max(1, min(num_workers, len(inputs)))
         self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
@@ -186,32 +115,43 @@ class Reader:
 
     def events(self) -> Generator[Event]:
         """What the threads find, in the order they find it; ends when every input is done."""
-        for index in range(len(self._inputs)):
+        crashed = yield from self._round(range(len(self._inputs)), num_workers=self._num_workers, last=False)
+        if crashed:
+            yield from self._round(crashed, num_workers=1, last=True)
+
+    def _round(self, indices: Sequence[int], *, num_workers: int, last: bool) -> Generator[Event, None, list[int]]:
+        """Read these inputs; gives those that are to be read once more."""
+        for index in indices:
             self._todo.put(index)
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._num_workers)]
+        threads = [threading.Thread(target=self._work, args=(last,), daemon=True) for _ in range(num_workers)]
         for thread in threads:
             thread.start()
-        left = len(self._inputs)
+        left, crashed = len(indices), []
         try:
             while left:
                 event = self._events.get()
                 if isinstance(event, _Broke):
                     raise event.error
-                left -= isinstance(event, Done)
+                if isinstance(event, Crashed):
+                    crashed.append(event.index)
+                left -= isinstance(event, Done | Crashed)
                 yield event
-        finally:
+        except BaseException:
             self._stopping.set()
+            raise
+        finally:
             for thread in threads:
                 thread.join()
+        return crashed
 
-    def _work(self) -> None:
+    def _work(self, last: bool) -> None:
         while not self._stopping.is_set():
             try:
                 index = self._todo.get_nowait()
             except queue.Empty:
                 return
             try:
-                for event in self._read(index):
+                for event in self._read(index, last=last):
                     if not self._put(event):
                         return
             except BaseException as error:
@@ -228,9 +168,10 @@ class Reader:
             return True
         return False
 
-    def _read(self, index: int) -> Iterator[Event]:
+    def _read(self, index: int, *, last: bool) -> Iterator[Event]:
         source = self._inputs[index]
         row = VideoRow(_storable(source.path), None, "failed", plan=self._cut.name(source.span))
+        stage: Stage = "read"
         try:
             if row.video != str(source.path):
                 raise SourceError(f"{row.video}: the name is not UTF-8 and cannot be stored; rename the file")
@@ -246,36 +187,62 @@ class Reader:
             if first := self._stored.claim(row):
                 yield Done(index, row, same_as=first)
                 return
+            stage = "scan"
             for event in self._decode(index, source, row):
                 if isinstance(event, Opened):
-                    row = event.row
+                    row, stage = event.row, "decode"
                 yield event
+        except DecoderCrash as error:
+            yield Done(index, _failed(row, stage, error)) if last else Crashed(index)
         except NoVideoStream as error:
-            yield Done(index, dataclasses.replace(row, status="skipped", reason=str(error)))
-        except ClipdexError as error:
-            yield Done(index, dataclasses.replace(row, status="failed", reason=str(error)))
-        except OSError as error:
-            reason = f"cannot read {source.path}: {error.strerror or error}"
-            yield Done(index, dataclasses.replace(row, status="failed", reason=reason))
+            yield Done(index, dataclasses.replace(_failed(row, stage, error), status="skipped"))
         except Exception as error:  # a fault that one strange file brings out must not cost the others
-            reason = f"cannot read {source.path}: {type(error).__name__}: {error}"
-            yield Done(index, dataclasses.replace(row, status="failed", reason=reason))
+            yield Done(index, _failed(row, stage, error))
 
     def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
         # With several inputs at once, each codec gets one thread; a single one may use all cores.
-        with open_video(source.path, decoder=self._decoder, num_threads=1 if self._num_workers > 1 else 0) as video:
+        num_threads = 1 if self._num_workers > 1 else 0
+        with (
+            reading_process(self._limits) as process,
+            process.open(source.path, decoder=self._decoder, num_threads=num_threads) as video,
+        ):
+            if video.info.span.seconds < self._limits.min_seconds:
+                wanted = f"{self._limits.min_seconds:g} s asked for"
+                reason = f"{source.path} lasts {video.info.span.seconds:.2f} s, less than the {wanted}"
+                yield Done(index, dataclasses.replace(_with_facts(row, video.info), status="skipped", reason=reason))
+                return
             clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
             ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
             row = dataclasses.replace(_with_facts(row, video.info), clip_ids=ids)
             # Other cuts of this video, or a run that was killed, may have stored some of them.
-            missing = [clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids]
+            missing = {name: clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids}
             if not missing:
                 yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
                 return
-            yield Opened(index, row, len(missing))
-            for frames in read_clips(video, missing, transform=self._prepare):
+            row = dataclasses.replace(row, frames_planned=len(missing) * self._num_frames, frames_lost=0)
+            yield Opened(index, row, frozenset(missing))
+            read = read_clips(
+                video,
+                list(missing.values()),
+                transform=self._prepare,
+                max_lost_frames=self._limits.max_lost_frames,
+            )
+            for frames in read:
                 yield Read(index, frames)
         yield Done(index)
+
+
+def _failed(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:
+    """The row of an input that this error ended. Foreign errors get the file's name."""
+    if isinstance(error, ClipdexError):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = f"cannot read {row.video}: {error.strerror or error}"
+    else:
+        reason = f"cannot read {row.video}: {type(error).__name__}: {error}"
+    return dataclasses.replace(
+        row, status="failed", clip_ids=(), stage=stage, error=type(error).__name__, reason=reason
+    )
 
 
 def _storable(path: Path) -> str:
@@ -289,6 +256,8 @@ def _with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
     return dataclasses.replace(
         row,
         status="partial" if cut_off else "ok",
+        stage="scan" if cut_off else None,
+        error="DecodeError" if cut_off else None,
         reason=f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end" if cut_off else None,
         duration_seconds=seconds,
         width=info.width,

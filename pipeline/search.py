@@ -19,13 +19,13 @@ from ._recipe import Recipe
 from ._types import ClipRow, Device, FloatArray, Hit, KeptArray, Moment, Pixels, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
-from .decoders import open_video, read_clips, read_image
+from .decoders import read_clips, reading_process
 from .encoders import Encoder, encode_prompts, encoders, load_for, text_cosines
 from .filters import fulfilled
 from .indexes import DEFAULT_INDEX
 from .indexing import open_index
 from .labels import Labels, label_of_clips
-from .reading import video_id_of
+from .stored import video_id_of
 from .vectors import unit
 
 # How many of the best clips are scored again.
@@ -165,10 +165,11 @@ class Searcher:
     def _clip_vector(self, part: Part) -> FloatArray:
         """The stored vector of a moment, or one encoded now."""
         if part.kind == "image":
-            frame = self._prepared(read_image(Path(part.value)))
+            with reading_process() as process:
+                frame = self._prepared(process.image(Path(part.value)))
             return self._encoded(np.stack([frame] * self.recipe.num_frames))
         moment = Moment.parse(part.value)
-        with open_video(moment.path, decoder=self.recipe.decoder) as video:
+        with reading_process() as process, process.open(moment.path, decoder=self.recipe.decoder) as video:
             # The whole of it is one clip, whatever its length: it is one question.
             (clip,) = WHOLE.clips(video.info.span, num_frames=self.recipe.num_frames, within=moment.span)
             stored = self._stored_vector(moment.path, clip.span)

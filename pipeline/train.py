@@ -24,7 +24,7 @@ from ._types import LabelRow
 from .bank import Bank
 from .heads import Head, HeadCard, heads, save_head
 from .labels import Labels, label_of_clips, read_label_csv
-from .reading import video_id_of
+from .stored import video_id_of
 from .validation import Examples, cross_validate, fit
 
 DEFAULT_NAME = "default"

@@ -26,7 +26,10 @@ FLOORS = {
         TOOLS,
     ),
     **dict.fromkeys(("catalog", "bank", "labels", "decoders", "encoders", "indexes", "heads"), PARTS),
-    **dict.fromkeys(("reading", "encoding", "filters", "indexing", "labelling", "demo", "doctor", "info"), VERBS),
+    **dict.fromkeys(
+        ("stored", "reading", "outcome", "encoding", "filters", "indexing", "labelling", "demo", "doctor", "info"),
+        VERBS,
+    ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
     **dict.fromkeys(("add_class", "compare", "import_head"), VERBS),
     "report": REPORT,
@@ -38,6 +41,7 @@ FLOORS = {
 KNOWN_IN = {
     "av": ("decoders",),
     "decord": ("decoders",),
+    "execnet": ("decoders",),
     "faiss": ("indexes",),
     "click": ("commands",),
     "torch": ("encoders", "preprocess", "heads.mlp"),

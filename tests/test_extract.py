@@ -327,16 +327,16 @@ def test_a_name_that_is_not_utf8_fails_alone(videos: Path, bank: Path, videomae:
 def test_a_fault_of_the_reader_itself_costs_that_input_only(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pipeline.reading
+    from pipeline.decoders._process import ReadingProcess
 
-    honest = pipeline.reading.open_video
+    honest = ReadingProcess.open
 
-    def broken(path: Path, **options: object) -> object:
+    def broken(process: ReadingProcess, path: Path, **options: object) -> object:
         if path.name == "1.mp4":
             raise RuntimeError("something nobody thought of")
-        return honest(path, **options)
+        return honest(process, path, **options)
 
-    monkeypatch.setattr(pipeline.reading, "open_video", broken)
+    monkeypatch.setattr(ReadingProcess, "open", broken)
     done = extract([videos], bank=bank, encoder=str(videomae))
     assert (done.count("ok"), done.count("failed")) == (2, 1)
     assert "RuntimeError: something nobody thought of" in str(next(r.reason for r in done.rows if r.status == "failed"))

@@ -8,20 +8,24 @@ and a decoder has to deliver exactly those frames or leave them out. None may gu
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import importlib.util
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .._registry import Registry
-from .._types import Clip, Pixels, VideoInfo
+from .._types import Clip, Limits, Pixels, VideoInfo
 from ._scan import is_video, read_image, scan
+
+if TYPE_CHECKING:
+    from ._process import ReadingProcess
 
 __all__ = [
     "DEFAULT_DECODER",
@@ -31,9 +35,11 @@ __all__ = [
     "decoders",
     "frame_numbers",
     "is_video",
+    "looks_readable",
     "open_video",
     "read_clips",
     "read_image",
+    "reading_process",
     "scan",
 ]
 
@@ -111,6 +117,23 @@ def open_video(path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int =
     return part(path, scan(path), num_threads=num_threads)
 
 
+def reading_process(limits: Limits | None = None) -> contextlib.AbstractContextManager[ReadingProcess]:
+    """A child process to read strangers' files with: it may crash or hang without harm to this one.
+
+    Args:
+        limits: what one file may cost; see ``Limits`` for the default.
+    """
+    from ._process import lease
+
+    return lease(limits or Limits())
+
+
+def looks_readable(path: Path) -> bool:
+    """``is_video``, in a reading process."""
+    with reading_process() as process:
+        return process.is_video(path)
+
+
 def colour_problem(decoder: str) -> str | None:
     """What is wrong with the colours that a decoder gives, as a sentence; None where nothing.
 
@@ -145,12 +168,20 @@ class ClipFrames:
 
 
 def read_clips(
-    decoder: Decoder, clips: Sequence[Clip], *, transform: Callable[[Pixels], npt.NDArray[Any]]
+    decoder: Decoder,
+    clips: Sequence[Clip],
+    *,
+    transform: Callable[[Pixels], npt.NDArray[Any]],
+    max_lost_frames: int = 0,
 ) -> Iterator[ClipFrames]:
     """Decode a video once and hand out its clips as they fill, in the order of their ends.
 
     Each frame is decoded and transformed once however many clips share it, and dropped when the last
     of them is complete, so memory does not grow with the video's length.
+
+    Args:
+        max_lost_frames: up to so many lost frames of a clip are replaced by the nearest that is there, with that
+            one's time.
     """
     plans = {index: frame_numbers(decoder.info, clip.times) for index, clip in enumerate(clips)}
     needed = Counter(int(number) for numbers in plans.values() for number in set(numbers.tolist()))
@@ -159,13 +190,16 @@ def read_clips(
 
     def collect(index: int) -> ClipFrames:
         numbers = plans[index].tolist()
+        there = [number for number in numbers if number in kept]
+        lost = len(numbers) - len(there)
+        if there and lost <= max_lost_frames:
+            numbers = [min(there, key=lambda other: abs(other - number)) for number in numbers]
         found = [kept[number] for number in numbers if number in kept]
-        for number in set(numbers):
+        for number in set(plans[index].tolist()):
             needed[number] -= 1
             if not needed[number]:
                 kept.pop(number, None)
-        lost = len(numbers) - len(found)
-        pixels = np.stack([frame for _, frame in found]) if not lost else None
+        pixels = np.stack([frame for _, frame in found]) if len(found) == len(numbers) else None
         return ClipFrames(clips[index], pixels, tuple(time for time, _ in found), lost)
 
     for frame in decoder.frames(sorted(needed)):

@@ -11,7 +11,7 @@ from PIL import Image
 from .._errors import ClipdexError
 from .._types import Pixels, Span
 from ..clips import WHOLE
-from ..decoders import open_video, read_clips
+from ..decoders import read_clips, reading_process
 
 _HEIGHT = 160
 _QUALITY = 80
@@ -22,7 +22,7 @@ def strip(path: Path, span: Span, *, num_frames: int = 3) -> str | None:
     cannot be read any more.
     """
     try:
-        with open_video(path) as video:
+        with reading_process() as process, process.open(path) as video:
             (clip,) = WHOLE.clips(video.info.span, num_frames=num_frames, within=span)
             (result,) = read_clips(video, [clip], transform=_small)
     except (ClipdexError, ValueError):  # gone, replaced by another file, or of changing size

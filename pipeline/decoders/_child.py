@@ -1,0 +1,106 @@
+"""What runs in a reading process: the far end of ``_process``, which is told what to read and answers in plain data.
+
+All that touches a stranger's file with native code happens here, so that a crash, a hang or a storm of
+allocations ends this process and nothing else. It loads neither torch nor the bank.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._types import Pixels, VideoInfo
+from . import Decoder, is_video, open_video, read_image
+
+# Frames on their way: enough that neither side waits for the other, within bounds whatever their size.
+_AHEAD_FRAMES = 32
+_AHEAD_BYTES = 1 << 26
+
+
+def serve(channel: Any, memory_bytes: int) -> None:
+    """Answer until the other side is gone.
+
+    Args:
+        channel: an execnet channel; a request is a tuple of a name and arguments, anything else says that one more
+            frame was taken.
+        memory_bytes: what this process may hold.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
+    _limit_memory(memory_bytes)
+    channel.send(("ready", os.getpid()))
+    answers = _Answers(channel)
+    while True:
+        try:
+            request = channel.receive()
+            if isinstance(request, tuple):
+                getattr(answers, request[0])(*request[1:])
+        except EOFError:
+            return
+        except BaseException as error:  # MemoryError too: the other side decides what it costs
+            channel.send(("error", type(error).__name__, str(error).encode(errors="backslashreplace").decode()))
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Cap what this process may hold; where the system has no such limit, there is none."""
+    try:
+        import resource
+
+        # Unlike RLIMIT_AS it does not count what is reserved and never used.
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    except (ImportError, AttributeError, ValueError, OSError):
+        return
+
+
+class _Answers:
+    """One method for each request; paths come as the bytes that the file system knows."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._video: Decoder | None = None
+
+    def open(self, path: bytes, decoder: str, num_threads: int) -> None:
+        self._close()
+        self._video = open_video(_path(path), decoder=decoder, num_threads=num_threads)
+        self._channel.send(("info", packed(self._video.info)))
+
+    def frames(self, numbers: Sequence[int]) -> None:
+        if self._video is None:
+            raise ValueError("frames were asked for before a video was opened")
+        on_their_way = 0
+        for frame in self._video.frames(numbers):
+            self._frame(frame.number, frame.time_seconds, frame.pixels)
+            on_their_way += 1
+            while on_their_way >= max(2, min(_AHEAD_FRAMES, _AHEAD_BYTES // frame.pixels.nbytes)):
+                self._channel.receive()
+                on_their_way -= 1
+        self._close()
+        self._channel.send(("end",))
+
+    def is_video(self, path: bytes) -> None:
+        self._channel.send(("is_video", is_video(_path(path))))
+
+    def image(self, path: bytes) -> None:
+        self._frame(0, 0.0, read_image(_path(path)))
+
+    def _frame(self, number: int, time_seconds: float, pixels: Pixels) -> None:
+        height, width, _ = pixels.shape
+        self._channel.send(("frame", int(number), float(time_seconds), height, width, pixels.tobytes()))
+
+    def _close(self) -> None:
+        if self._video is not None:
+            self._video.close()
+        self._video = None
+
+
+def packed(info: VideoInfo) -> dict[str, Any]:
+    """A scan as plain data."""
+    facts = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+    return {**facts, "frame_times": info.frame_times.tobytes()}
+
+
+def _path(path: bytes) -> Path:
+    return Path(os.fsdecode(path))

@@ -1,0 +1,235 @@
+"""Reading processes: expendable children that open and decode, so that no file can take the program down.
+
+A child talks plain data over a pipe (execnet), never pickles: one that a hostile file has taken over can send wrong
+pixels, but cannot make this side run anything. Starting it needs no ``if __name__ == "__main__"`` in the caller's
+script, and a hung one is killed without asking. It dies with its parent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import execnet
+import numpy as np
+
+from .. import _errors
+from .._errors import ClipdexError, DecodeError, DecoderCrash, DecodeTimeout
+from .._types import Limits, Pixels, VideoInfo
+from . import DEFAULT_DECODER, DecodedFrame, Decoder
+
+# A child is replaced after this many files: leaks of native code stay small.
+_FILES_A_PROCESS = 200
+
+_START_SECONDS = 120.0
+
+_SERVE = """
+import sys
+sys.path[:] = channel.receive()
+from pipeline.decoders._child import serve
+serve(channel, channel.receive())
+"""
+
+
+class ReadingProcess:
+    """A child process that reads one file at a time.
+
+    Args:
+        limits: what one file may cost.
+
+    Attributes:
+        pid: the child's process id.
+        files: how many it has read.
+        idle: whether it waits for the next file: it is alive, and owes no frame.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.files = 0
+        self.idle = True
+        self._waited_seconds = 0.0
+        self._budget_seconds = _START_SECONDS
+        self._path = Path()
+        self._group = execnet.Group()
+        self._channel = self._group.makegateway("popen").remote_exec(_SERVE)
+        self._send([entry for entry in sys.path if isinstance(entry, str)])
+        self._send(limits.memory_bytes)
+        self.pid = int(self._receive("ready")[0])
+
+    def open(self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:
+        """``decoders.open_video``, over there.
+
+        Raises:
+            DecoderCrash: the child died; it cannot be used again.
+            DecodeTimeout: it took longer than the limit, and was killed.
+            NoVideoStream, DecoderRefusal, DecodeError, UnknownPart: see there.
+        """
+        self._begin(path)
+        self._send(("open", os.fsencode(path), decoder, num_threads))
+        (facts,) = self._receive("info")
+        times = np.frombuffer(facts["frame_times"], np.float64)
+        info = VideoInfo(**{**facts, "frame_times": times})
+        self._allow(self.limits.budget_seconds(info.span.seconds))
+        return _Remote(path, info, self)
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
+        """Those of the video opened last; see ``Decoder.frames``."""
+        self._send(("frames", [int(number) for number in numbers]))
+        self.idle = False
+        while answer := self._receive("frame", "end"):
+            yield _frame(answer)
+            self._send(None)
+        self.idle = True
+
+    def is_video(self, path: Path) -> bool:
+        """``decoders.is_video``, over there; also for a file that breaks the reader, so that it is reported."""
+        self._begin(path)
+        try:
+            self._send(("is_video", os.fsencode(path)))
+            return bool(self._receive("is_video")[0])
+        except (DecoderCrash, DecodeTimeout):
+            return True
+
+    def image(self, path: Path) -> Pixels:
+        """``decoders.read_image``, over there."""
+        self._begin(path)
+        self._send(("image", os.fsencode(path)))
+        return _frame(self._receive("frame")).pixels
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        self.idle = False
+        self._group.terminate(timeout=0.0)
+
+    def _begin(self, path: Path) -> None:
+        self.files += 1
+        self._path = path
+        self._waited_seconds = 0.0
+        self._allow(self.limits.budget_seconds(0.0))
+
+    def _allow(self, seconds: float) -> None:
+        self._budget_seconds = seconds
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._channel.send(message)
+        except OSError as error:
+            raise self._crash() from error
+
+    def _receive(self, *expected: str) -> tuple[Any, ...]:
+        """The next answer's arguments; only waiting counts against the time limit, not what the caller does."""
+        started = time.monotonic()
+        try:
+            name, *arguments = self._channel.receive(timeout=max(0.0, self._budget_seconds - self._waited_seconds))
+        except self._channel.TimeoutError as error:
+            self.close()
+            raise DecodeTimeout(
+                f"{self._path}: reading took more than {self._budget_seconds:.0f} s and was stopped; "
+                "--time-limit sets another limit"
+            ) from error
+        except (EOFError, execnet.RemoteError) as error:
+            raise self._crash() from error
+        self._waited_seconds += time.monotonic() - started
+        if name == "error":
+            self.idle = True  # it has given up on that file and waits for the next
+            raise self._translated(*arguments)
+        if name not in expected:
+            self.close()
+            raise DecoderCrash(f"{self._path}: the reading process answered {name!r} where {expected} was due")
+        return tuple(arguments)
+
+    def _translated(self, kind: str, message: str) -> ClipdexError:
+        """Our own errors come back as they were; of all others the message tells the kind."""
+        known = getattr(_errors, kind, None)
+        if known is _errors.MissingExtra:
+            return ClipdexError(message)
+        if isinstance(known, type) and issubclass(known, ClipdexError):
+            error: ClipdexError = known(message)
+            return error
+        if kind in ("MemoryError", "ArrayMemoryError"):
+            self.close()
+            return DecodeError(
+                f"{self._path}: reading needs more memory than the {self.limits.memory_bytes / 1e9:.2g} GB that a "
+                "video may take; "
+                "--memory-limit sets another limit"
+            )
+        return DecodeError(f"cannot read {self._path}: {kind}: {message}")
+
+    def _crash(self) -> DecoderCrash:
+        self.close()
+        return DecoderCrash(
+            f"{self._path}: the process that read it died (a crash in the decoder's native code, or the system "
+            "had no memory left)"
+        )
+
+
+class _Remote(Decoder):
+    """A video that is open in a reading process."""
+
+    library: ClassVar[str] = "execnet"
+
+    def __init__(self, path: Path, info: VideoInfo, process: ReadingProcess) -> None:
+        super().__init__(path, info)
+        self._process = process
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
+        """See ``Decoder.frames``."""
+        return self._process.frames(numbers)
+
+
+def _frame(answer: tuple[Any, ...]) -> DecodedFrame:
+    number, time_seconds, height, width, content = answer
+    pixels: Pixels = np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
+    return DecodedFrame(number, time_seconds, pixels)
+
+
+class _Idle:
+    """Children that wait for the next file: starting one costs a fifth of a second."""
+
+    def __init__(self) -> None:
+        self._waiting: list[ReadingProcess] = []
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    def take(self, limits: Limits) -> ReadingProcess:
+        with self._lock:
+            for process in self._waiting:
+                if process.limits.memory_bytes == limits.memory_bytes:
+                    self._waiting.remove(process)
+                    process.limits = limits
+                    return process
+        return ReadingProcess(limits)
+
+    def give(self, process: ReadingProcess) -> None:
+        """Keep it for the next file, or end it where it is still at work, worn out or dead."""
+        if process.idle and process.files < _FILES_A_PROCESS:
+            with self._lock:
+                self._waiting.append(process)
+        else:
+            process.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for process in self._waiting:
+                process.close()
+            self._waiting.clear()
+
+
+_idle = _Idle()
+
+
+@contextlib.contextmanager
+def lease(limits: Limits) -> Iterator[ReadingProcess]:
+    """A child process to read files with, for as long as the block runs."""
+    process = _idle.take(limits)
+    try:
+        yield process
+    finally:
+        _idle.give(process)
