@@ -16,7 +16,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from ._errors import ClipdexError
     from ._recipe import Recipe
-    from ._types import Hit, Moment, Prediction, Span
+    from ._types import Hit, Limits, Moment, Prediction, Span
     from .add_class import AddReport, add_class
     from .bank import Bank
     from .compare import Comparison, compare
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from .heads import load_head
     from .import_head import import_head
     from .predict import predict
+    from .retry import retry
     from .search import Part, Searcher, search
     from .train import TrainReport, train_head
+    from .watch import watch
 
 __all__ = [
     "AddReport",
@@ -35,6 +37,7 @@ __all__ = [
     "Comparison",
     "Extraction",
     "Hit",
+    "Limits",
     "Moment",
     "Part",
     "Prediction",
@@ -50,8 +53,10 @@ __all__ = [
     "load_encoder",
     "load_head",
     "predict",
+    "retry",
     "search",
     "train_head",
+    "watch",
 ]
 
 _WHERE = {
@@ -61,6 +66,7 @@ _WHERE = {
     "Comparison": "compare",
     "Extraction": "extract",
     "Hit": "_types",
+    "Limits": "_types",
     "Moment": "_types",
     "Part": "search",
     "Prediction": "_types",
@@ -75,8 +81,10 @@ _WHERE = {
     "load_encoder": "encoders",
     "load_head": "heads",
     "predict": "predict",
+    "retry": "retry",
     "search": "search",
     "train_head": "train",
+    "watch": "watch",
 }
 
 

@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the names of files as text."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,3 +42,20 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def name_of(path: Path | str) -> str:
+    """A path, or a sentence with one in it, as text that any file can hold: bytes that are not UTF-8 are spelled
+    ``\\xff``.
+    """
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def path_of(name: str) -> Path:
+    """The way back from ``name_of``: the file of exactly that name, else the one whose bytes it spells out."""
+    path = Path(name)
+    if "\\x" not in name or path.exists():
+        return path
+    spelled = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode())
+    there = Path(os.fsdecode(spelled))
+    return there if there.exists() else path

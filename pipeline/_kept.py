@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from ._errors import BankError, UsageError
-from ._parquet import named, open_part, read_columns, write_part
+from ._parquet import named, open_part, parts_in, read_columns, write_part
 from ._types import KeptArray
 
 _SHAPE_KEY = b"clipdex.shape"
 
 # Rows that are read together: at 50 kB each a few MB.
-_ROW_GROUP = 64
+ROW_GROUP = 64
 
 
 def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe_key: bytes, recipe: bytes) -> None:
@@ -42,7 +42,7 @@ def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe_ke
         ]
     ).with_metadata({_SHAPE_KEY: json.dumps(shape).encode(), recipe_key: recipe})
     table = pa.Table.from_arrays([pa.array(list(ids), pa.string()), arrays], schema=schema)
-    write_part(folder, table, dictionary=["clip_id"], row_group_size=_ROW_GROUP)
+    write_part(folder, table, dictionary=["clip_id"], row_group_size=ROW_GROUP)
 
 
 class Kept:
@@ -55,7 +55,7 @@ class Kept:
     def __init__(self, folder: Path, name: str) -> None:
         self._name = name
         self._places: dict[str, tuple[Path, int]] = {}
-        for part in sorted(folder.glob("part-*.parquet")):
+        for part in parts_in(folder):
             for row, name in enumerate(read_columns(part, ["clip_id"])["clip_id"].to_pylist()):
                 self._places.setdefault(name, (part, row))
 
@@ -96,10 +96,10 @@ def _read_rows(part: Path, rows: Sequence[int]) -> KeptArray:
 
     def read() -> KeptArray:
         shape = json.loads(file.schema_arrow.metadata[_SHAPE_KEY])
-        groups = sorted({row // _ROW_GROUP for row in rows})
+        groups = sorted({row // ROW_GROUP for row in rows})
         flat = file.read_row_groups(groups, columns=["values"])["values"].combine_chunks().flatten()
         values: KeptArray = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
-        starts = {group: number * _ROW_GROUP for number, group in enumerate(groups)}
-        return values[[starts[row // _ROW_GROUP] + row % _ROW_GROUP for row in rows]]
+        starts = {group: number * ROW_GROUP for number, group in enumerate(groups)}
+        return values[[starts[row // ROW_GROUP] + row % ROW_GROUP for row in rows]]
 
     return named(part, read)

@@ -19,21 +19,49 @@ Result = TypeVar("Result")
 _HASH_DIGITS = 16
 
 
-def write_part(folder: Path, table: pa.Table, *, dictionary: Sequence[str], row_group_size: int | None = None) -> Path:
-    """Add ``part-TIME-CHECKSUM.parquet`` to ``folder``: names sort by time, and no two are alike.
+class PartGone(BankError):
+    """A part that was listed is not there any more: its rows are in another one by now."""
+
+
+def write_part(
+    folder: Path,
+    table: pa.Table,
+    *,
+    dictionary: Sequence[str],
+    row_group_size: int | None = None,
+    stamp_ns: int | None = None,
+) -> Path:
+    """Add ``part-TIME-CHECKSUM.parquet`` to ``folder``: names sort in the order of writing, and no two are alike.
 
     Args:
         dictionary: columns with many repeats; for vectors a dictionary would only cost time and bytes.
         row_group_size: rows that are read together, where a reader picks some.
+        stamp_ns: TIME, by default now, or just after the newest part there, should the clock have gone back.
 
     Raises:
         BankError: it cannot be written.
     """
     content = _serialised(table, dictionary=dictionary, row_group_size=row_group_size)
-    path = folder / f"part-{time.time_ns():020d}-{_checksum(content)}.parquet"
+    path = folder / f"part-{next_stamp(folder) if stamp_ns is None else stamp_ns:020d}-{_checksum(content)}.parquet"
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return path
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The parts of a folder, oldest first."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def stamp_of(part: Path) -> int:
+    """TIME in a part's name; 0 where somebody renamed it."""
+    middle = part.stem.split("-")[1:2]
+    return int(middle[0]) if middle and middle[0].isdigit() else 0
+
+
+def next_stamp(folder: Path) -> int:
+    """Nanoseconds since 1970, or more: later than every part in ``folder``, whatever the clock says."""
+    return max([time.time_ns(), *(stamp_of(part) + 1 for part in parts_in(folder))])
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -84,6 +112,8 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
     """What ``read`` gives, its errors turned into ours with the file's name and the way out."""
     try:
         return read()
+    except FileNotFoundError as error:
+        raise PartGone(f"{path} is gone since it was listed: the bank is being compacted; run this again") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BankError(
             f"{path} is damaged ({str(error).splitlines()[0]}). Set it aside with clipdex doctor --repair, then say "

@@ -88,7 +88,8 @@ def add_class(
         label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
         for source, row in zip(extraction.inputs, extraction.rows, strict=True)
     ]
-    clips, vectors = list(store.clips(card.recipe.id).rows()), store.embeddings(card.recipe.id)
+    stored = store.clips(card.recipe.id)
+    clips, vectors = list(stored.rows()), stored.embeddings()
     examples, added = _with(card, clips, vectors, labels)
     after = fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
     change, confusions = _effect(before, after, examples.take(examples.y != class_name), class_name)
@@ -129,7 +130,8 @@ def _with(
         # A label on a whole file does not overrule what was said of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):
-            known[clip.clip_id] = (label.label, f"video {clip.video_id}")
+            _, group = known.get(clip.clip_id, (None, f"video {clip.video_id}"))
+            known[clip.clip_id] = (label.label, group)
             added += 1
     left = {label for label, _ in known.values()}
     emptied = sorted(set(card.classes) - left)

@@ -11,57 +11,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from ._clip_table import ClipTable
 from ._errors import BankError, RecipeMismatch, UsageError
 from ._files import replacing
 from ._kept import Kept, write_kept
-from ._parquet import check_part, read_columns, write_part
+from ._parquet import PartGone, check_part, next_stamp, parts_in, read_columns, write_part
 from ._recipe import Recipe
 from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, VIDEO_SCHEMA, clip_table, described, recipe_of
 from ._types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
 
 FORMAT_VERSION = 1
 _FORMAT_FILE = "bank.json"
+_VIDEOS = "videos"
+
+# How often a reader looks again when parts are merged under its eyes.
+_RELISTINGS = 5
+
+Result = TypeVar("Result")
 _ROW_NAMES = [field.name for field in dataclasses.fields(VideoRow)]
-
-
-class ClipTable:
-    """The clips of one recipe in stored order, each once. Rows become objects only when asked for.
-
-    Attributes:
-        ids: clip ids, (n,).
-    """
-
-    def __init__(self, table: pa.Table, *, latest_paths: dict[str, str]) -> None:
-        self._table = table
-        self._latest_paths = latest_paths
-        self.ids: list[str] = table["clip_id"].to_pylist()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
-        """The clips of these row numbers, by default all."""
-        table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))
-        for row in table.to_pylist():
-            yield ClipRow(
-                clip_id=row["clip_id"],
-                video_id=row["video_id"],
-                video=self._latest_paths.get(row["video_id"], row["video"]),
-                start_seconds=row["start_seconds"],
-                stop_seconds=row["stop_seconds"],
-                kind=row["plan"],
-                frame_times=tuple(row["frame_times"]),
-                metadata=json.loads(row["metadata"]),
-            )
 
 
 class Bank:
@@ -98,7 +72,7 @@ class Bank:
         """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
         found: dict[str, Recipe] = {}
         for parts in sorted(self.folder.glob("clips/*/")):
-            for part in sorted(parts.glob("part-*.parquet")):
+            for part in parts_in(parts):
                 recipe = recipe_of(part)
                 if recipe.id not in found or recipe.canary is not None:
                     found[recipe.id] = recipe
@@ -136,36 +110,33 @@ class Bank:
 
     def parts(self, recipe_id: str) -> list[Path]:
         """The recipe's part files, oldest first."""
-        return sorted(self.folder.glob(f"clips/{recipe_id}/part-*.parquet"))
+        return parts_in(self.folder / "clips" / recipe_id)
 
     def clips(self, recipe_id: str) -> ClipTable:
-        """The recipe's clips without their vectors, in the order of ``embeddings``.
+        """The recipe's clips, and on demand their vectors.
 
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        tables = [self._read(part, recipe_id, [field.name for field in CLIP_FIELDS]) for part in self.parts(recipe_id)]
+        names = [field.name for field in CLIP_FIELDS]
+
+        def read() -> tuple[list[Path], list[pa.Table]]:
+            parts = self.parts(recipe_id)
+            return parts, [self._read(part, recipe_id, names) for part in parts]
+
+        parts, tables = _listed_again(read)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
-        kept = table.take(pa.array(_first_of_each(table["clip_id"].to_pylist()), pa.int64()))
-        return ClipTable(kept, latest_paths=self.latest_paths())
+        dim = recipe_of(parts[0]).dim if parts else 0
+        return ClipTable(parts, table, dim=dim, latest_paths=self.latest_paths())
 
     def embeddings(self, recipe_id: str) -> FloatArray:
-        """(n, dim) float32, one row for each clip of ``clips``.
+        """(n, dim) float32, one row for each clip. Who needs the clips as well takes both from ``clips``: the bank may
+        grow in between.
 
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        recipe = self.recipes()[recipe_id]
-        ids: list[str] = []
-        blocks = [np.empty((0, recipe.dim), np.float32)]
-        for part in self.parts(recipe_id):
-            table = self._read(part, recipe_id, ["clip_id", "embedding"])
-            ids += table["clip_id"].to_pylist()
-            flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            blocks.append(flat.reshape(-1, recipe.dim))
-        vectors: FloatArray = np.concatenate(blocks)
-        kept = _first_of_each(ids)
-        return vectors if len(kept) == len(ids) else vectors[kept]
+        return self.clips(recipe_id).embeddings()
 
     def kept(self, recipe_id: str, name: Keep) -> Kept:
         """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
@@ -182,7 +153,7 @@ class Bank:
     def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""
         rows: dict[tuple[str, str | None], VideoRow] = {}
-        for record in self._video_records():
+        for record in self.outcomes():
             if record["recipe_id"] == recipe_id:
                 facts: dict[str, Any] = {name: record.get(name) for name in _ROW_NAMES}  # later releases added some
                 rows.pop((record["video"], record["plan"]), None)  # the latest comes last
@@ -191,7 +162,7 @@ class Bank:
 
     def latest_paths(self) -> dict[str, str]:
         """Where each video was last seen, by its id."""
-        return {row["video_id"]: row["video"] for row in self._video_records() if row["video_id"]}
+        return {row["video_id"]: row["video"] for row in self.outcomes() if row["video_id"]}
 
     # Adding -------------------------------------------------------------------------------------
 
@@ -227,10 +198,10 @@ class Bank:
             table = clip_table(recipe, clips, embeddings)
             write_part(self.folder / "clips" / recipe.id, table, dictionary=REPEATED)
         if videos:
-            now = time.time_ns()
+            now = next_stamp(self.folder / _VIDEOS)
             records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
             table = pa.Table.from_pylist(records, schema=VIDEO_SCHEMA)
-            write_part(self.folder / "videos", table, dictionary=VIDEO_SCHEMA.names)
+            write_part(self.folder / _VIDEOS, table, dictionary=VIDEO_SCHEMA.names, stamp_ns=now)
 
     # Inside -------------------------------------------------------------------------------------
 
@@ -243,11 +214,13 @@ class Bank:
             )
         return read_columns(part, columns)
 
-    def _video_records(self) -> list[dict[str, Any]]:
-        records: list[dict[str, Any]] = []
-        for part in sorted(self.folder.glob("videos/part-*.parquet")):
-            records += read_columns(part).to_pylist()
-        return sorted(records, key=lambda record: int(record["recorded_at_ns"]))
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Every row of ``videos``, under all recipes, oldest first."""
+
+        def read() -> list[dict[str, Any]]:
+            return [record for part in parts_in(self.folder / _VIDEOS) for record in read_columns(part).to_pylist()]
+
+        return sorted(_listed_again(read), key=lambda record: int(record["recorded_at_ns"]))
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
@@ -268,9 +241,11 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     return damaged
 
 
-def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
-    first: dict[str, int] = {}
-    for number, name in enumerate(ids):
-        first.setdefault(name, number)
-    return np.fromiter(first.values(), np.int64, len(first))
+def _listed_again(read: Callable[[], Result]) -> Result:
+    """What ``read`` gives; once more where parts were merged or pruned between listing and reading them."""
+    for _ in range(_RELISTINGS):
+        try:
+            return read()
+        except PartGone:
+            continue
+    return read()

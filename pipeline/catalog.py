@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import SourceError
+from ._files import name_of
 from ._tables import TABLE_SUFFIXES, read_table, row_path, row_span
 from ._types import Moment, Source, Span
 
@@ -26,30 +27,42 @@ _VIDEO_SUFFIXES = frozenset(
     | {".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".webm", ".wmv"}
 )
 
+_PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
 # Enough of a file to see that it is text, which is most of what lies beside videos.
 _HEAD_BYTES = 4096
 
 
 def find_sources(
-    named: Sequence[str | Path], *, is_video: Callable[[Path], bool], labels_from_folders: bool = False
+    named: Sequence[str | Path | Source],
+    *,
+    is_video: Callable[[Path], bool],
+    labels_from_folders: bool = False,
+    root: Path | None = None,
 ) -> list[Source]:
     """The inputs behind the names, without repeats.
 
     Args:
-        named: files, moments ``FILE@START-STOP``, folders, glob patterns, manifests.
+        named: files, moments ``FILE@START-STOP``, folders, glob patterns, manifests; inputs that were found before.
         is_video: whether a file in a folder is one, judged by its content.
         labels_from_folders: take the name of a video's folder as its label; videos that lie beside such folders
             get none.
+        root: a folder outside of which nothing is read, whatever a manifest or a link says.
 
     Raises:
-        SourceError: a name with nothing behind it, or a manifest that cannot be used.
+        SourceError: a name with nothing behind it, a manifest that cannot be used, a file outside of ``root``.
     """
     found: dict[tuple[Path, Span | None], Source] = {}
     for name in named:
-        sources = list(_sources(str(name), is_video))
-        if labels_from_folders:
-            sources = _labelled_by_folder(sources, Path(name))
+        if isinstance(name, Source):
+            sources = [name]
+        else:
+            sources = list(_sources(str(name), is_video))
+            if labels_from_folders:
+                sources = _labelled_by_folder(sources, Path(name))
         for source in sources:
+            if root is not None and not source.path.resolve().is_relative_to(root.resolve()):
+                raise SourceError(f"{name_of(source.path)} lies outside of {root}, and --root allows nothing else")
             key = (source.path, source.span)
             found[key] = _together(found[key], source) if key in found else source
     return list(found.values())
@@ -89,7 +102,11 @@ def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
     if path.is_dir():
         videos = [file for file in _files(path) if looks_like_video(file, is_video)]
         if not videos:
-            raise SourceError(f"the folder {name} holds no video, at any depth")
+            pictures = sum(file.suffix.lower() in _PICTURE_SUFFIXES for file in _files(path))
+            hint = (
+                f", but {pictures} pictures; of a sequence make a video first: {PICTURES_TO_VIDEO}" if pictures else ""
+            )
+            raise SourceError(f"the folder {name} holds no video, at any depth{hint}")
         yield from (Source(_absolute(file)) for file in videos)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)

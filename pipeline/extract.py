@@ -67,8 +67,20 @@ class Extraction:
         return bool(self.count("failed") or self.count("partial"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be read, and how."""
+
+    inputs: tuple[Source, ...]
+    cut: Cut
+    keep: tuple[Keep, ...]
+    limits: Limits
+    batch_size: int
+    num_workers: int
+
+
 def extract(
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path | Source],
     *,
     bank: str | Path = "bank",
     encoder: str | Encoder = DEFAULT_ENCODER,
@@ -83,6 +95,7 @@ def extract(
     pooling: str | None = None,
     keep: Collection[Keep] = (),
     labels_from_folders: bool = False,
+    root: str | Path | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
@@ -101,6 +114,7 @@ def extract(
             pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
             lack it are encoded again for it, and their vectors stay as they are.
+        root: a folder outside of which no video is read, whatever a manifest or a link says.
         limits: what one video may cost, how much of it may be lost, and which are too short.
         on_progress: called in the calling thread after each input and each batch.
 
@@ -117,29 +131,42 @@ def extract(
     if clips == "whole" and (window_seconds or stride_seconds):
         raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
     cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
-    inputs = find_sources(sources, is_video=looks_readable, labels_from_folders=labels_from_folders)
+    inputs = find_sources(
+        sources,
+        is_video=looks_readable,
+        labels_from_folders=labels_from_folders,
+        root=None if root is None else Path(root),
+    )
     store = Bank(Path(bank), create=True)
-    loaded = _ready(encoder, device=device, num_frames=num_frames, pooling=pooling)
+    loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
-    return _extract(
-        inputs,
-        store,
-        loaded,
-        recipe,
-        cut,
-        keep=tuple(dict.fromkeys(keep)),
+    return run_plan(
+        Plan(
+            tuple(inputs),
+            cut,
+            tuple(dict.fromkeys(keep)),
+            limits or Limits(),
+            batch_size,
+            num_workers or default_workers(),
+        ),
+        store=store,
+        encoder=loaded,
+        recipe=recipe,
         stored=Stored(store, recipe.id, keep=keep),
-        limits=limits or Limits(),
-        batch_size=batch_size,
-        num_workers=num_workers or min(8, os.cpu_count() or 1),
         on_progress=on_progress,
     )
 
 
-def _ready(encoder: str | Encoder, *, device: Device, num_frames: int | None, pooling: str | None) -> Encoder:
-    """The encoder, loaded and with a canary."""
+def prepared_encoder(
+    encoder: str | Encoder = DEFAULT_ENCODER,
+    *,
+    device: Device = "auto",
+    num_frames: int | None = None,
+    pooling: str | None = None,
+) -> Encoder:
+    """The encoder that ``extract`` would use, loaded and with a canary."""
     if isinstance(encoder, str):
         return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling)
     if num_frames is not None or pooling is not None or device != "auto":
@@ -173,62 +200,56 @@ def extract_for(
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
-    return _extract(
-        inputs,
-        store,
-        load_for(recipe, device=device),
-        recipe,
-        cut,
-        keep=store.kept_names(recipe.id),
+    return run_plan(
+        Plan(tuple(inputs), cut, store.kept_names(recipe.id), Limits(), 8, default_workers()),
+        store=store,
+        encoder=load_for(recipe, device=device),
+        recipe=recipe,
         stored=stored,
-        limits=Limits(),
-        batch_size=8,
-        num_workers=min(8, os.cpu_count() or 1),
         on_progress=on_progress,
     )
 
 
-def _extract(
-    inputs: Sequence[Source],
+def run_plan(
+    plan: Plan,
+    *,
     store: Bank,
     encoder: Encoder,
     recipe: Recipe,
-    cut: Cut,
-    *,
-    keep: Collection[Keep],
     stored: Stored,
-    limits: Limits,
-    batch_size: int,
-    num_workers: int,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
+    """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
     started = time.monotonic()
     reader = Reader(
-        inputs,
+        plan.inputs,
         stored=stored,
-        cut=cut,
+        cut=plan.cut,
         num_frames=recipe.num_frames,
         prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
-        limits=limits,
-        num_workers=num_workers,
-        queue_clips=4 * batch_size,
+        limits=plan.limits,
+        num_workers=plan.num_workers,
+        queue_clips=4 * plan.batch_size,
     )
     run = EncodingRun(
         store,
         encoder,
         recipe,
-        inputs,
-        batch_size=batch_size,
-        keep=keep,
+        plan.inputs,
+        batch_size=plan.batch_size,
+        keep=plan.keep,
         encoded_ids=stored.encoded_ids,
         on_progress=on_progress,
     )
     rows = run.over(reader)
-    _store_labels(store, inputs, rows)
-    return Extraction(
-        tuple(inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution
-    )
+    _store_labels(store, plan.inputs, rows)
+    return Extraction(plan.inputs, tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution)
+
+
+def default_workers() -> int:
+    """One reading process for each core, at most 8."""
+    return min(8, os.cpu_count() or 1)
 
 
 def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:

@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
+from ._clip_table import ClipTable
 from ._errors import BankError
 from ._recipe import Recipe
 from ._types import Device, FloatArray
@@ -46,17 +47,19 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
     return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
 
 
-def open_index(bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX) -> Index:
-    """The bank's index of this kind, holding exactly the bank's clips.
+def open_index(
+    bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+) -> Index:
+    """The bank's index of this kind, holding exactly these clips.
 
     Args:
         encoder: called only where new rows need it (see ``index_rows``).
     """
     folder = _folder(bank, recipe, kind)
-    ids = bank.clips(recipe.id).ids
+    ids = clips.ids
     index = indexes.get(kind).load(folder)
     if index is None:
-        index = _build(bank, recipe, ids, encoder, kind)
+        index = _build(clips, recipe, encoder, kind)
         _keep(index, folder)
         return index
     there, wanted = set(index.ids), set(ids)
@@ -64,7 +67,7 @@ def open_index(bank: Bank, recipe: Recipe, *, encoder: Callable[[], Encoder], ki
     if new or there - wanted:
         index.remove(sorted(there - wanted))
         if new:
-            vectors = bank.embeddings(recipe.id)[new]
+            vectors = clips.embeddings()[new]
             index.add([ids[number] for number in new], index_rows(recipe, vectors, encoder))
         _keep(index, folder)
     return index
@@ -84,9 +87,10 @@ def build_index(
     """
     store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
-    index = _build(store, chosen, store.clips(chosen.id).ids, encoder, kind)
+    clips = store.clips(chosen.id)
+    index = _build(clips, chosen, encoder, kind)
     index.save(_folder(store, chosen, kind))
-    return _stats(store, chosen, index, encoder, kind, seconds=time.monotonic() - started)
+    return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
 
 def index_stats(
@@ -99,8 +103,19 @@ def index_stats(
     """Measure a bank's index as it is; bringing it up to date counts as building."""
     store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
-    index = open_index(store, chosen, encoder=encoder, kind=kind)
-    return _stats(store, chosen, index, encoder, kind, seconds=time.monotonic() - started)
+    clips = store.clips(chosen.id)
+    index = open_index(store, chosen, clips, encoder=encoder, kind=kind)
+    return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
+
+
+def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
+    """Take clips out of all stored indexes of a recipe."""
+    for kind in indexes.names():
+        folder = _folder(bank, recipe, kind)
+        index = indexes.get(kind).load(folder)
+        if index is not None and (there := sorted(set(ids).intersection(index.ids))):
+            index.remove(there)
+            index.save(folder)
 
 
 def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
@@ -109,10 +124,10 @@ def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, 
     return store, chosen, functools.cache(lambda: load_for(chosen, device=device))
 
 
-def _build(bank: Bank, recipe: Recipe, ids: Sequence[str], encoder: Callable[[], Encoder], kind: str) -> Index:
-    rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
+def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str) -> Index:
+    rows = index_rows(recipe, clips.embeddings(), encoder)
     index = indexes.get(kind)(rows.shape[1])
-    index.add(ids, rows)
+    index.add(clips.ids, rows)
     return index
 
 
@@ -127,11 +142,18 @@ def _keep(index: Index, folder: Path) -> None:
 
 
 def _stats(
-    bank: Bank, recipe: Recipe, index: Index, encoder: Callable[[], Encoder], kind: str, *, seconds: float
+    bank: Bank,
+    recipe: Recipe,
+    clips: ClipTable,
+    index: Index,
+    encoder: Callable[[], Encoder],
+    kind: str,
+    *,
+    seconds: float,
 ) -> IndexStats:
-    rows = index_rows(recipe, bank.embeddings(recipe.id), encoder)
+    rows = index_rows(recipe, clips.embeddings(), encoder)
     exact = indexes.get("exact")(index.dim)
-    exact.add(bank.clips(recipe.id).ids, rows)
+    exact.add(clips.ids, rows)
     chosen = np.random.default_rng(0).permutation(len(rows))[:_RECALL_QUERIES]
     shares = [
         _found_again(truth, found)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from ._errors import BankError, LabelError, SourceError
+from ._files import name_of
 from ._parquet import read_columns, write_table
 from ._tables import read_table, row_path, row_span
 from ._types import ClipRow, LabelRow, Moment
@@ -155,7 +156,7 @@ def label_row(
     span = moment.span
     return LabelRow(
         video_id=video_id,
-        video=str(moment.path.absolute()),
+        video=name_of(moment.path.absolute()),
         label=label.strip(),
         start_seconds=None if span is None else span.start_seconds,
         stop_seconds=None if span is None else span.stop_seconds,

@@ -88,7 +88,8 @@ def predict(
 
 def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
     """The clips of these inputs in their order, under the names they were given; by default all."""
-    stored, vectors = list(store.clips(recipe.id).rows()), store.embeddings(recipe.id)
+    table = store.clips(recipe.id)
+    stored, vectors = list(table.rows()), table.embeddings()
     if rows is None:
         return stored, vectors
     by_id = {clip.clip_id: number for number, clip in enumerate(stored)}

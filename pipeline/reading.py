@@ -9,13 +9,13 @@ its outcome row, and a video whose reading process died is read once more, alone
 from __future__ import annotations
 
 import dataclasses
-import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from ._errors import ClipdexError, DecoderCrash, NoVideoStream, SourceError
+from ._errors import ClipdexError, DecoderCrash, NoVideoStream
+from ._files import name_of
 from ._types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from .clips import Cut
 from .decoders import ClipFrames, read_clips, reading_process
@@ -170,11 +170,9 @@ class Reader:
 
     def _read(self, index: int, *, last: bool) -> Iterator[Event]:
         source = self._inputs[index]
-        row = VideoRow(_storable(source.path), None, "failed", plan=self._cut.name(source.span))
+        row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
-            if row.video != str(source.path):
-                raise SourceError(f"{row.video}: the name is not UTF-8 and cannot be stored; rename the file")
             facts = source.path.stat()
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
             if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
@@ -241,13 +239,8 @@ def _failed(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:
     else:
         reason = f"cannot read {row.video}: {type(error).__name__}: {error}"
     return dataclasses.replace(
-        row, status="failed", clip_ids=(), stage=stage, error=type(error).__name__, reason=reason
+        row, status="failed", clip_ids=(), stage=stage, error=type(error).__name__, reason=name_of(reason)
     )
-
-
-def _storable(path: Path) -> str:
-    """The path as text; bytes that are not UTF-8 are spelled out, which no file's real name then equals."""
-    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def _with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:

@@ -83,7 +83,7 @@ class Searcher:
         self._encoder: Encoder | None = None
         self._clips = self._bank.clips(self.recipe.id)
         self._numbers = {name: number for number, name in enumerate(self._clips.ids)}
-        self._index = open_index(self._bank, self.recipe, encoder=self.encoder, kind=kind)
+        self._index = open_index(self._bank, self.recipe, self._clips, encoder=self.encoder, kind=kind)
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
@@ -139,7 +139,7 @@ class Searcher:
         if not any(part.kind == "text" for part in parts):
             raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
         patches = stored_patches(self._bank, self.recipe, ids)
-        vectors = self._bank.embeddings(self.recipe.id)[[self._numbers[name] for name in ids]]
+        vectors = self._clips.embeddings()[[self._numbers[name] for name in ids]]
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":
@@ -184,7 +184,7 @@ class Searcher:
         number = self._numbers.get(clip_id(video_id_of(path), span))
         if number is None:
             return None
-        vector: FloatArray = self._bank.embeddings(self.recipe.id)[number]
+        vector: FloatArray = self._clips.embeddings()[number]
         return vector
 
     def _prepared(self, frame: Pixels) -> Pixels:

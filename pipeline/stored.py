@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ._errors import SourceError
+from ._files import path_of
 from ._types import Keep, VideoRow
 from .bank import Bank
 
@@ -59,7 +60,7 @@ class Stored:
     def moved_to(self, row: VideoRow) -> bool:
         """Whether this is news: the content was last seen under another path, where it no longer is."""
         latest = self._latest_paths.get(str(row.video_id))
-        return latest is not None and latest != row.video and not Path(latest).exists()
+        return latest is not None and latest != row.video and not path_of(latest).exists()
 
     def content_of(self, path: Path, row: VideoRow) -> str:
         """The video's id; a file with many moments is hashed once."""

@@ -139,7 +139,8 @@ def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) ->
             "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
             "--labels-from-folders"
         )
-    clips = list(bank.clips(recipe.id).rows())
+    stored = bank.clips(recipe.id)
+    clips = list(stored.rows())
     found = label_of_clips(clips, labels)
     # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
     order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
@@ -151,7 +152,7 @@ def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) ->
         )
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     return Examples(
-        X=bank.embeddings(recipe.id)[numbers],
+        X=stored.embeddings()[numbers],
         y=np.array([label.label for _, label in rows]),
         groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows])),
         ids=tuple(clip.clip_id for clip, _ in rows),

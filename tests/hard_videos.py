@@ -78,6 +78,8 @@ def write(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     size: tuple[int, int] = (WIDTH, HEIGHT),
+    pixel_shape: Fraction = Fraction(1, 1),
+    interlaced: bool = False,
     rotate: int = 0,
     shift_ms: int = 0,
     tick: Fraction = TICK,
@@ -91,6 +93,9 @@ def write(
         stream.height, stream.width = sample.shape[:2]
         stream.codec_context.time_base = tick
         stream.time_base = tick
+        stream.codec_context.sample_aspect_ratio = pixel_shape
+        if interlaced:
+            stream.codec_context.flags |= _INTERLACED
         if rotate:
             stream.set_display_rotation(rotate)
 
@@ -117,6 +122,9 @@ def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
     columns = np.arange(width) * WIDTH // width
     return image[rows][:, columns]
 
+
+# AV_CODEC_FLAG_INTERLACED_DCT and AV_CODEC_FLAG_INTERLACED_ME of libavcodec/avcodec.h.
+_INTERLACED = (1 << 18) | (1 << 29)
 
 X264 = {"preset": "veryfast", "crf": "20"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
@@ -150,6 +158,20 @@ CATALOGUE: dict[str, Callable[[Path], HardVideo]] = {
     "no-duration.mkv": lambda p: write(p, steady(40), options=X264, container_options={"live": "1"}),
     "one-frame.mp4": lambda p: write(p, steady(1), options=X264),
     "animation.gif": lambda p: write(p, steady(20, fps=10), codec="gif", pix_fmt="rgb8"),
+    "animation.webp": lambda p: write(p, steady(20, fps=10), codec="libwebp_anim", options={"lossless": "1"}),
+    "wide-pixels.mp4": lambda p: write(p, steady(30), options=X264, pixel_shape=Fraction(16, 11)),
+    "interlaced.mpg": lambda p: write(
+        p, steady(60), codec="mpeg2video", options={"b": "4M"}, tick=Fraction(1, 25), interlaced=True
+    ),
+    "interlaced.mp4": lambda p: write(p, steady(60), options={**X264, "x264-params": "tff=1"}),
+    "ntsc.mov": lambda p: write(p, [round(1001 * n / 30) for n in range(60)], options=X264),
+    "vp8.webm": lambda p: write(p, steady(60), codec="libvpx", options={"b": "2M", "deadline": "realtime"}),
+    "mjpeg.avi": lambda p: write(p, steady(40), codec="mjpeg", pix_fmt="yuvj420p"),
+    "prores.mov": lambda p: write(p, steady(20), codec="prores_ks", pix_fmt="yuv422p10le"),
+    "wmv2.asf": lambda p: write(p, steady(40), codec="wmv2", options={"b": "2M"}),
+    "h263.flv": lambda p: write(p, steady(40), codec="flv", options={"b": "2M"}),
+    "mpeg1.mpg": lambda p: write(p, steady(60), codec="mpeg1video", options={"b": "4M"}, tick=Fraction(1, 25)),
+    "m2ts.m2ts": lambda p: write(p, steady(60), options={**X264, "g": "20"}),
 }  # fmt: skip
 
 

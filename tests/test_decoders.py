@@ -9,7 +9,7 @@ import hard_videos
 import numpy as np
 import pytest
 
-from pipeline._errors import DecodeError, DecoderRefusal, NoVideoStream, UnknownPart
+from pipeline._errors import DecodeError, DecoderRefusal, NoVideoStream, SourceError, UnknownPart
 from pipeline._types import Clip, Span
 from pipeline.clips import sample_times
 from pipeline.decoders import decoders, frame_numbers, is_video, open_video, read_clips, read_image, scan
@@ -24,12 +24,21 @@ REFUSED = {
         "edit-list.mp4",
         "no-duration.mkv",
         "animation.gif",
+        "interlaced.mpg",
+        "mpeg1.mpg",
+        "m2ts.m2ts",
+        "wmv2.asf",
+        "h263.flv",
     },
     "pyav": set(),
 }
 
+# No decoder here reads these: they are refused when they are scanned.
+UNREADABLE = {"animation.webp"}
+READABLE = [name for name in hard_videos.CATALOGUE if name not in UNREADABLE]
+
 # Their muxers delay every frame by a constant, the decoding delay of B-frames.
-DELAYED = {"mpeg2.ts", "h264.ts", "fragmented.mp4"}
+DELAYED = {"mpeg2.ts", "h264.ts", "m2ts.m2ts", "fragmented.mp4", "interlaced.mpg", "mpeg1.mpg"}
 
 HAS_DECORD = importlib.util.find_spec("decord") is not None
 DECODERS = [
@@ -47,17 +56,17 @@ def test_every_decoder_file_is_listed_by_its_name() -> None:
         decoders.get("opencv")
 
 
-@pytest.mark.parametrize("name", hard_videos.CATALOGUE)
+@pytest.mark.parametrize("name", READABLE)
 def test_the_scan_lists_every_frame_at_its_planted_time(hard: dict[str, hard_videos.HardVideo], name: str) -> None:
     video = hard[name]
     info = scan(video.path)
     delay = info.frame_times[0] - video.times[0] if name in DELAYED else 0.0
-    assert 0 <= delay < 0.2
+    assert 0 <= delay < 0.6
     assert info.frame_times == pytest.approx(np.array(video.times) + delay, abs=1.1e-3)
     assert info.span.stop_seconds > info.frame_times[-1]
 
 
-@pytest.mark.parametrize("name", hard_videos.CATALOGUE)
+@pytest.mark.parametrize("name", READABLE)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_each_frame_asked_for_is_the_right_one_or_the_file_is_refused(
     hard: dict[str, hard_videos.HardVideo], decoder: str, name: str
@@ -148,6 +157,36 @@ def test_overlapping_clips_share_decoded_frames_and_come_out_complete(
         assert result.pixels[:, 0].tolist() == [int(25 * time + 1e-6) for time in clip.times]
     # 2 frames for 8 samples: they repeat in place.
     assert results[clips[2]].pixels[:, 0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_what_no_decoder_reads_is_refused_by_name(hard: dict[str, hard_videos.HardVideo]) -> None:
+    with pytest.raises(DecoderRefusal, match=r"animation.webp is an animated WebP"):
+        scan(hard["animation.webp"].path)
+
+
+def test_a_playlist_is_refused_and_a_folder_of_pictures_gets_a_hint(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    from pipeline.catalog import find_sources
+
+    playlist = tmp_path / "list.m3u8"
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2.4,\n{hard['h264.ts'].path}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(DecodeError, match=r"list.m3u8 is (a playlist|not a video)"):
+        scan(playlist)
+    playlist.unlink()
+    (tmp_path / "0001.png").write_bytes(b"\x89PNG\0")
+    with pytest.raises(SourceError, match="holds no video, at any depth, but 1 pictures; of a sequence make a video"):
+        find_sources([tmp_path], is_video=is_video)
+
+
+def test_a_file_that_lacks_frames_its_container_counts_is_cut_off(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    whole = hard["mpeg4.avi"].path.read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 3])
+    assert scan(hard["mpeg4.avi"].path).missing_seconds < 0.1
+    assert scan(cut).missing_seconds > 1.0
 
 
 def test_what_is_no_video_is_said_plainly(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from .._types import Device
+from .._types import Device, Limits
 from ..report.terminal import Terminal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -59,6 +59,51 @@ def prompt_options(command: Command) -> Command:
         metavar="'a video of {}'",
         help="A sentence to put texts into; several are averaged [the bare text].",
     )(command)
+
+
+def limit_options(command: Command) -> Command:
+    """What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``."""
+    for option in (
+        click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
+        click.option(
+            "--memory-limit",
+            "memory_gb",
+            type=click.FloatRange(0, min_open=True),
+            default=4.0,
+            show_default=True,
+            metavar="GB",
+            help="Memory that reading one video may take (Linux).",
+        ),
+        click.option(
+            "--time-limit",
+            "time_seconds",
+            type=click.FloatRange(0, min_open=True),
+            default=120.0,
+            show_default=True,
+            metavar="S",
+            help="Seconds that reading one video may take, beside ten times its own length.",
+        ),
+        click.option(
+            "--max-lost-frames",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Store clips of which damage cost up to N frames, with their neighbours in their place.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def take_limits(options: dict[str, Any]) -> Limits:
+    """The limits among a command's options, which are taken out."""
+    return Limits(
+        time_seconds=options.pop("time_seconds"),
+        memory_bytes=int(options.pop("memory_gb") * 1e9),
+        max_lost_frames=options.pop("max_lost_frames"),
+        min_seconds=options.pop("min_seconds", 0.0),
+    )
 
 
 def _terminal(ctx: click.Context, _: click.Parameter, as_json: bool) -> Terminal:

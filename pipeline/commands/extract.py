@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from .._registry import part_names
 from .._types import Keep
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option
+from ._options import bank_option, device_option, limit_options, output_option, take_limits
+
+if TYPE_CHECKING:
+    from ..extract import Extraction
 
 
 @click.command("extract")
@@ -41,7 +45,7 @@ from ._options import bank_option, device_option, output_option
 @click.option("--decoder", type=click.Choice(part_names("decoders")), default="pyav", show_default=True)
 @device_option
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
-@click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Decoding threads [one a core].")
+@click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
 @click.option(
     "--keep",
@@ -51,8 +55,25 @@ from ._options import bank_option, device_option, output_option
     "patches-half, half as large and a little less exact. Repeatable.",
 )
 @click.option("--labels-from-folders", is_flag=True, help="Label each video with the name of its folder.")
+@click.option("--min-seconds", type=click.FloatRange(0), default=0.0, metavar="S", help="Skip shorter videos.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Read nothing outside of this folder, whatever a manifest or a link says.",
+)
+@click.option("--watch", "watching", is_flag=True, help="Go on until Ctrl-C: extract what arrives once it is complete.")
+@click.option(
+    "--poll",
+    "poll_seconds",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="With --watch: seconds between two looks; a file that did not change in between is complete.",
+)
+@limit_options
 @output_option
-def command(sources: tuple[str, ...], bank: Path, terminal: Terminal, **options: Any) -> None:
+def command(bank: Path, terminal: Terminal, watching: bool, **options: Any) -> None:
     """Encode videos into the bank; what is stored already is not done again.
 
     SOURCE is a file, a moment FILE@START-STOP in seconds, a folder (searched through), a glob pattern, or a
@@ -64,13 +85,33 @@ def command(sources: tuple[str, ...], bank: Path, terminal: Terminal, **options:
       clipdex extract videos/ --encoder lite
       clipdex extract match.mp4 --encoder MCG-NJU/videomae-base-finetuned-kinetics --window 2 --stride 1
       clipdex extract sports/ --encoder lite --labels-from-folders
+      clipdex extract camera/ --encoder lite --watch
     """
+    from ..report.summary import report_extraction
+
+    poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
+    options["limits"] = take_limits(options)
+    if watching:
+        _watch(bank, terminal, poll_seconds=poll_seconds, **options)
+        return
+    done = _extract(bank, terminal, **options)
+    report_extraction(terminal, done, bank)
+    if done.failed and not allow_failures:
+        raise SystemExit(1)
+
+
+def _extract(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> Extraction:
     from ..extract import extract
-    from ..report.summary import cautions, extraction_rows, extraction_summary, troubles
 
     with terminal.progress() as update:
-        done = extract(sources, bank=bank, on_progress=update, **options)
-    terminal.rows(extraction_rows(done) if terminal.json else [], columns=())
-    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
-    if done.failed:
-        raise SystemExit(1)
+        return extract(sources, bank=bank, on_progress=update, **options)
+
+
+def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> None:
+    from ..report.summary import report_extraction
+    from ..watch import watch
+
+    terminal.say(f"Watching {', '.join(sources)}; Ctrl-C ends it.")
+    with contextlib.suppress(KeyboardInterrupt):
+        for done in watch(sources, bank=bank, **options):
+            report_extraction(terminal, done, bank)

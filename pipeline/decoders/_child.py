@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .._files import name_of
 from .._types import Pixels, VideoInfo
 from . import Decoder, is_video, open_video, read_image
 
@@ -41,7 +42,7 @@ def serve(channel: Any, memory_bytes: int) -> None:
         except EOFError:
             return
         except BaseException as error:  # MemoryError too: the other side decides what it costs
-            channel.send(("error", type(error).__name__, str(error).encode(errors="backslashreplace").decode()))
+            channel.send(("error", type(error).__name__, name_of(str(error))))
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -19,12 +19,16 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from .._errors import DecodeError, NoVideoStream
+from .._errors import DecodeError, DecoderRefusal, NoVideoStream
 from .._types import Pixels, VideoInfo
 
 # Formats that ffmpeg reads as "video" although nothing in them moves (its text and still readers).
 _NOT_VIDEO = ("tty", "image2")
 _STILL_SUFFIX = "_pipe"
+_ANIMATED = b"ANIM"
+
+# Formats that only name other files.
+_PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
 
 
 def open_container(path: Path) -> InputContainer:
@@ -51,8 +55,17 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         DecodeError: it is a still image or text.
     """
     name = container.format.name
+    if name == "webp_pipe" and _ANIMATED in path.read_bytes()[:64]:
+        raise DecoderRefusal(
+            f"{path} is an animated WebP, which ffmpeg cannot decode: make a video of it first, for example with Pillow"
+        )
     if name in _NOT_VIDEO or name.endswith(_STILL_SUFFIX):
-        raise DecodeError(f"{path} is not a video: ffmpeg reads it as {name}")
+        raise DecodeError(
+            f"{path} is not a video: ffmpeg reads it as {name}. Of a sequence of pictures make a video first: "
+            "ffmpeg -framerate 25 -i %04d.png video.mp4"
+        )
+    if name in _PLAYLISTS:
+        raise DecodeError(f"{path} is a playlist ({name}), which only names other files; give those themselves")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             # PyAV's types say that it is always there; for an unknown codec it is None.
@@ -163,6 +176,9 @@ def _scanned(path: Path) -> VideoInfo:
         # One frame without a duration is shown for a twenty-fifth of a second, ffmpeg's default rate.
         shown = last * packets.time_base if last > 0 else Fraction(1, 25)
         declared = container.duration / av.time_base if container.duration else 0.0
+        if container.format.name == "avi" and stream.average_rate:
+            # ffmpeg gives the duration of what is there; the header counts frames as they were written.
+            declared = max(declared, float(stream.frames / stream.average_rate))
         return VideoInfo(
             frame_times=ticks.astype(np.float64) * float(packets.time_base),
             stop_seconds=float(int(ticks[-1]) * packets.time_base + shown),

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from .._errors import SourceError
+from .._files import path_of
 from .._types import Hit, Span
 from .thumbnails import strip
 
@@ -36,7 +37,7 @@ def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
         {
             "hit": hit,
             "name": Path(hit.video).name,
-            "picture": strip(Path(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
+            "picture": strip(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
             "metadata": {name: value for name, value in hit.metadata.items() if value is not None},
         }
         for hit in hits

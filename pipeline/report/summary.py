@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from ..compare import Comparison
     from ..extract import Extraction
     from ..heads import HeadCard
+    from .terminal import Terminal
 
 
 def extraction_rows(done: Extraction) -> list[dict[str, Any]]:
     """One row for each input."""
-    names = ("video", "video_id", "status", "clips", "reason")
+    names = ("video", "video_id", "status", "clips", "reason", "stage", "error", "frames_planned", "frames_lost")
     return [{name: getattr(row, name) for name in names} for row in done.rows]
 
 
@@ -28,6 +29,12 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
         f"{len(done.rows)} videos: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
         f"with {done.recipe.encoder} (recipe {done.recipe.id}) into {bank}"
     )
+
+
+def report_extraction(terminal: Terminal, done: Extraction, bank: Path) -> None:
+    """Print what an extraction did: a JSON line for each input, or in words what went wrong and a summary."""
+    terminal.rows(extraction_rows(done) if terminal.json else [], columns=())
+    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
 
 
 def cautions(done: Extraction) -> list[str]:

@@ -1,0 +1,71 @@
+"""The clips of a bank as they were when they were read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ._parquet import read_columns
+from ._types import ClipRow, FloatArray
+
+
+class ClipTable:
+    """The clips of one recipe in stored order, each once. Rows become objects only when asked for, and what was
+    added to the bank since does not belong to it.
+
+    Attributes:
+        ids: clip ids, (n,).
+    """
+
+    def __init__(self, parts: Sequence[Path], table: pa.Table, *, dim: int, latest_paths: dict[str, str]) -> None:
+        names = table["clip_id"].to_pylist()
+        self._numbers = _first_of_each(names)
+        self._table = table if len(self._numbers) == len(names) else table.take(pa.array(self._numbers))
+        self._parts = parts
+        self._dim = dim
+        self._latest_paths = latest_paths
+        self.ids: list[str] = self._table["clip_id"].to_pylist()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def embeddings(self) -> FloatArray:
+        """(n, dim) float32, one row for each clip.
+
+        Raises:
+            BankError: a part is damaged, or is gone since the clips were read.
+        """
+        blocks = [np.empty((0, self._dim), np.float32)]
+        for part in self._parts:
+            column = read_columns(part, ["embedding"])["embedding"].combine_chunks()
+            blocks.append(column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim))
+        vectors: FloatArray = np.concatenate(blocks)
+        return vectors if len(vectors) == len(self.ids) else vectors[self._numbers]
+
+    def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
+        """The clips of these row numbers, by default all."""
+        table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))
+        for row in table.to_pylist():
+            yield ClipRow(
+                clip_id=row["clip_id"],
+                video_id=row["video_id"],
+                video=self._latest_paths.get(row["video_id"], row["video"]),
+                start_seconds=row["start_seconds"],
+                stop_seconds=row["stop_seconds"],
+                kind=row["plan"],
+                frame_times=tuple(row["frame_times"]),
+                metadata=json.loads(row["metadata"]),
+            )
+
+
+def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
+    first: dict[str, int] = {}
+    for number, name in enumerate(ids):
+        first.setdefault(name, number)
+    return np.fromiter(first.values(), np.int64, len(first))

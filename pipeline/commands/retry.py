@@ -1,0 +1,38 @@
+"""clipdex retry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, limit_options, output_option, recipe_option, take_limits
+
+
+@click.command("retry")
+@bank_option
+@recipe_option
+@device_option
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
+@click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
+@limit_options
+@output_option
+def command(bank: Path, terminal: Terminal, allow_failures: bool, **options: Any) -> None:
+    """Read again what failed or was stored in part, as it was asked for then, and nothing else.
+
+    \b
+    Examples:
+      clipdex retry
+      clipdex retry --time-limit 1800 --max-lost-frames 2
+    """
+    from ..report.summary import report_extraction
+    from ..retry import retry
+
+    limits = take_limits(options)
+    with terminal.progress() as update:
+        done = retry(bank=bank, limits=limits, on_progress=update, **options)
+    report_extraction(terminal, done, bank)
+    if done.failed and not allow_failures:
+        raise SystemExit(1)

@@ -1,0 +1,72 @@
+"""Once more what went wrong: the inputs of a bank whose latest outcome is a failure or a loss, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ._files import path_of
+from ._types import Device, Limits, Source, VideoRow
+from .bank import Bank
+from .clips import WHOLE, Cut
+from .encoders import load_for
+from .encoding import Progress
+from .extract import Extraction, Plan, default_workers, run_plan
+from .stored import Stored
+
+
+def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
+    """Inputs of which something is missing, by their latest outcome."""
+    return [row for row in bank.videos(recipe_id).values() if row.status in ("failed", "partial")]
+
+
+def retry(
+    *,
+    bank: str | Path = "bank",
+    recipe: str | None = None,
+    limits: Limits | None = None,
+    device: Device = "auto",
+    batch_size: int = 8,
+    num_workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Extraction:
+    """Read again what failed or was stored in part, as it was asked for then, with its labels and metadata.
+
+    Args:
+        recipe: id, encoder or checkpoint, where the bank holds several.
+        limits: what one video may cost this time.
+
+    Raises:
+        BankError, UsageError, EncoderError: nothing was tried.
+    """
+    started = time.monotonic()
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    by_cut: dict[Cut, list[Source]] = {}
+    for row in failures(store, chosen.id):
+        cut = Cut.from_name(str(row.plan)) or WHOLE  # a moment brings its own stretch
+        by_cut.setdefault(cut, []).append(Source.from_said(path_of(row.video), row.asked))
+    if not by_cut:
+        return Extraction((), (), chosen, 0, time.monotonic() - started)
+    encoder = load_for(chosen, device=device)
+    keep = store.kept_names(chosen.id)
+    done = [
+        run_plan(
+            Plan(tuple(inputs), cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
+            store=store,
+            encoder=encoder,
+            recipe=chosen,
+            stored=Stored(store, chosen.id, trust_partial=False),
+            on_progress=on_progress,
+        )
+        for cut, inputs in by_cut.items()
+    ]
+    return Extraction(
+        tuple(source for one in done for source in one.inputs),
+        tuple(row for one in done for row in one.rows),
+        chosen,
+        sum(one.encoded_clips for one in done),
+        time.monotonic() - started,
+        encoder.caution,
+    )

@@ -1,0 +1,151 @@
+"""Upkeep of a bank: small parts are merged, and what belongs to deleted videos is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import filelock
+
+from ._errors import BankError
+from ._files import path_of
+from ._parquet import parts_in, read_columns
+from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
+from ._types import Keep
+from .bank import Bank
+from .indexing import forget
+
+# A temporary file this old belongs to nobody who still writes.
+_ABANDONED_SECONDS = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Compaction:
+    """How many parts there were and are, and how many bytes they take."""
+
+    parts_before: int
+    parts: int
+    bytes_before: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """What was removed, or with ``dry_run`` would be.
+
+    Attributes:
+        videos: paths of videos that are gone, where they were last seen.
+        clips: how many of their clips were stored, over all recipes.
+        unreachable: videos whose whole folder is missing, which were left: a disk may not be mounted.
+    """
+
+    videos: tuple[str, ...]
+    clips: int
+    unreachable: tuple[str, ...]
+    dry_run: bool
+
+
+def compact(*, bank: str | Path = "bank") -> Compaction:
+    """Merge the small parts of a bank; what it holds stays the same, and in the same order.
+
+    Raises:
+        BankError: a part is damaged, another upkeep is at work, or it cannot be written; nothing is lost.
+    """
+    store = Bank(Path(bank))
+    with _alone(store):
+        _sweep(store.folder)
+        before, bytes_before = _measured(store.folder)
+        for folder in _folders(store.folder):
+            for run in small_neighbours(parts_in(folder)):
+                replace_parts(run, each_once)
+        parts, size = _measured(store.folder)
+    return Compaction(before, parts, bytes_before, size)
+
+
+def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: bool = False) -> Pruning:
+    """Remove what is stored of videos that are not there any more, from the bank and its indexes. Labels stay.
+
+    A video is there as long as one of the paths under which it was seen holds it; an edited file holds another one.
+
+    Args:
+        missing_folders: also of those whose whole folder is gone. Without it they stay, because a disk that is not
+            mounted looks the same.
+        dry_run: only say what would be removed.
+
+    Raises:
+        BankError: see ``compact``.
+    """
+    store = Bank(Path(bank))
+    with _alone(store):
+        gone, unreachable = _gone(store)
+        if missing_folders:
+            gone, unreachable = gone | unreachable, {}
+        ids = set(gone)
+        doomed = {
+            recipe.id: [row.clip_id for row in store.clips(recipe.id).rows() if row.video_id in ids]
+            for recipe in store.recipes().values()
+        }
+        if ids and not dry_run:
+            for recipe in store.recipes().values():
+                forget(store, recipe, doomed[recipe.id])
+            _remove(store, ids, {name for names in doomed.values() for name in names}, set(gone.values()))
+    clips = sum(len(names) for names in doomed.values())
+    return Pruning(tuple(sorted(gone.values())), clips, tuple(sorted(unreachable.values())), dry_run)
+
+
+def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:
+    """Ids of videos that no path holds any more with where they were last seen: in folders that are, and that are
+    not there.
+    """
+    holds = {row["video"]: row["video_id"] for row in store.outcomes()}  # what each path held when last seen
+    there = {identity for path, identity in holds.items() if path_of(path).exists()}
+    gone: dict[str, str] = {}
+    unreachable: dict[str, str] = {}
+    for identity, path in store.latest_paths().items():
+        if identity not in there:
+            (gone if path_of(path).parent.is_dir() else unreachable)[identity] = path
+    return gone, unreachable
+
+
+def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> None:
+    for folder in _folders(store.folder):
+        stays = without_outcomes(ids, paths) if folder.name == "videos" else without_clips(clip_ids)
+        for part in parts_in(folder):
+            table = read_columns(part)
+            if len(stays(table)) < len(table):
+                replace_parts([part], stays)
+
+
+def _folders(bank: Path) -> list[Path]:
+    """Where parts lie."""
+    kept = [folder for name in get_args(Keep) for folder in bank.glob(f"{name}/*/")]
+    return [folder for folder in [*bank.glob("clips/*/"), *kept, bank / "videos"] if folder.is_dir()]
+
+
+def _measured(bank: Path) -> tuple[int, int]:
+    parts = [part for folder in _folders(bank) for part in parts_in(folder)]
+    return len(parts), sum(part.stat().st_size for part in parts)
+
+
+def _sweep(bank: Path) -> None:
+    """Remove temporary files that killed processes left."""
+    for path in bank.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def _alone(store: Bank) -> Iterator[None]:
+    """One upkeep at a time; extractions and readers need not wait."""
+    try:
+        with filelock.FileLock(store.folder / ".upkeep.lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise BankError(f"another compact or prune is at work on {store.folder}; wait for it to end") from error
+    except OSError as error:
+        raise BankError(f"cannot write in {store.folder}: {error.strerror or error}") from error

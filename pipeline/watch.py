@@ -1,0 +1,95 @@
+"""A bank kept up to date with folders that grow: what is new is extracted once it is complete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ._errors import SourceError
+from ._types import Source
+from .catalog import find_sources
+from .decoders import looks_readable
+from .extract import Extraction, extract, prepared_encoder
+
+# Size and date of last change: both stay when nobody writes any more.
+_Look = tuple[int, int]
+
+
+class Arrivals:
+    """Tells which files are new or changed, and complete: unchanged between two looks.
+
+    Args:
+        sources, labels_from_folders, root: as for ``extract``.
+    """
+
+    def __init__(self, sources: Sequence[str | Path], *, labels_from_folders: bool, root: Path | None) -> None:
+        self._sources = sources
+        self._labels_from_folders = labels_from_folders
+        self._root = root
+        self._last: dict[Path, _Look] = {}
+        self._given: dict[Path, _Look] = {}
+
+    def look(self) -> list[Source]:
+        """Complete files that were not given out as they are now."""
+        ready: list[Source] = []
+        now: dict[Path, _Look] = {}
+        for source in self._found():
+            try:
+                facts = source.path.stat()
+            except OSError:
+                continue  # it went between listing and looking
+            look = (facts.st_size, facts.st_mtime_ns)
+            now[source.path] = look
+            if self._last.get(source.path) == look and self._given.get(source.path) != look and facts.st_size:
+                ready.append(source)
+        self._last = now
+        self._given |= {source.path: now[source.path] for source in ready}
+        return ready
+
+    def _found(self) -> list[Source]:
+        found: list[Source] = []
+        for source in self._sources:
+            try:
+                found += find_sources(
+                    [source],
+                    is_video=looks_readable,
+                    labels_from_folders=self._labels_from_folders,
+                    root=self._root,
+                )
+            except SourceError:
+                if not Path(source).is_dir():  # an empty folder is what there is to wait for
+                    raise
+        return found
+
+
+def watch(
+    sources: Sequence[str | Path],
+    *,
+    poll_seconds: float = 5.0,
+    labels_from_folders: bool = False,
+    root: str | Path | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+    **options: Any,
+) -> Iterator[Extraction]:
+    """Look at ``sources`` again and again, extract what has arrived, and yield what was done; ends when the caller
+    stops asking.
+
+    Args:
+        poll_seconds: between two looks; a file counts as complete when it did not change from one to the next.
+        sleep: how to wait.
+        options: as for ``extract``.
+
+    Raises:
+        SourceError: a source that does not exist.
+        EncoderError, BankError, UsageError: see ``extract``.
+    """
+    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, root=None if root is None else Path(root))
+    loading = {name: options.pop(name) for name in ("encoder", "device", "num_frames", "pooling") if name in options}
+    encoder = None
+    while True:
+        if ready := arrivals.look():
+            encoder = encoder or prepared_encoder(**loading)
+            yield extract(ready, encoder=encoder, **options)
+        sleep(poll_seconds)
