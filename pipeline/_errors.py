@@ -7,6 +7,7 @@
     ├── DecodeError            a video that cannot be read
     │   ├── NoVideoStream      ... because it holds no moving pictures (recorded as "skipped")
     │   ├── DecoderRefusal     ... by this decoder without a risk of wrong frames
+    │   ├── OutOfMemory        ... within the memory that one video may take
     │   ├── DecodeTimeout      ... within the time that one video may take
     │   └── DecoderCrash       ... because the process that read it died
     ├── EncoderError           a checkpoint or a clip the encoder must not accept
@@ -52,6 +53,10 @@ class DecoderRefusal(DecodeError):
 
 class DecodeTimeout(DecodeError):
     """Reading the video took longer than one video may take."""
+
+
+class OutOfMemory(DecodeError):
+    """Reading the video asks for more memory than one video may take."""
 
 
 class DecoderCrash(DecodeError):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._kept import ROW_GROUP
-from ._parquet import read_columns, stamp_of, write_part
+from ._parquet import check_part, read_columns, stamp_of, write_part
 from ._schema import RECIPE_KEY
 from ._types import Keep
 
@@ -55,7 +55,13 @@ def each_once(table: pa.Table) -> pa.Table:
 
 
 def replace_parts(parts: list[Path], change: Change) -> None:
-    """Write what is to stay of adjacent parts as one under the first one's TIME, then remove them."""
+    """Write what is to stay of adjacent parts as one under the first one's TIME, then remove them.
+
+    Raises:
+        BankError: one of them is not what was written; all stay.
+    """
+    for part in parts:
+        check_part(part)  # what is damaged must not get a new checksum
     tables = [read_columns(part) for part in parts]
     table = change(pa.concat_tables(tables, promote_options="default"))
     if len(table):

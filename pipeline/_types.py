@@ -124,6 +124,8 @@ class VideoInfo:
         stop_seconds: when the last frame goes off the screen.
         missing_seconds: how much earlier all of the file's streams end than the container says: above 0 where
             a file was cut off.
+        hold_seconds: how long a frame counts as on screen when none follows; beyond it frames are missing. Infinite
+            where long stills are a matter of course.
     """
 
     frame_times: Times
@@ -133,6 +135,7 @@ class VideoInfo:
     codec: str
     container: str
     missing_seconds: float
+    hold_seconds: float = math.inf
 
     @property
     def span(self) -> Span:

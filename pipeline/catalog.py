@@ -103,10 +103,12 @@ def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
         videos = [file for file in _files(path) if looks_like_video(file, is_video)]
         if not videos:
             pictures = sum(file.suffix.lower() in _PICTURE_SUFFIXES for file in _files(path))
-            hint = (
-                f", but {pictures} pictures; of a sequence make a video first: {PICTURES_TO_VIDEO}" if pictures else ""
-            )
-            raise SourceError(f"the folder {name} holds no video, at any depth{hint}")
+            if pictures:
+                raise SourceError(
+                    f"the folder {name} holds no video, at any depth, but {pictures} pictures; of a sequence make a "
+                    "video first: ffmpeg -framerate 25 -i %04d.png video.mp4"
+                )
+            raise SourceError(f"the folder {name} holds no video, at any depth")
         yield from (Source(_absolute(file)) for file in videos)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)

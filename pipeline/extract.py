@@ -71,9 +71,9 @@ class Extraction:
 class Plan:
     """What is to be read, and how."""
 
-    inputs: tuple[Source, ...]
+    inputs: Sequence[Source]
     cut: Cut
-    keep: tuple[Keep, ...]
+    keep: Collection[Keep]
     limits: Limits
     batch_size: int
     num_workers: int
@@ -122,15 +122,9 @@ def extract(
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
     """
+    cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     if batch_size < 1 or (num_workers is not None and num_workers < 1):
         raise UsageError(f"batch size and workers must be at least 1, not {batch_size} and {num_workers}")
-    decoders.get(decoder)
-    part = encoder_part(encoder) if isinstance(encoder, str) else type(encoder)
-    check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
-    window = part.card.span_seconds if window_seconds is None else window_seconds
-    if clips == "whole" and (window_seconds or stride_seconds):
-        raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
-    cut = Cut(clips, window, window if stride_seconds is None else stride_seconds)
     inputs = find_sources(
         sources,
         is_video=looks_readable,
@@ -143,20 +137,32 @@ def extract(
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
     return run_plan(
-        Plan(
-            tuple(inputs),
-            cut,
-            tuple(dict.fromkeys(keep)),
-            limits or Limits(),
-            batch_size,
-            num_workers or default_workers(),
-        ),
+        Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
         store=store,
         encoder=loaded,
         recipe=recipe,
         stored=Stored(store, recipe.id, keep=keep),
         on_progress=on_progress,
     )
+
+
+def _checked_cut(
+    encoder: str | Encoder,
+    clips: Segmentation,
+    window_seconds: float | None,
+    stride_seconds: float | None,
+    *,
+    keep: Collection[Keep],
+    decoder: str,
+) -> Cut:
+    """How videos are cut; wrong calls are refused here, before anything is loaded."""
+    decoders.get(decoder)
+    part = encoder_part(encoder) if isinstance(encoder, str) else type(encoder)
+    check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
+    window = part.card.span_seconds if window_seconds is None else window_seconds
+    if clips == "whole" and (window_seconds or stride_seconds):
+        raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
+    return Cut(clips, window, window if stride_seconds is None else stride_seconds)
 
 
 def prepared_encoder(
@@ -201,7 +207,7 @@ def extract_for(
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
     return run_plan(
-        Plan(tuple(inputs), cut, store.kept_names(recipe.id), Limits(), 8, default_workers()),
+        Plan(inputs, cut, store.kept_names(recipe.id), Limits(), 8, default_workers()),
         store=store,
         encoder=load_for(recipe, device=device),
         recipe=recipe,

@@ -67,7 +67,7 @@ class VideoUnderWay:
     def end(self, broken: VideoRow | None) -> None:
         """Nothing more is read; ``broken`` is the outcome of reading, where that ended in a failure."""
         self._ended = True
-        if broken is not None and broken.stage is not None:
+        if broken is not None and broken.stage is not None and self.unread:
             self._frames_lost += self.frames_each * len(self.unread)
             self._lost |= self.unread
             self.blame(Fault(broken.stage, str(broken.error), str(broken.reason)))

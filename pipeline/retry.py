@@ -53,7 +53,7 @@ def retry(
     keep = store.kept_names(chosen.id)
     done = [
         run_plan(
-            Plan(tuple(inputs), cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
+            Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
             store=store,
             encoder=encoder,
             recipe=chosen,

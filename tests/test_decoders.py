@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from fractions import Fraction
 from pathlib import Path
 
 import hard_videos
@@ -135,6 +136,27 @@ def test_a_frame_is_on_screen_from_its_time_until_the_next(hard: dict[str, hard_
     assert frame_numbers(info, asked).tolist() == [0, 3, 3, 4, len(times) - 1]
 
 
+def test_a_hole_in_a_steady_stream_shows_no_frame_but_a_long_still_does(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    steady = hard_videos.steady(100)
+    holed = hard_videos.write(tmp_path / "holed.mkv", steady[:40] + steady[60:], options=hard_videos.X264)
+    info = scan(holed.path)
+    assert frame_numbers(info, [1.5, 1.6, 1.7, 2.0, 2.39, 2.4]).tolist() == [37, 39, 39, -1, -1, 40]
+    clip = Clip(Span(1.0, 3.0), sample_times(Span(1.0, 3.0), 8), "moment")
+    with open_video(holed.path) as opened:
+        (strict,) = read_clips(opened, [clip], transform=np.array)
+        (lenient,) = read_clips(opened, [clip], transform=np.array, max_lost_frames=3)
+    assert (strict.lost, strict.pixels) == (3, None)
+    assert lenient.lost == 3
+    assert lenient.times == pytest.approx((1.12, 1.36, 1.56, 1.56, 2.6, 2.6, 2.6, 2.84), abs=0.021)
+    for still in ("still.mp4", "still.avi"):  # these say how long a frame lasts
+        held = hard_videos.write(tmp_path / still, steady[:40] + steady[60:], codec="mpeg4")
+        assert frame_numbers(scan(held.path), [2.0]).tolist() == [39]
+    uneven = hard_videos.write(tmp_path / "uneven.mkv", [*hard_videos.uneven(40), 9000], options=hard_videos.X264)
+    assert frame_numbers(scan(uneven.path), [8.0]).tolist() == [39]
+
+
 def test_overlapping_clips_share_decoded_frames_and_come_out_complete(
     hard: dict[str, hard_videos.HardVideo],
 ) -> None:
@@ -182,10 +204,12 @@ def test_a_playlist_is_refused_and_a_folder_of_pictures_gets_a_hint(
 def test_a_file_that_lacks_frames_its_container_counts_is_cut_off(
     hard: dict[str, hard_videos.HardVideo], tmp_path: Path
 ) -> None:
-    whole = hard["mpeg4.avi"].path.read_bytes()
+    plain = hard_videos.write(
+        tmp_path / "plain.avi", hard_videos.steady(60), codec="mpeg4", options={"b": "2M"}, tick=Fraction(1, 25)
+    )
     cut = tmp_path / "cut.avi"
-    cut.write_bytes(whole[: len(whole) // 3])
-    assert scan(hard["mpeg4.avi"].path).missing_seconds < 0.1
+    cut.write_bytes(plain.path.read_bytes()[: plain.path.stat().st_size // 3])
+    assert scan(plain.path).missing_seconds < 0.1
     assert scan(cut).missing_seconds > 1.0
 
 

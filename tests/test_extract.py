@@ -14,8 +14,10 @@ import torch
 
 from pipeline import Bank, extract, load_encoder
 from pipeline._errors import BankError, EncoderError, SourceError, UsageError
+from pipeline._files import path_of
 from pipeline.decoders import frame_numbers, open_video
 from pipeline.labels import Labels
+from pipeline.upkeep import prune
 
 
 @pytest.fixture
@@ -313,15 +315,20 @@ def test_copies_of_a_video_with_moments_get_the_outcome_of_their_own_moment(
     assert done.rows[2].clip_ids == done.rows[0].clip_ids
 
 
-def test_a_name_that_is_not_utf8_fails_alone(videos: Path, bank: Path, videomae: Path) -> None:
+def test_a_name_that_is_not_utf8_is_stored_spelled_out_and_found_again(
+    videos: Path, bank: Path, videomae: Path
+) -> None:
     odd = os.fsencode(videos) + b"/\xff.mp4"
     with open(odd, "wb") as file:  # noqa: PTH123 -- a Path cannot say it
-        file.write((videos / "red" / "0.mp4").read_bytes())
-    done = extract([videos], bank=bank, encoder=str(videomae))
-    assert (done.count("ok"), done.count("failed")) == (3, 1)
-    (row,) = [row for row in done.rows if row.status == "failed"]
-    assert row.video.endswith("\\xff.mp4")
-    assert "not UTF-8" in str(row.reason)
+        file.write((videos / "red" / "0.mp4").read_bytes() + b"another content")
+    done = extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True)
+    assert done.count("ok") == 4
+    (row,) = [row for row in done.rows if row.video.endswith("\\xff.mp4")]
+    assert path_of(row.video) == Path(os.fsdecode(odd))
+    assert extract([videos], bank=bank, encoder=str(videomae)).count("unchanged") == 4
+    assert prune(bank=bank).videos == ()
+    os.unlink(odd)  # noqa: PTH108
+    assert prune(bank=bank).videos == (row.video,)
 
 
 def test_a_fault_of_the_reader_itself_costs_that_input_only(

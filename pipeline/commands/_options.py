@@ -61,37 +61,40 @@ def prompt_options(command: Command) -> Command:
     )(command)
 
 
+_LIMITS = (
+    click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
+    click.option(
+        "--memory-limit",
+        "memory_gb",
+        type=click.FloatRange(0, min_open=True),
+        default=4.0,
+        show_default=True,
+        metavar="GB",
+        help="Memory that reading one video may take (Linux).",
+    ),
+    click.option(
+        "--time-limit",
+        "time_seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=120.0,
+        show_default=True,
+        metavar="S",
+        help="Seconds that reading one video may take, beside ten times its own length.",
+    ),
+    click.option(
+        "--max-lost-frames",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Store clips of which damage cost up to N frames, with their neighbours in their place.",
+    ),
+)
+
+
 def limit_options(command: Command) -> Command:
     """What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``."""
-    for option in (
-        click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
-        click.option(
-            "--memory-limit",
-            "memory_gb",
-            type=click.FloatRange(0, min_open=True),
-            default=4.0,
-            show_default=True,
-            metavar="GB",
-            help="Memory that reading one video may take (Linux).",
-        ),
-        click.option(
-            "--time-limit",
-            "time_seconds",
-            type=click.FloatRange(0, min_open=True),
-            default=120.0,
-            show_default=True,
-            metavar="S",
-            help="Seconds that reading one video may take, beside ten times its own length.",
-        ),
-        click.option(
-            "--max-lost-frames",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            metavar="N",
-            help="Store clips of which damage cost up to N frames, with their neighbours in their place.",
-        ),
-    ):
+    for option in _LIMITS:
         command = option(command)
     return command
 

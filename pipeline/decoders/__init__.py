@@ -146,9 +146,19 @@ def colour_problem(decoder: str) -> str | None:
 
 
 def frame_numbers(info: VideoInfo, times: Sequence[float]) -> npt.NDArray[np.int64]:
-    """For each time the number of the frame on screen then; before the first frame, the first."""
-    numbers = np.searchsorted(info.frame_times, np.asarray(times) + _SLACK_SECONDS, side="right") - 1
-    return np.maximum(numbers, 0)
+    """For each time the number of the frame on screen then; before the first frame, the first; -1 in a hole, where
+    frames are missing.
+    """
+    asked = np.asarray(times) + _SLACK_SECONDS
+    numbers = np.maximum(np.searchsorted(info.frame_times, asked, side="right") - 1, 0)
+    in_hole = (asked - info.frame_times[numbers] > info.hold_seconds) & (numbers < len(info.frame_times) - 1)
+    return np.where(in_hole, -1, numbers)
+
+
+def _nearest(numbers: Sequence[int], info: VideoInfo, times: Sequence[float]) -> list[int]:
+    """For each time the one of these frames that is nearest to it."""
+    apart = np.abs(info.frame_times[list(numbers)][None] - np.asarray(times)[:, None])  # (times, numbers)
+    return [numbers[place] for place in apart.argmin(axis=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,29 +194,30 @@ def read_clips(
             one's time.
     """
     plans = {index: frame_numbers(decoder.info, clip.times) for index, clip in enumerate(clips)}
-    needed = Counter(int(number) for numbers in plans.values() for number in set(numbers.tolist()))
-    waiting = sorted(plans, key=lambda index: int(plans[index][-1]))
+    needed = Counter(int(number) for numbers in plans.values() for number in set(numbers.tolist()) if number >= 0)
+    last = {index: int(numbers.max()) for index, numbers in plans.items()}
+    waiting = sorted(plans, key=lambda index: last[index])
     kept: dict[int, tuple[float, npt.NDArray[Any]]] = {}
 
     def collect(index: int) -> ClipFrames:
         numbers = plans[index].tolist()
         there = [number for number in numbers if number in kept]
         lost = len(numbers) - len(there)
-        if there and lost <= max_lost_frames:
-            numbers = [min(there, key=lambda other: abs(other - number)) for number in numbers]
+        if there and 0 < lost <= max_lost_frames:
+            numbers = _nearest(there, decoder.info, clips[index].times)
         found = [kept[number] for number in numbers if number in kept]
         for number in set(plans[index].tolist()):
             needed[number] -= 1
-            if not needed[number]:
+            if needed[number] <= 0:
                 kept.pop(number, None)
         pixels = np.stack([frame for _, frame in found]) if len(found) == len(numbers) else None
         return ClipFrames(clips[index], pixels, tuple(time for time, _ in found), lost)
 
     for frame in decoder.frames(sorted(needed)):
-        while waiting and plans[waiting[0]][-1] < frame.number:
+        while waiting and last[waiting[0]] < frame.number:
             yield collect(waiting.pop(0))
         kept[frame.number] = (frame.time_seconds, transform(frame.pixels))
-        while waiting and plans[waiting[0]][-1] == frame.number:
+        while waiting and last[waiting[0]] == frame.number:
             yield collect(waiting.pop(0))
     for index in waiting:
         yield collect(index)

@@ -21,7 +21,7 @@ import execnet
 import numpy as np
 
 from .. import _errors
-from .._errors import ClipdexError, DecodeError, DecoderCrash, DecodeTimeout
+from .._errors import ClipdexError, DecodeError, DecoderCrash, DecodeTimeout, OutOfMemory
 from .._types import Limits, Pixels, VideoInfo
 from . import DEFAULT_DECODER, DecodedFrame, Decoder
 
@@ -29,6 +29,9 @@ from . import DEFAULT_DECODER, DecodedFrame, Decoder
 _FILES_A_PROCESS = 200
 
 _START_SECONDS = 120.0
+
+# As Python, numpy and our decoders call it; and where not even a thread can be started any more (EAGAIN).
+_OUT_OF_MEMORY = ("OutOfMemory", "MemoryError", "_ArrayMemoryError", "BlockingIOError")
 
 _SERVE = """
 import sys
@@ -150,16 +153,15 @@ class ReadingProcess:
         known = getattr(_errors, kind, None)
         if known is _errors.MissingExtra:
             return ClipdexError(message)
+        if kind in _OUT_OF_MEMORY:
+            self.close()
+            return OutOfMemory(
+                f"{self._path}: reading needs more memory than the {self.limits.memory_bytes / 1e9:.2g} GB that a "
+                "video may take; --memory-limit sets another limit"
+            )
         if isinstance(known, type) and issubclass(known, ClipdexError):
             error: ClipdexError = known(message)
             return error
-        if kind in ("MemoryError", "ArrayMemoryError"):
-            self.close()
-            return DecodeError(
-                f"{self._path}: reading needs more memory than the {self.limits.memory_bytes / 1e9:.2g} GB that a "
-                "video may take; "
-                "--memory-limit sets another limit"
-            )
         return DecodeError(f"cannot read {self._path}: {kind}: {message}")
 
     def _crash(self) -> DecoderCrash:
@@ -200,7 +202,7 @@ class _Idle:
 
     def take(self, limits: Limits) -> ReadingProcess:
         with self._lock:
-            for process in self._waiting:
+            for process in reversed(self._waiting):
                 if process.limits.memory_bytes == limits.memory_bytes:
                     self._waiting.remove(process)
                     process.limits = limits

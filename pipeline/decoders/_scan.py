@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -20,12 +21,21 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from .._errors import DecodeError, DecoderRefusal, NoVideoStream
-from .._types import Pixels, VideoInfo
+from .._types import Pixels, Times, VideoInfo
 
 # Formats that ffmpeg reads as "video" although nothing in them moves (its text and still readers).
 _NOT_VIDEO = ("tty", "image2")
 _STILL_SUFFIX = "_pipe"
 _ANIMATED = b"ANIM"
+
+# Frames come at a steady rate if most gaps are within a fifth, or rounding, of the usual one.
+_STEADY_FRAMES = 16
+_STEADY_MOST = 0.95
+_STEADY_SHARE = 0.2
+_STEADY_SECONDS = 2e-3
+
+# A camera may drop a few frames; more than this in a row are a hole.
+_HOLD_FRAMES = 4.0
 
 # Formats that only name other files.
 _PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
@@ -187,7 +197,22 @@ def _scanned(path: Path) -> VideoInfo:
             codec=stream.codec_context.name,
             container=container.format.name,
             missing_seconds=max(0.0, declared - packets.end_seconds),
+            hold_seconds=_hold_seconds(ticks.astype(np.float64) * float(packets.time_base), container.format.name),
         )
+
+
+def _hold_seconds(times: Times, container: str) -> float:
+    """How long a frame may stay on screen before frames are missing.
+
+    MP4 and AVI say how long each frame lasts. The others lose whole packets to damage without a trace but a hole; it
+    can be told from a long still where all other frames come at a steady rate.
+    """
+    if times.size < _STEADY_FRAMES or container.startswith(("mov,mp4", "avi", "gif")):
+        return math.inf
+    gaps = np.diff(times)
+    usual = float(np.median(gaps))
+    steady = np.abs(gaps - usual) <= max(_STEADY_SHARE * usual, _STEADY_SECONDS)
+    return _HOLD_FRAMES * usual if steady.mean() >= _STEADY_MOST else math.inf
 
 
 def is_video(path: Path) -> bool:

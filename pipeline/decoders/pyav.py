@@ -7,6 +7,7 @@ noticed and the rest is decoded in order from the beginning.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 
 import av
@@ -15,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from .._errors import OutOfMemory
 from . import DecodedFrame, Decoder
 from ._scan import Packets, open_container, read_packets, upright, video_stream
 
@@ -107,7 +109,9 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             trusted = False
             yield None
             continue
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
+            if error.errno in (errno.ENOMEM, errno.EAGAIN):  # that is no damage; EAGAIN: not even a thread starts
+                raise OutOfMemory(f"decoding asks for more memory than there is ({error.strerror})") from error
             yield None
             return
         for frame in decoded:

@@ -1,0 +1,354 @@
+"""Videos are read in processes that may die: one file's crash, hang or hunger costs that file and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import hard_videos
+import numpy as np
+import pytest
+
+from pipeline import Bank, Limits, extract, retry
+from pipeline._errors import DecodeError, DecoderCrash, DecodeTimeout, NoVideoStream, SourceError, UsageError
+from pipeline.decoders import looks_readable, open_video, reading_process
+from pipeline.decoders._process import ReadingProcess
+from pipeline.labels import Labels
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    return tmp_path / "bank"
+
+
+@pytest.fixture
+def video(hard: dict[str, hard_videos.HardVideo]) -> Path:
+    return hard["h264.mp4"].path
+
+
+def struck(monkeypatch: pytest.MonkeyPatch, *, name: str, blow: signal.Signals, times: int = 99) -> list[int]:
+    """From now on the process that reads the video of this name gets a signal when frames are asked of it."""
+    honest = ReadingProcess.frames
+    victims: list[int] = []
+
+    def frames(process: ReadingProcess, numbers: list[int]) -> Iterator[object]:
+        if process._path.name == name and len(victims) < times:
+            victims.append(process.pid)
+            os.kill(process.pid, blow)
+        yield from honest(process, numbers)
+
+    monkeypatch.setattr(ReadingProcess, "frames", frames)
+    return victims
+
+
+class TestProcess:
+    def test_frames_and_scan_are_those_of_a_decoder_in_this_process(self, video: Path) -> None:
+        numbers = [0, 7, 8, 31, 59]
+        with open_video(video) as here:
+            expected = list(here.frames(numbers))
+        with reading_process() as process, process.open(video) as there:
+            assert process.pid != os.getpid()
+            assert np.array_equal(there.info.frame_times, here.info.frame_times)
+            assert (there.info.codec, there.info.width) == (here.info.codec, here.info.width)
+            for frame, same in zip(there.frames(numbers), expected, strict=True):
+                assert (frame.number, frame.time_seconds) == (same.number, same.time_seconds)
+                assert np.array_equal(frame.pixels, same.pixels)
+
+    def test_a_process_serves_many_files_and_is_used_again(self, video: Path) -> None:
+        pids = set()
+        for _ in range(3):
+            with reading_process() as process:
+                pids.add(process.pid)
+                for _ in range(2):
+                    with process.open(video) as opened:
+                        assert len(list(opened.frames(range(60)))) == 60
+        assert len(pids) == 1
+
+    def test_one_that_still_owes_frames_is_not_used_again(self, video: Path) -> None:
+        with reading_process() as process, process.open(video) as opened:
+            next(iter(opened.frames(range(60))))
+            first = process.pid
+        with reading_process() as process, process.open(video) as opened:
+            assert process.pid != first
+            assert [frame.number for frame in opened.frames([3, 4])] == [3, 4]
+
+    def test_our_errors_come_back_as_they_were_and_the_process_lives_on(self, tmp_path: Path, video: Path) -> None:
+        text = tmp_path / "notes.mp4"
+        text.write_text("to do: buy film\n" * 100)
+        with reading_process() as process:
+            with pytest.raises(DecodeError, match="notes.mp4 is not a video"):
+                process.open(text)
+            with pytest.raises(DecodeError, match="not a picture|is not a video"):
+                process.image(text)
+            with process.open(video) as opened:
+                assert len(list(opened.frames([5]))) == 1
+            assert process.is_video(video)
+            assert not process.is_video(text)
+        assert looks_readable(video)
+
+    def test_no_limit_counts_the_time_that_the_caller_takes(self, video: Path) -> None:
+        with reading_process(Limits(time_seconds=0.5)) as process, process.open(video) as opened:
+            process._allow(0.5)
+            for frame in opened.frames(range(60)):
+                if frame.number == 1:
+                    time.sleep(0.8)
+            assert frame.number == 59
+
+    def test_it_needs_no_guard_in_a_script_and_dies_with_it(self, video: Path, tmp_path: Path) -> None:
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import os, sys, signal\nfrom pathlib import Path\nfrom pipeline.decoders import reading_process\n"
+            f"with reading_process() as process, process.open(Path({str(video)!r})) as opened:\n"
+            "    print(len(list(opened.frames(range(60)))), process.pid, flush=True)\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=60)
+        count, pid = done.stdout.split()
+        assert (int(count), done.returncode) == (60, -signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text()
+
+
+class TestMisfortune:
+    def test_a_crash_is_tried_once_more_alone_and_then_recorded(
+        self, videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        victims = struck(monkeypatch, name="1.mp4", blow=signal.SIGKILL)
+        done = extract([videos], bank=bank, encoder=str(videomae))
+        assert (done.count("ok"), done.count("failed"), len(set(victims))) == (2, 1, 2)
+        (row,) = [row for row in done.rows if row.status == "failed"]
+        assert (row.stage, row.error, row.clips) == ("decode", "DecoderCrash", 0)
+        assert "1.mp4: the process that read it died" in str(row.reason)
+        assert done.failed
+
+    def test_a_crash_that_does_not_come_again_costs_nothing(
+        self, videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        undisturbed = extract([videos], bank=bank.with_name("other"), encoder=str(videomae))
+        struck(monkeypatch, name="1.mp4", blow=signal.SIGKILL, times=1)
+        done = extract([videos], bank=bank, encoder=str(videomae))
+        assert [row.status for row in done.rows] == ["ok"] * 3
+        assert done.rows == undisturbed.rows
+
+    def test_a_video_that_crashes_late_keeps_the_clips_before(
+        self, tmp_path: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        long = hard_videos.write(tmp_path / "1.mp4", hard_videos.steady(250), options={**hard_videos.X264, "g": "25"})
+        honest = ReadingProcess.frames
+
+        def frames(process: ReadingProcess, numbers: list[int]) -> Iterator[object]:
+            for frame in honest(process, numbers):
+                if frame.time_seconds > 7.9:
+                    os.kill(process.pid, signal.SIGKILL)
+                    raise process._crash()
+                yield frame
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ReadingProcess, "frames", frames)
+            (row,) = extract([long.path], bank=bank, encoder=str(videomae), window_seconds=2).rows
+        assert (row.status, row.clips, row.frames_planned, row.frames_lost) == ("partial", 4, 20, 4)
+        assert len(Bank(bank).clips(Bank(bank).recipe().id)) == 4
+        again = retry(bank=bank)
+        assert [(row.status, row.clips) for row in again.rows] == [("ok", 5)]
+        assert again.encoded_clips == 1
+
+    def test_a_hang_is_ended_by_the_time_limit(
+        self, videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Limits, "budget_seconds", lambda self, _: self.time_seconds)
+        struck(monkeypatch, name="1.mp4", blow=signal.SIGSTOP)
+        done = extract([videos], bank=bank, encoder=str(videomae), limits=Limits(time_seconds=2))
+        assert (done.count("ok"), done.count("failed")) == (2, 1)
+        (row,) = [row for row in done.rows if row.status == "failed"]
+        assert row.error == "DecodeTimeout"
+        assert "took more than 2 s and was stopped; --time-limit" in str(row.reason)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process holds")
+    def test_a_storm_of_allocations_is_ended_by_the_memory_limit(
+        self, videos: Path, bank: Path, videomae: Path
+    ) -> None:
+        large = hard_videos.write(
+            videos / "large.mkv", hard_videos.steady(2), codec="ffv1", pix_fmt="yuv444p", size=(7680, 4320)
+        )
+        done = extract([videos], bank=bank, encoder=str(videomae), limits=Limits(memory_bytes=450_000_000))
+        assert (done.count("ok"), done.count("failed")) == (3, 1), [row.reason for row in done.rows]
+        (row,) = [row for row in done.rows if row.status == "failed"]
+        assert row.video == str(large.path)
+        assert "needs more memory than the 0.45 GB" in str(row.reason) or row.error == "DecoderCrash"
+        assert retry(bank=bank).rows[0].status == "ok"  # with the default limit
+
+    def test_a_file_that_takes_the_prober_down_is_reported_rather_than_passed_over(
+        self, video: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = ReadingProcess._send
+
+        def killing(process: ReadingProcess, message: object) -> None:
+            if isinstance(message, tuple) and message[0] == "is_video":
+                os.kill(process.pid, signal.SIGKILL)
+                time.sleep(0.2)
+            honest(process, message)
+
+        monkeypatch.setattr(ReadingProcess, "_send", killing)
+        assert looks_readable(video)
+
+    def test_dead_and_hung_processes_are_our_errors(self, video: Path) -> None:
+        with reading_process() as process, process.open(video) as opened:
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(DecoderCrash):
+                list(opened.frames(range(60)))
+        with reading_process(Limits(time_seconds=1)) as process, process.open(video) as opened:
+            process._allow(1.0)
+            os.kill(process.pid, signal.SIGSTOP)
+            with pytest.raises(DecodeTimeout):
+                list(opened.frames(range(60)))
+
+
+def damaged(folder: Path) -> Path:
+    """10 seconds with a keyframe each second, of which some in the middle is spoilt."""
+    whole = hard_videos.write(folder / "whole.ts", hard_videos.steady(250), options={**hard_videos.X264, "g": "25"})
+    content = bytearray(whole.path.read_bytes())
+    first, last = len(content) * 45 // 100, len(content) * 60 // 100
+    content[first:last] = b"\xff" * (last - first)
+    whole.path.unlink()
+    path = folder / "damaged.ts"
+    path.write_bytes(content)
+    return path
+
+
+class TestStatuses:
+    def test_lost_frames_are_counted_with_their_place_and_nothing_is_invented(
+        self, tmp_path: Path, bank: Path, videomae: Path
+    ) -> None:
+        (row,) = extract([damaged(tmp_path)], bank=bank, encoder=str(videomae), window_seconds=2).rows
+        assert row.status == "partial"
+        assert (row.stage, row.error) == ("decode", "DecodeError")
+        assert 0 < row.frames_lost < row.frames_planned == 20
+        assert "frames of" in str(row.reason)
+        assert row.clips < 5
+        clips = list(Bank(bank).clips(Bank(bank).recipe().id).rows())
+        assert len(clips) == row.clips
+        assert all(len(set(clip.frame_times)) == 4 for clip in clips)
+
+    def test_as_much_damage_as_is_allowed_is_bridged_with_neighbours_and_marked(
+        self, tmp_path: Path, bank: Path, videomae: Path
+    ) -> None:
+        (row,) = extract(
+            [damaged(tmp_path)], bank=bank, encoder=str(videomae), window_seconds=2, limits=Limits(max_lost_frames=3)
+        ).rows
+        assert (row.status, row.clips) == ("partial", 5)
+        assert "their neighbours stand in" in str(row.reason)
+        marked = [row for row in Bank(bank).clips(Bank(bank).recipe().id).rows() if "lost_frames" in row.metadata]
+        assert sum(clip.metadata["lost_frames"] for clip in marked) == row.frames_lost > 0
+        for clip in marked:
+            assert len(set(clip.frame_times)) == 4 - clip.metadata["lost_frames"]  # true times of the frames there
+
+    def test_a_shorter_video_than_asked_for_is_skipped(self, videos: Path, bank: Path, videomae: Path) -> None:
+        done = extract([videos], bank=bank, encoder=str(videomae), limits=Limits(min_seconds=1.1))
+        assert (done.count("ok"), done.count("skipped")) == (2, 1)
+        assert not done.failed
+        assert "lasts 1.00 s, less than the 1.1 s asked for" in str([row.reason for row in done.rows])
+
+    def test_each_failure_says_its_stage(self, tmp_path: Path, bank: Path, videomae: Path, video: Path) -> None:
+        import av
+
+        text = tmp_path / "text.mp4"
+        text.write_text("no video" * 100)
+        sound = tmp_path / "sound.mp4"
+        with av.open(str(sound), "w") as container:
+            stream = container.add_stream("aac", rate=16000)
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+            frame.sample_rate = 16000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        link = tmp_path / "gone.mp4"
+        link.symlink_to(tmp_path / "nowhere.mp4")
+        manifest = tmp_path / "list.csv"
+        manifest.write_text("path\ntext.mp4\nsound.mp4\ngone.mp4\n")
+        done = extract([manifest, video], bank=bank, encoder=str(videomae))
+        assert [(row.status, row.stage, row.error) for row in done.rows] == [
+            ("failed", "scan", "DecodeError"),
+            ("skipped", "scan", NoVideoStream.__name__),
+            ("failed", "read", "FileNotFoundError"),
+            ("ok", None, None),
+        ]
+
+    def test_limits_that_make_no_sense_are_refused(self) -> None:
+        with pytest.raises(UsageError, match="limits must be positive"):
+            Limits(time_seconds=0)
+        with pytest.raises(UsageError, match="limits must be positive"):
+            Limits(max_lost_frames=-1)
+
+
+class TestRetry:
+    def test_only_failures_are_read_again_as_they_were_asked_for(
+        self, videos: Path, bank: Path, videomae: Path, tmp_path: Path
+    ) -> None:
+        broken = videos / "red" / "1.mp4"
+        whole = broken.read_bytes()
+        broken.write_bytes(b"not yet")
+        manifest = tmp_path / "list.csv"
+        manifest.write_text(
+            "path,start_seconds,stop_seconds,label,group,camera\n"
+            f"{broken},0.2,0.8,run,Ann,3\n{videos / 'red' / '0.mp4'},,,walk,Bob,4\n"
+        )
+        assert extract([manifest], bank=bank, encoder=str(videomae), clips="whole").count("failed") == 1
+        assert retry(bank=bank).count("failed") == 1
+        broken.write_bytes(whole)
+        done = retry(bank=bank)
+        assert [(row.status, row.video, row.plan) for row in done.rows] == [("ok", str(broken), "moment 0.2-0.8")]
+        assert done.encoded_clips == 1
+        (clip,) = [row for row in Bank(bank).clips(done.recipe.id).rows() if row.video == str(broken)]
+        assert clip.metadata == {"group": "Ann", "camera": "3"}
+        assert {(row.label, row.group) for row in Labels(bank).rows()} == {("run", "Ann"), ("walk", "Bob")}
+        nothing = retry(bank=bank)
+        assert (nothing.rows, nothing.failed) == ((), False)
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ['it\'s "odd".mp4', "two\nlines.mp4", "<script>alert(1)</script>.mp4", "..mp4"])
+    def test_odd_names_are_data(self, name: str, tmp_path: Path, bank: Path, videomae: Path, video: Path) -> None:
+        from pipeline._types import Hit
+        from pipeline.report.page import write_page
+
+        path = tmp_path / name.replace("/", "\u2215")
+        path.write_bytes(video.read_bytes())
+        done = extract([path], bank=bank, encoder=str(videomae), clips="whole")
+        assert [(row.status, row.video) for row in done.rows] == [("ok", str(path))]
+        assert extract([path], bank=bank, encoder=str(videomae), clips="whole").rows[0].status == "unchanged"
+        (clip,) = Bank(bank).clips(done.recipe.id).rows()
+        assert clip.video == str(path)
+        page = tmp_path / "page.html"
+        facts = {
+            "rank": 1,
+            "score": 0.5,
+            "video_id": clip.video_id,
+            "clip_id": clip.clip_id,
+            "metadata": {"note": name},
+        }
+        write_page(page, name, [Hit(video=clip.video, start_seconds=0.0, stop_seconds=1.0, **facts)])
+        assert "<script>alert" not in page.read_text(encoding="utf-8")
+
+    def test_nothing_is_read_outside_of_the_root(
+        self, videos: Path, bank: Path, videomae: Path, tmp_path: Path
+    ) -> None:
+        outside = tmp_path / "outside.mp4"
+        outside.write_bytes((videos / "red" / "0.mp4").read_bytes())
+        manifest = videos / "list.csv"
+        manifest.write_text("path\nred/0.mp4\n../outside.mp4\n")
+        with pytest.raises(SourceError, match=r"outside.mp4 lies outside of .*videos"):
+            extract([manifest], bank=bank, encoder=str(videomae), root=videos)
+        (videos / "link.mp4").symlink_to(outside)
+        with pytest.raises(SourceError, match=r"link.mp4 lies outside of"):
+            extract([videos], bank=bank, encoder=str(videomae), root=videos)
+        (videos / "link.mp4").unlink()
+        assert extract([videos / "red"], bank=bank, encoder=str(videomae), root=videos).count("ok") == 2

@@ -1,0 +1,242 @@
+"""Upkeep changes what a bank weighs, never what it says; whatever stops it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_recipe
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import Bank, extract, search
+from pipeline import _parquet as parquet_module
+from pipeline._errors import BankError
+from pipeline._parquet import parts_in
+from pipeline._types import ClipRow, Span, VideoRow, clip_id
+from pipeline.bank import damaged_parts
+from pipeline.upkeep import compact, prune
+
+RECIPE = make_recipe()
+
+
+def add(bank: Path, number: int, *, folder: Path | None = None, clips: int = 2, keep: bool = False) -> Path:
+    """Store a video of its own: content, path, clips, vectors, outcome."""
+    path = (folder or bank.parent) / f"{number}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes([number]))
+    video_id = f"{number:064x}"
+    rows = [
+        ClipRow(clip_id(f"{number:016x}", Span(i, i + 1)), video_id, str(path), i, i + 1, "windows 1/1", (i + 0.5,), {})
+        for i in range(clips)
+    ]
+    ids = tuple(row.clip_id for row in rows)
+    vectors = np.random.default_rng(number).normal(size=(clips, 8)).astype(np.float32)
+    kept = {"frames": (ids, np.full((clips, 2, 3), number, np.float16))} if keep else None
+    outcome = VideoRow(str(path), video_id, "ok", ids, plan="windows 1/1", size_bytes=1, mtime_ns=1)
+    Bank(bank, create=True).add(RECIPE, rows, vectors, [outcome], kept=kept)
+    return path
+
+
+def content(bank: Path) -> dict[str, object]:
+    store = Bank(bank)
+    clips = store.clips(RECIPE.id)
+    return {
+        "clips": [(row.clip_id, row.video, row.frame_times) for row in clips.rows()],
+        "vectors": clips.embeddings().tolist(),
+        "videos": store.videos(RECIPE.id),
+        "paths": store.latest_paths(),
+        "recipe": store.recipes(),
+    }
+
+
+class TestCompact:
+    def test_many_parts_become_one_of_each_kind_and_say_the_same_in_the_same_order(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        for number in range(12):
+            add(bank, number, keep=True)
+        before, kept = content(bank), Bank(bank).kept(RECIPE.id, "frames")
+        ids = [name for name, *_ in before["clips"]]
+        arrays = kept.read(ids)
+        done = compact(bank=bank)
+        assert (done.parts_before, done.parts) == (36, 3)
+        assert done.bytes < done.bytes_before
+        assert content(bank) == before
+        assert np.array_equal(Bank(bank).kept(RECIPE.id, "frames").read(ids), arrays)
+        assert damaged_parts(bank) == []
+        assert compact(bank=bank).parts == 3  # again changes nothing
+        add(bank, 12)
+        assert len(Bank(bank).clips(RECIPE.id)) == 26
+
+    def test_parts_are_merged_up_to_a_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        bank = tmp_path / "bank"
+        for number in range(6):
+            add(bank, number)
+        before = content(bank)
+        largest = max(part.stat().st_size for part in bank.rglob("part-*.parquet"))
+        monkeypatch.setattr("pipeline._rewriting._PART_BYTES", 2 * largest)
+        assert compact(bank=bank).parts >= 4
+        assert content(bank) == before
+
+    def test_doubles_are_stored_once_afterwards(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        add(bank, 1)
+        before = content(bank)["vectors"]
+        part = parts_in(bank / "clips" / RECIPE.id)[0]
+        shutil.copy(part, part.with_name(part.name.replace("part-0", "part-1")))
+        compact(bank=bank)
+        (merged,) = parts_in(bank / "clips" / RECIPE.id)
+        assert parquet_module.open_part(merged).metadata.num_rows == 2
+        assert content(bank)["vectors"] == before
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(stop=st.integers(0, 12))
+    def test_stopped_anywhere_it_has_changed_nothing_and_can_be_finished(self, stop: int, tmp_path: Path) -> None:
+        bank = tmp_path / f"bank-{time.monotonic_ns()}"
+        for number in range(4):
+            add(bank, number, keep=True)
+        before = content(bank)
+        steps = iter(range(100))
+        honest = Path.unlink
+
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            if path.suffix == ".parquet" and next(steps) >= stop:
+                raise KeyboardInterrupt
+            honest(path, missing_ok=missing_ok)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "unlink", unlink)
+            try:
+                compact(bank=bank)
+            except KeyboardInterrupt:
+                assert content(bank) == before
+        assert compact(bank=bank).parts == 3
+        assert content(bank) == before
+        assert damaged_parts(bank) == []
+
+    def test_readers_never_see_less_while_it_runs(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        for number in range(30):
+            add(bank, number)
+        before = content(bank)
+        seen: list[object] = []
+        ending = threading.Event()
+
+        def read() -> None:
+            while not ending.is_set():
+                try:
+                    seen.append(content(bank) == before)
+                except BankError as error:
+                    seen.append("is gone since it was listed" in str(error))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        compact(bank=bank)
+        ending.set()
+        thread.join()
+        assert seen
+        assert all(seen)
+
+    def test_a_damaged_part_is_named_and_nothing_is_touched(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        for number in range(3):
+            add(bank, number)
+        part = parts_in(bank / "clips" / RECIPE.id)[1]
+        damaged = bytearray(part.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        part.write_bytes(damaged)
+        files = sorted(bank.rglob("part-*"))
+        with pytest.raises(BankError, match=part.name):
+            compact(bank=bank)
+        assert sorted(bank.rglob("part-*")) == files
+
+    def test_two_at_once_are_refused_and_old_leftovers_swept(self, tmp_path: Path) -> None:
+        import os
+
+        from filelock import FileLock
+
+        bank = tmp_path / "bank"
+        add(bank, 1)
+        old, young = bank / "clips" / ".part-1.tmp", bank / "clips" / ".part-2.tmp"
+        for path in (old, young):
+            path.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        with FileLock(bank / ".upkeep.lock"), pytest.raises(BankError, match="another compact or prune is at work"):
+            compact(bank=bank)
+        compact(bank=bank)
+        assert (old.exists(), young.exists()) == (False, True)
+
+
+class TestPrune:
+    def test_what_belongs_to_deleted_videos_goes_and_the_rest_stays(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        first, second = add(bank, 1, keep=True), add(bank, 2, keep=True)
+        other = add(bank, 3, folder=tmp_path / "other")
+        first.unlink()
+        asked = prune(bank=bank, dry_run=True)
+        assert (asked.videos, asked.clips, asked.dry_run) == ((str(first),), 2, True)
+        assert len(Bank(bank).clips(RECIPE.id)) == 6
+        assert prune(bank=bank).videos == (str(first),)
+        assert {row.video for row in Bank(bank).clips(RECIPE.id).rows()} == {str(second), str(other)}
+        assert {path for path, _ in Bank(bank).videos(RECIPE.id)} == {str(second), str(other)}
+        assert len(Bank(bank).kept(RECIPE.id, "frames").ids) == 2
+        assert prune(bank=bank).videos == ()
+        assert damaged_parts(bank) == []
+
+    def test_a_missing_folder_may_be_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        path = add(bank, 1, folder=tmp_path / "disk")
+        shutil.rmtree(path.parent)
+        done = prune(bank=bank)
+        assert (done.videos, done.unreachable) == ((), (str(path),))
+        assert len(Bank(bank).clips(RECIPE.id)) == 2
+        assert prune(bank=bank, missing_folders=True).videos == (str(path),)
+        assert len(Bank(bank).clips(RECIPE.id)) == 0
+
+    def test_copies_keep_a_video_alive_and_edits_and_failures_do_not(
+        self, videos: Path, tmp_path: Path, videomae: Path
+    ) -> None:
+        bank = tmp_path / "bank"
+        first, edited = videos / "red" / "0.mp4", videos / "red" / "1.mp4"
+        copy = Path(shutil.copy(first, videos / "copy.mp4"))
+        broken = videos / "broken.mp4"
+        broken.write_bytes(b"no video")
+        extract([videos], bank=bank, encoder=str(videomae), clips="whole")
+        first.unlink()
+        broken.unlink()
+        shutil.copy(videos / "blue" / "2.mp4", edited)
+        extract([videos], bank=bank, encoder=str(videomae), clips="whole")
+        done = prune(bank=bank)
+        assert set(done.videos) == {str(edited), str(broken)}
+        recipe = Bank(bank).recipe()
+        assert {row.video for row in Bank(bank).clips(recipe.id).rows()} == {str(copy), str(edited)}
+        assert str(broken) not in {path for path, _ in Bank(bank).videos(recipe.id)}
+
+    def test_an_index_forgets_them_too(self, videos: Path, tmp_path: Path, xclip: Path) -> None:
+        from pipeline.indexes import indexes
+
+        bank = tmp_path / "bank"
+        extract([videos], bank=bank, encoder=str(xclip), clips="whole")
+        assert len(search("a dog", bank=bank)) == 3
+        (videos / "blue" / "2.mp4").unlink()
+        prune(bank=bank)
+        (folder,) = bank.glob("indexes/*/flat")
+        assert len(indexes.get("flat").load(folder).ids) == 2
+        assert len(search("a dog", bank=bank)) == 2
+
+
+def test_a_clock_that_goes_back_changes_neither_order_nor_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = tmp_path / "bank"
+    for number, now in enumerate((5_000, 3_000, 4_000, 1)):
+        monkeypatch.setattr("pipeline._parquet.time.time_ns", lambda now=now: now)
+        path = add(bank, number)
+    assert [name[:16] for name in Bank(bank).clips(RECIPE.id).ids[::2]] == [f"{number:016x}" for number in range(4)]
+    row = VideoRow(str(path), "f" * 64, "failed", (), plan="windows 1/1", reason="later")
+    Bank(bank).add(RECIPE, [], np.empty((0, 8), np.float32), [row])
+    assert Bank(bank).videos(RECIPE.id)[str(path), "windows 1/1"].reason == "later"
