@@ -23,17 +23,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from pipeline.encoders._torchvision import make_importable  # noqa: E402 -- before anything imports transformers
+from pipeline.encoders._torchvision import make_importable
 
 make_importable()
 
-import faults  # noqa: E402
-import numpy as np  # noqa: E402
-import oracles  # noqa: E402
-import pytest  # noqa: E402
+import faults
+import numpy as np
+import oracles
+import pytest
 
-from pipeline._errors import ClipdexError  # noqa: E402
-from pipeline.encoders import cards, encoders, load_encoder  # noqa: E402
+from pipeline._errors import ClipdexError
+from pipeline.encoders import cards, encoders, load_encoder
 
 PAGE = ROOT / "docs" / "encoders.md"
 BATCHES = (1, 3, 8)

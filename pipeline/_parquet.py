@@ -90,7 +90,13 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         BankError: it is damaged.
     """
     file = open_part(path)
-    return named(path, lambda: file.read(columns=columns))
+
+    def read() -> pa.Table:
+        if missing := set(columns or ()) - set(file.schema_arrow.names):
+            raise ValueError(f"it has no column {min(missing)!r}")
+        return file.read(columns=columns)
+
+    return named(path, read)
 
 
 def check_part(path: Path) -> None:

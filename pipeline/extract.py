@@ -250,7 +250,9 @@ def run_plan(
     )
     rows = run.over(reader)
     _store_labels(store, plan.inputs, rows)
-    return Extraction(plan.inputs, tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution)
+    return Extraction(
+        tuple(plan.inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution
+    )
 
 
 def default_workers() -> int:

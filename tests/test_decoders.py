@@ -13,7 +13,16 @@ import pytest
 from pipeline._errors import DecodeError, DecoderRefusal, NoVideoStream, SourceError, UnknownPart
 from pipeline._types import Clip, Span
 from pipeline.clips import sample_times
-from pipeline.decoders import decoders, frame_numbers, is_video, open_video, read_clips, read_image, scan
+from pipeline.decoders import (
+    decoders,
+    frame_numbers,
+    is_video,
+    open_video,
+    read_clips,
+    read_image,
+    reading_process,
+    scan,
+)
 
 # What decord gets wrong or cannot read at all; everything else in the catalogue it must get right.
 REFUSED = {
@@ -127,6 +136,44 @@ def test_damage_in_the_middle_loses_frames_and_invents_none(
     assert 15 < len(frames) < 50
     seen = [(frame.number, hard_videos.read_bar_code(frame.pixels)) for frame in frames]
     assert all(number == own for own, number in seen), seen
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_a_reading_process_gives_the_same_and_takes_no_healthy_file_for_damaged(
+    hard: dict[str, hard_videos.HardVideo], name: str
+) -> None:
+    video = hard[name]
+    with reading_process() as process, process.open(video.path) as opened:
+        every = range(len(opened.info.frame_times))
+        seen = [hard_videos.read_bar_code(frame.pixels) for frame in opened.frames(every)]
+    assert seen == [video.first_number + number for number in every]
+
+
+# Not HEVC and AV1, whose decoders take a flipped bit inside a picture for what it says.
+@pytest.mark.parametrize("name", ["odd-size.mkv", "variable-rate.mkv", "mpeg4.avi", "mpeg2.ts", "animation.gif"])
+def test_pictures_that_a_decoder_hides_damage_with_are_noticed(
+    hard: dict[str, hard_videos.HardVideo], name: str, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(7)
+    whole = hard[name].path.read_bytes()
+    lost = 0
+    for trial in range(12):
+        content = bytearray(whole)
+        for place in random.integers(len(content) // 10, len(content) * 9 // 10, size=6):
+            content[place] ^= 1 << int(random.integers(8))
+        mutated = tmp_path / f"{trial}-{name}"
+        mutated.write_bytes(content)
+        try:
+            with reading_process() as process, process.open(mutated, num_threads=1 + trial % 2) as opened:
+                every = range(len(opened.info.frame_times))
+                seen = [hard_videos.read_bar_code(frame.pixels) for frame in opened.frames(every)]
+        except DecodeError:
+            lost += 1
+            continue
+        lost += len(seen) < len(every)
+        valid = [number for number in seen if number is not None]
+        assert len(set(valid)) == len(valid), f"trial {trial} repeats a picture: {seen}"
+    assert lost > 0  # the damage was real
 
 
 def test_a_frame_is_on_screen_from_its_time_until_the_next(hard: dict[str, hard_videos.HardVideo]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from .._files import name_of
 from .._types import Pixels, VideoInfo
 from . import Decoder, is_video, open_video, read_image
+from ._complaints import listen
 
 # Frames on their way: enough that neither side waits for the other, within bounds whatever their size.
 _AHEAD_FRAMES = 32
@@ -32,6 +33,7 @@ def serve(channel: Any, memory_bytes: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
     _limit_memory(memory_bytes)
+    listen()
     channel.send(("ready", os.getpid()))
     answers = _Answers(channel)
     while True:

@@ -18,6 +18,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from .._errors import DecodeError, DecoderRefusal, NoVideoStream
@@ -236,16 +237,20 @@ def read_image(path: Path) -> Pixels:
             frame = next(container.decode(video=0))
         except (av.error.FFmpegError, StopIteration, IndexError) as error:
             raise DecodeError(f"{path} is not a picture that ffmpeg reads") from error
-        return upright(frame)
+        return upright(frame, VideoReformatter())
 
 
-def upright(frame: av.VideoFrame) -> Pixels:
+def upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Pixels:
     """The frame as RGB with the container's display matrix applied: (height, width, 3) uint8.
+
+    Args:
+        reformatter: one for all frames of a video; a frame's own would start threads anew for each, which takes
+            many times longer than the work.
 
     The matrix maps a pixel (p, q) to (a p + c q, b p + d q) (ffmpeg's libavutil/display.h); quarter
     turns and mirrors, which is all that cameras write, show in the signs of its entries.
     """
-    pixels: Pixels = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    pixels: Pixels = np.asarray(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels

@@ -14,10 +14,12 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from .._errors import OutOfMemory
 from . import DecodedFrame, Decoder
+from ._complaints import heard_of_damage
 from ._scan import Packets, open_container, read_packets, upright, video_stream
 
 # Containers whose index makes seeking exact; elsewhere frames are read in order.
@@ -69,6 +71,7 @@ class PyAV(Decoder):
         tick = float(stream.time_base or 1)
         times = self.info.frame_times
         hold_seconds = 2.0 * float(np.median(np.diff(times))) if times.size > 1 else 0.0
+        reformatter = VideoReformatter()
         wanted = iter(numbers)
         number: int | None = next(wanted, None)
         before: av.VideoFrame | None = None
@@ -79,10 +82,10 @@ class PyAV(Decoder):
             at = _pts(frame) * tick
             while number is not None and times[number] < at - tick / 2:
                 if before is not None and times[number] - _pts(before) * tick <= hold_seconds:
-                    yield DecodedFrame(number, _pts(before) * tick, upright(before))
+                    yield DecodedFrame(number, _pts(before) * tick, upright(before, reformatter))
                 number = next(wanted, None)
             if number is not None and abs(times[number] - at) <= tick / 2:
-                yield DecodedFrame(number, at, upright(frame))
+                yield DecodedFrame(number, at, upright(frame, reformatter))
                 number = next(wanted, None)
             if number is None:
                 return
@@ -93,20 +96,26 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
     """Decoded frames in presentation order; None stands for each that cannot be trusted.
 
     After damage a decoder goes on with what it has, and shows older pictures under newer times without a word:
-    only a keyframe starts afresh.
+    only a keyframe starts afresh. It has to be one for the container too, and, as threads may speak of damage before
+    the frames ahead of it come out, it has to have gone in after the damage was noticed.
     """
     trusted = True
+    sent, damaged_at = 0, 0
+    keyframes: dict[int, int] = {}  # when they went in, by their times
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
             if packet is None:
                 return
+            sent += 1
+            if packet.is_keyframe and packet.pts is not None:
+                keyframes[packet.pts] = sent
             decoded = packet.decode()
         except av.error.EOFError:
             return
         except av.error.InvalidDataError:
-            trusted = False
+            trusted, damaged_at = False, sent
             yield None
             continue
         except av.error.FFmpegError as error:
@@ -114,9 +123,12 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
                 raise OutOfMemory(f"decoding asks for more memory than there is ({error.strerror})") from error
             yield None
             return
+        if heard_of_damage():
+            trusted, damaged_at = False, sent
         for frame in decoded:
             usable = not frame.is_corrupt and frame.pts is not None
-            trusted = usable and (trusted or frame.key_frame)
+            afresh = frame.key_frame and keyframes.pop(_pts(frame), 0) > damaged_at
+            trusted = usable and (trusted or afresh)
             yield frame if trusted else None
 
 
@@ -133,6 +145,7 @@ def _seeking(
     order = np.sort(packets.pts)
     order = order[np.concatenate(([True], np.diff(order) > 0))]
     keys = np.sort(packets.pts[packets.keyframe])
+    reformatter = VideoReformatter()
     frames: Iterator[av.VideoFrame | None] = iter(())
     position, floor = -1, 0
     for number in numbers:
@@ -153,7 +166,7 @@ def _seeking(
             if frame is None or _pts(frame) > target:
                 raise _LostTrack
             if _pts(frame) == target >= floor:
-                yield DecodedFrame(number, target * tick, upright(frame))
+                yield DecodedFrame(number, target * tick, upright(frame, reformatter))
                 position = number
                 break
         else:
