@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -31,17 +31,13 @@ import faults
 import numpy as np
 import oracles
 import pytest
+from pages import put, table
 
 from pipeline._errors import ClipdexError
 from pipeline.encoders import cards, encoders, load_encoder
 
 PAGE = ROOT / "docs" / "encoders.md"
 BATCHES = (1, 3, 8)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def listing() -> str:
@@ -146,17 +142,6 @@ def releases(folder: Path, versions: Sequence[str]) -> str:
     return table(("", *(f"{version} against {versions[0]}" for version in versions[1:])), rows)
 
 
-def put(section: str, content: str) -> None:
-    """Replace what stands between the section's marks in the page."""
-    start, end = f"<!-- {section}: written by benchmarks/exactness.py -->", f"<!-- end of {section} -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(start)
-    _, _, after = rest.partition(end)
-    if not rest or not after:
-        raise SystemExit(f"{PAGE} has no section {section!r} between {start} and {end}")
-    PAGE.write_text(f"{before}{start}\n{content}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/encoders.md")
@@ -179,7 +164,7 @@ def main() -> None:
     for section, content in sections.items():
         print(f"\n{section}\n\n{content}")
         if options.write:
-            put(section, content)
+            put(PAGE, section, content, script="exactness")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ _OF_DAMAGE = (
     b"error while decoding",
     b"Error parsing",  # AV1
     b"Could not find ref with POC",  # HEVC
+    b"Missing reference picture",  # H.264
+    b"reference picture missing",
     b"damaged",
     b"corrupt",
 )

@@ -1,6 +1,6 @@
-"""decord 0.6.0 (2021): fast random access on plain MP4, MKV and AVI; refused where it is known to be wrong.
+"""decord 0.6.0 (2021): fast random access on plain MP4 and AVI; refused where it is known to be wrong.
 
-It returns wrong frames on MPEG-TS, ASF, edit lists and open GOPs with B-pyramids, repeats frames in place
+It returns wrong frames on MPEG-TS, ASF, damaged MKV, edit lists and open GOPs with B-pyramids, repeats frames in place
 of damaged ones unless told to fail, and knows neither AV1 nor files without a duration. It has no wheels
 for ARM and macOS.
 """
@@ -20,8 +20,8 @@ from ._scan import open_container, read_packets, video_stream
 # Any repeated frame is an error: decord compares their count with this share of all frames.
 _FAULT_TOLERANCE = 1e-9
 
-# Containers in which it passes the catalogue of hard videos.
-_RIGHT_IN = ("mov,mp4", "matroska", "avi")
+# Containers in which it passes the catalogue of hard videos, damaged ones too.
+_RIGHT_IN = ("mov,mp4", "avi")
 
 
 class Decord(Decoder):
