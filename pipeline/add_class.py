@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import HeadError, LabelError, UsageError
+from ._errors import HeadError, LabelError
 from ._types import ClipRow, Device, FloatArray, LabelRow, Moment
 from .bank import Bank
 from .encoding import Progress
@@ -68,11 +68,6 @@ def add_class(
     """
     started = time.monotonic()
     class_name = class_name.strip()
-    if folders := [moment for moment in moments if Path(moment).is_dir()]:
-        raise UsageError(
-            f"{folders[0]} is a folder; a class is taught with moments, FILE or FILE@START-STOP. To label all videos "
-            "of a folder: clipdex extract FOLDER --labels-from-folders"
-        )
     store = Bank(Path(bank))
     before, card = load_head(store.folder / "heads", head_name)
     if not card.examples:
@@ -90,7 +85,7 @@ def add_class(
     ]
     stored = store.clips(card.recipe.id)
     clips, vectors = list(stored.rows()), stored.embeddings()
-    examples, added = _with(card, clips, vectors, labels)
+    examples, taught = _with(card, clips, vectors, labels)
     after = fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
     change, confusions = _effect(before, after, examples.take(examples.y != class_name), class_name)
     new_card = dataclasses.replace(
@@ -99,12 +94,12 @@ def add_class(
         examples=tuple(zip(examples.ids, examples.y.tolist(), examples.groups.tolist(), strict=True)),
         cv=None,  # it was measured without the new class; train-head measures again
     )
-    Labels(store.folder).add(labels)
+    Labels(store.folder).add(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
     save_head(store.folder / "heads", after, new_card)
     return AddReport(
         class_name=class_name,
         head=head_name,
-        clips=added,
+        clips=len(taught),
         seconds=time.monotonic() - started,
         encoded_clips=extraction.encoded_clips,
         other_scores_changed=change > 0,
@@ -115,7 +110,7 @@ def add_class(
 
 def _with(
     card: HeadCard, clips: Sequence[ClipRow], vectors: FloatArray, labels: Sequence[LabelRow]
-) -> tuple[Examples, int]:
+) -> tuple[Examples, list[LabelRow]]:
     """What the head was trained on, together with the clips that the new labels cover."""
     numbers = {clip.clip_id: number for number, clip in enumerate(clips)}
     gone = [name for name, _, _ in card.examples if name not in numbers]
@@ -125,17 +120,17 @@ def _with(
             f"bank (the first: {gone[0]}); train the head again with train-head"
         )
     known = {name: (label, group) for name, label, group in card.examples}
-    added = 0
+    taught: list[LabelRow] = []  # the label of each new example
     for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
         # A label on a whole file does not overrule what was said of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):
             _, group = known.get(clip.clip_id, (None, f"video {clip.video_id}"))
             known[clip.clip_id] = (label.label, group)
-            added += 1
+            taught.append(label)
     left = {label for label, _ in known.values()}
     emptied = sorted(set(card.classes) - left)
-    if emptied or not added:
+    if emptied or not taught:
         taken = emptied[0] if emptied else "other classes"
         raise LabelError(
             f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
@@ -150,7 +145,7 @@ def _with(
         held_out=np.zeros(len(ids), dtype=np.bool_),
         named_groups=False,
     )
-    return examples, added
+    return examples, taught
 
 
 def _effect(before: Head, after: Head, others: Examples, class_name: str) -> tuple[float, dict[str, int]]:

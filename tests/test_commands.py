@@ -14,9 +14,13 @@ import hard_videos
 import pytest
 from click.testing import CliRunner, Result
 
+from pipeline import Bank
 from pipeline.commands import main
 
 ROOT = Path(__file__).parent.parent
+
+# What a row of an extraction tells beside the contract's fields.
+MORE = ("stage", "error", "frames_planned", "frames_lost")
 
 
 def run(*arguments: object, fails: int = 0) -> Result:
@@ -85,7 +89,7 @@ def test_extract_prints_one_json_line_for_each_input_and_nothing_else(
     rows = lines(result)
     assert [row["status"] for row in rows].count("ok") == 3
     (bad,) = [row for row in rows if row["status"] == "failed"]
-    assert set(bad) == {"video", "video_id", "status", "clips", "reason"}
+    assert set(bad) == {"video", "video_id", "status", "clips", "reason", *MORE}
     assert "bad.mp4 is empty" in bad["reason"]
     assert "4 videos: 3 ok, 1 failed. 3 clips encoded" in result.stderr
     (videos / "bad.mp4").unlink()
@@ -280,6 +284,11 @@ def test_add_class_through_the_real_path_takes_repeats_and_folders(bank: Path, v
     result = run("add-class", "mine", videos / "blue" / "2.mp4", "--bank", bank, fails=1)
     assert "belong to" in result.stderr
     assert "Traceback" not in result.stderr
+    before = lines(run("label", "list", "--bank", bank))
+    hard_videos.write(videos / "blue" / "3.mp4", hard_videos.steady(44), options=hard_videos.X264)
+    (report,) = lines(run("add-class", "green", videos / "blue", "--bank", bank))  # one is blue's only clip
+    assert report["clips"] == 1
+    assert len(lines(run("label", "list", "--bank", bank))) == len(before) + 1
 
 
 def test_predicting_a_stored_stretch_answers_under_the_name_that_was_given(
@@ -333,3 +342,66 @@ def test_every_command_line_of_the_readme_is_understood(tmp_path: Path, monkeypa
             command = command.get_command(click.Context(command), arguments.pop(0))
         context = command.make_context(line, arguments)
         assert context.params, line
+
+
+def test_failures_are_told_allowed_and_tried_again(tmp_path: Path, videos: Path, videomae: Path) -> None:
+    broken = videos / "broken.mp4"
+    broken.write_bytes(b"not yet")
+    call = ("extract", videos, "--encoder", videomae, "--bank", tmp_path / "bank")
+    rows = lines(run(*call, fails=1))
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert (failed["stage"], failed["error"]) == ("scan", "DecodeError")
+    assert len(lines(run(*call, "--allow-failures"))) == 4
+    (again,) = lines(run("retry", "--bank", tmp_path / "bank", fails=1))
+    assert again["video"] == str(broken)
+    broken.write_bytes((videos / "red" / "0.mp4").read_bytes() + b"other content")
+    (again,) = lines(run("retry", "--bank", tmp_path / "bank"))
+    assert again["status"] == "ok"
+    assert lines(run("retry", "--bank", tmp_path / "bank")) == []
+    run(*call, "--max-lost-frames", "-1", fails=2)
+    run(*call, "--time-limit", "0", fails=2)
+
+
+def test_a_bank_is_compacted_and_pruned(bank: Path, videos: Path) -> None:
+    run("predict", videos / "red" / "0.mp4", "--prompts", "a,b", "--bank", bank)
+    run("extract", f"{videos / 'red' / '0.mp4'}@0.2-0.8", "--encoder", Bank(bank).recipe().checkpoint, "--bank", bank)
+    (done,) = lines(run("bank", "compact", "--bank", bank))
+    assert done["parts"] == 2 < done["parts_before"]
+    (videos / "red" / "0.mp4").unlink()
+    (asked,) = lines(run("bank", "prune", "--dry-run", "--bank", bank))
+    (pruned,) = lines(run("bank", "prune", "--bank", bank))
+    assert asked["videos"] == pruned["videos"] == [str(videos / "red" / "0.mp4")]
+    assert pruned["clips"] > 0
+    (nothing,) = lines(run("bank", "prune", "--bank", bank))
+    assert nothing["videos"] == []
+
+
+def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path, videomae: Path) -> None:
+    import signal
+
+    call = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "cli.py",
+        "extract",
+        videos,
+        "--encoder",
+        videomae,
+        "--watch",
+        "--poll",
+        "0.3",
+    ]
+    with subprocess.Popen(
+        [*call, "--bank", tmp_path / "bank"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        first = [json.loads(process.stdout.readline()) for _ in range(3)]
+        hard_videos.write(videos / "late.mp4", hard_videos.steady(40), options=hard_videos.X264)
+        late = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert [row["status"] for row in [*first, late]] == ["ok"] * 4
+    assert late["video"].endswith("late.mp4")
+    assert process.returncode == 0
+    assert "Watching" in said
+    assert "Traceback" not in said

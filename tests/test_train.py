@@ -311,8 +311,3 @@ def test_saying_a_label_again_without_its_group_keeps_the_group(tmp_path: Path) 
     labels.add([label_row(Moment(tmp_path / "a.mp4"), "run", video_id="a", group="Ann", split="test")])
     assert labels.add([label_row(Moment(tmp_path / "a.mp4"), "run", video_id="a")]) == 0
     assert [(row.group, row.split) for row in labels.rows()] == [("Ann", "test")]
-
-
-def test_a_class_is_taught_with_moments_not_with_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a folder; a class is taught with moments"):
-        add_class("run", [tmp_path], bank=tmp_path / "bank")

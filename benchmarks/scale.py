@@ -1,0 +1,197 @@
+"""Memory over many and over long videos, and the time to see that nothing has changed.
+
+    python benchmarks/scale.py memory --videos 500 --plot docs/memory.png
+    python benchmarks/scale.py long --hours 2
+    python benchmarks/scale.py unchanged --files 100000
+
+``memory`` extracts generated videos in one run and notes what this process and its reading processes hold after each;
+exits with 1 if this one grew by more than 5% after the first fifth. ``long`` extracts windows of a 4K video and prints
+the peak. ``unchanged`` asks a bank with so many small files whether anything is new. Linux: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import av
+import hard_videos
+import numpy as np
+
+from pipeline import Bank, extract, load_encoder
+from pipeline._types import ClipRow, Span, VideoRow, clip_id
+from pipeline.clips import Cut
+from pipeline.encoding import Progress
+from pipeline.extract import extract_for
+from pipeline.stored import video_id_of
+
+_FAIR_GROWTH = 0.05
+
+
+def held_megabytes(pid: int | str = "self") -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def children_megabytes() -> float:
+    children = Path("/proc/self/task").glob("*/children")
+    pids = {pid for file in children for pid in file.read_text().split()}
+    return sum(held_megabytes(pid) for pid in pids if Path(f"/proc/{pid}").exists())
+
+
+def memory(videos: int, plot: Path | None) -> int:
+    ours: list[float] = []
+    theirs: list[float] = []
+
+    def note(progress: Progress) -> None:
+        if progress.row is not None:
+            ours.append(held_megabytes())
+            theirs.append(children_megabytes())
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "videos")
+        folder.mkdir()
+        order = np.random.default_rng(0).permutation(videos).tolist()  # sizes come in no order
+        for number, drawn in enumerate(order):
+            options = {**hard_videos.X264, "crf": str(10 + drawn % 30)}
+            size = (320 + 16 * (drawn % 40), 240 + 16 * (drawn // 30))
+            hard_videos.write(folder / f"{number:04d}.mp4", hard_videos.steady(50), options=options, size=size)
+        extract([folder], bank=Path(name, "bank"), encoder="lite", on_progress=note)
+    warm = max(ours[: len(ours) // 5])
+    growth = max(ours) / warm - 1
+    print(
+        f"{len(ours)} videos: this process held {warm:.0f} MB at most in the first fifth and {max(ours):.0f} MB after "
+        f"({growth:+.1%}); its reading processes together {max(theirs):.0f} MB at most"
+    )
+    if plot:
+        _draw(ours, theirs, plot)
+    return int(growth > _FAIR_GROWTH)
+
+
+def _draw(ours: list[float], theirs: list[float], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    axes.plot(ours, label="extraction and encoder")
+    axes.plot(theirs, label="reading processes together")
+    axes.set(xlabel="videos done", ylabel="resident memory, MB", ylim=(0, None), title="Memory over one extraction")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def long(hours: float) -> int:
+    """A 4K video of one minute, its packets repeated up to the length asked for."""
+    with tempfile.TemporaryDirectory() as name:
+        minute, whole = Path(name, "minute.mp4"), Path(name, "whole.mp4")
+        times = hard_videos.steady(60 * 5, fps=5)
+        options = {"preset": "ultrafast", "crf": "35", "g": "25", "bf": "0"}
+        hard_videos.write(minute, times, options=options, size=(3840, 2160))
+        _repeat(minute, whole, times=round(60 * hours))
+        peak = {"ours": 0.0, "theirs": 0.0}
+        ending = threading.Event()
+
+        def watch() -> None:
+            while not ending.wait(0.2):
+                peak["ours"] = max(peak["ours"], held_megabytes())
+                peak["theirs"] = max(peak["theirs"], children_megabytes())
+
+        load_encoder("lite")
+        before = held_megabytes()
+        thread = threading.Thread(target=watch)
+        thread.start()
+        started = time.monotonic()
+        done = extract([whole], bank=Path(name, "bank"), encoder="lite", window_seconds=10.0)
+        ending.set()
+        thread.join()
+        (row,) = done.rows
+        print(
+            f"{row.duration_seconds / 3600:.2f} h of {row.width}x{row.height}: {row.status}, {row.clips} clips in "
+            f"{time.monotonic() - started:.0f} s; this process {before:.0f} MB before and {peak['ours']:.0f} MB at "
+            f"most, its reading process {peak['theirs']:.0f} MB"
+        )
+    return int(row.status != "ok")
+
+
+def _repeat(source: Path, target: Path, *, times: int) -> None:
+    with av.open(str(target), "w") as out:
+        stream = None
+        for number in range(times):
+            with av.open(str(source)) as container:
+                video = container.streams.video[0]
+                stream = stream or out.add_stream_from_template(video)
+                shift = round(60 * number / video.time_base)
+                for packet in container.demux(video):
+                    if packet.size:
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                        out.mux(packet)
+
+
+def unchanged(files: int) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        folder, bank = Path(name, "videos"), Path(name, "bank")
+        recipe = load_encoder("lite").recipe(decoder="pyav")
+        random = np.random.default_rng(0)
+        for start in range(0, files, 5000):
+            rows, clips = [], []
+            for number in range(start, min(start + 5000, files)):
+                path = folder / f"{number // 1000:03d}" / f"{number:06d}.mp4"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"%d" % number)
+                facts, identity = path.stat(), video_id_of(path)
+                span = Span(0.0, 2.0)
+                clip = ClipRow(clip_id(identity, span), identity, str(path), 0.0, 2.0, "windows 2/2", (0.5, 1.5), {})
+                clips.append(clip)
+                rows.append(
+                    VideoRow(
+                        str(path),
+                        identity,
+                        "ok",
+                        (clip.clip_id,),
+                        plan="windows 2/2",
+                        size_bytes=facts.st_size,
+                        mtime_ns=facts.st_mtime_ns,
+                    )
+                )
+            Bank(bank, create=True).add(
+                recipe, clips, random.normal(size=(len(clips), recipe.dim)).astype(np.float32), rows
+            )
+        started = time.monotonic()
+        done = extract([folder], bank=bank, encoder="lite", window_seconds=2.0)
+        whole = time.monotonic() - started
+        started = time.monotonic()
+        again = extract_for(recipe, [folder], bank=bank, cut=Cut("windows", 2.0, 2.0))
+        print(
+            f"{files} files: {done.count('unchanged')} unchanged, {done.encoded_clips} clips encoded, seen in "
+            f"{whole:.1f} s with the encoder loaded; {again.count('unchanged')} in {time.monotonic() - started:.1f} s "
+            "without"
+        )
+    return int(done.count("unchanged") != files)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, dest="command")
+    one = commands.add_parser("memory")
+    one.add_argument("--videos", type=int, default=500)
+    one.add_argument("--plot", type=Path)
+    commands.add_parser("long").add_argument("--hours", type=float, default=2.0)
+    commands.add_parser("unchanged").add_argument("--files", type=int, default=100_000)
+    options = vars(parser.parse_args())
+    return {"memory": memory, "long": long, "unchanged": unchanged}[options.pop("command")](**options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
