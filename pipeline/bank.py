@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -163,6 +163,16 @@ class Bank:
     def latest_paths(self) -> dict[str, str]:
         """Where each video was last seen, by its id."""
         return {row["video_id"]: row["video"] for row in self.outcomes() if row["video_id"]}
+
+    def to_redo(self, recipe_id: str, *, damaged: Collection[Path] = ()) -> list[VideoRow]:
+        """Inputs whose latest outcome speaks of clips that are not in any whole part.
+
+        Raises:
+            BankError: the outcomes themselves are damaged.
+        """
+        whole = [part for part in self.parts(recipe_id) if part not in damaged]
+        stored = {name for part in whole for name in read_columns(part, ["clip_id"])["clip_id"].to_pylist()}
+        return [row for row in self.videos(recipe_id).values() if not stored.issuperset(row.clip_ids)]
 
     # Adding -------------------------------------------------------------------------------------
 

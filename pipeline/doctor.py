@@ -8,11 +8,14 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ._errors import ClipdexError
+from ._errors import BankError, ClipdexError
 from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
 from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
+
+# Videos that a check spells out.
+_NAMED = 20
 
 
 def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict[str, Any]]:
@@ -36,8 +39,25 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))
+    checks += _redo_checks(folder, [part for part, _ in bad])
     if not bad or repair:
         checks += [_recipe_check(recipe) for recipe in Bank(folder).recipes().values()]
+    return checks
+
+
+def _redo_checks(folder: Path, damaged: list[Path]) -> list[dict[str, Any]]:
+    """Which videos have lost clips to damage: by recipe, by path."""
+    store = Bank(folder)
+    checks = []
+    for recipe_id in sorted(path.name for path in folder.glob("clips/*/")):
+        try:
+            redo = sorted({row.video for row in store.to_redo(recipe_id, damaged=damaged)})
+        except BankError as error:
+            return [_check("videos to redo", f"cannot be told: {error}")]
+        if redo:
+            named = ", ".join(redo[:_NAMED]) + (f" and {len(redo) - _NAMED} more" if len(redo) > _NAMED else "")
+            problem = f"{len(redo)} videos of recipe {recipe_id} lack clips; extract them again: {named}"
+            checks.append(_check("videos to redo", problem))
     return checks
 
 

@@ -359,3 +359,59 @@ def test_a_copy_that_is_gone_is_no_longer_where_the_video_was_last_seen(
     extract([videos], bank=bank, encoder=str(videomae))
     opened = Bank(bank)
     assert all(Path(row.video).exists() for row in opened.clips(opened.recipe().id).rows())
+
+
+def test_two_extractions_into_one_bank_at_once_store_each_clip_once(
+    videos: Path, bank: Path, videomae: Path, xclip: Path
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        runs = [
+            pool.submit(extract, [videos], bank=bank, encoder=str(encoder)) for encoder in (videomae, xclip, videomae)
+        ]
+        assert all(run.result().count("failed") == 0 for run in runs)
+    opened = Bank(bank)
+    assert len(opened.recipes()) == 2
+    for recipe_id in opened.recipes():
+        clips = opened.clips(recipe_id)
+        assert len(clips) == len(set(clips.ids)) == len(clips.embeddings()) == 3
+        assert len(opened.videos(recipe_id)) == 3
+
+
+def test_the_doctor_names_the_videos_that_a_damaged_part_has_cost(videos: Path, bank: Path, videomae: Path) -> None:
+    from pipeline.doctor import doctor
+
+    extract([videos / "red"], bank=bank, encoder=str(videomae), clips="whole")
+    extract([videos / "blue"], bank=bank, encoder=str(videomae), clips="whole")
+    part = Bank(bank).parts(Bank(bank).recipe().id)[1]
+    content = bytearray(part.read_bytes())
+    content[len(content) // 3] ^= 4
+    part.write_bytes(content)
+    for repair in (False, True):
+        (told,) = [check for check in doctor(bank=bank, repair=repair) if check["check"] == "videos to redo"]
+        assert str(videos / "blue" / "2.mp4") in told["detail"]
+        assert "red" not in told["detail"].replace(str(videos), "")
+    done = extract([videos], bank=bank, encoder=str(videomae), clips="whole")
+    assert (done.encoded_clips, done.count("unchanged")) == (1, 2)
+    assert not [check for check in doctor(bank=bank) if check["check"] == "videos to redo"]
+
+
+def test_a_full_disk_is_an_error_and_the_next_run_completes(videos: Path, bank: Path, videomae: Path) -> None:
+    import resource
+    import signal
+
+    extract([videos / "red"], bank=bank, encoder=str(videomae), clips="whole")
+    before = stored(bank)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, old[1]))  # the system refuses to write on, as on a full disk
+    try:
+        with pytest.raises(BankError, match="cannot write .*Nothing stored before was changed"):
+            extract([videos], bank=bank, encoder=str(videomae), clips="whole")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert stored(bank).keys() == before.keys()
+    extract([videos], bank=bank, encoder=str(videomae), clips="whole")
+    assert len(stored(bank)) == 3
