@@ -116,6 +116,17 @@ def write(
     return HardVideo(path, shown[0][0], tuple(ms / 1000 for _, ms in shown))
 
 
+def sound(path: Path) -> Path:
+    """A file that holds a second of silence and no picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
     width, height = size
     rows = np.arange(height) * HEIGHT // height

@@ -272,13 +272,7 @@ def test_what_is_no_video_is_said_plainly(tmp_path: Path) -> None:
     empty.touch()
     text = tmp_path / "notes.mp4"
     text.write_text("to do: buy film\n" * 100)
-    sound = tmp_path / "sound.mp4"
-    with av.open(str(sound), "w") as container:
-        stream = container.add_stream("aac", rate=16000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
-        frame.sample_rate = 16000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    sound = hard_videos.sound(tmp_path / "sound.mp4")
     picture = tmp_path / "picture.png"
     image = av.VideoFrame.from_ndarray(hard_videos.bar_code(77), "rgb24")
     image.save(str(picture))

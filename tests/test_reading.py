@@ -259,17 +259,10 @@ class TestStatuses:
         assert "lasts 1.00 s, less than the 1.1 s asked for" in str([row.reason for row in done.rows])
 
     def test_each_failure_says_its_stage(self, tmp_path: Path, bank: Path, videomae: Path, video: Path) -> None:
-        import av
 
         text = tmp_path / "text.mp4"
         text.write_text("no video" * 100)
-        sound = tmp_path / "sound.mp4"
-        with av.open(str(sound), "w") as container:
-            stream = container.add_stream("aac", rate=16000)
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
-            frame.sample_rate = 16000
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+        hard_videos.sound(tmp_path / "sound.mp4")
         link = tmp_path / "gone.mp4"
         link.symlink_to(tmp_path / "nowhere.mp4")
         manifest = tmp_path / "list.csv"
