@@ -73,7 +73,7 @@ class Recipe:
     preprocessing: PreprocessSettings
     pooling: str
     dim: int
-    precision: str
+    precision: Literal["float32", "bfloat16", "float16"]
     decoder: str
     libraries: Mapping[str, str] = dataclasses.field(default_factory=dict)
     canary: Canary | None = None

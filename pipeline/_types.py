@@ -27,6 +27,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Loss = Literal["triplet", "supcon", "multi-similarity", "arcface", "cross-entropy"]
 Triplets = Literal["all", "easy", "hard", "semihard"]
 Keep = Literal["frames", "patches", "patches-half"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Status = Literal["ok", "partial", "failed", "skipped", "unchanged"]
 Stage = Literal["read", "scan", "decode", "encode"]
 

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._errors import EncoderError
+from ._profile import Profile
 from ._recipe import Recipe
 from ._types import ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
-from .encoders import Encoder
+from .encoders import Encoder, choose_route
 from .outcome import Fault, VideoUnderWay
 from .reading import Crashed, Done, Event, Opened, Read, Reader
 
@@ -69,6 +70,7 @@ class EncodingRun:
         batch_size: int,
         keep: Collection[Keep],
         encoded_ids: Collection[str],
+        profile: Profile,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.encoded_clips = 0
@@ -78,10 +80,12 @@ class EncodingRun:
         self._inputs = inputs
         self._batch_size = batch_size
         self._keep = keep
+        self._profile = profile
         self._encoded_before = encoded_ids
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, VideoUnderWay] = {}
         self._batch: list[_Waiting] = []
+        self._route_chosen = False
         self._taken: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
@@ -93,7 +97,11 @@ class EncodingRun:
     def over(self, reader: Reader) -> list[VideoRow]:
         """Run to the end and give one row for each input; stopped half-way, store what is complete."""
         with contextlib.closing(reader.events()) as events, self._writing():
-            for event in events:
+            while True:
+                with self._profile.timing("wait"):
+                    event = next(events, None)
+                if event is None:
+                    break
                 self._handle(event)
             self._encode()
             self._settle_copies()
@@ -142,7 +150,9 @@ class EncodingRun:
 
     def _encode(self) -> None:
         batch, self._batch = self._batch, []
-        for (video, name, frames, _), found in zip(batch, self._features(batch), strict=True):
+        with self._profile.timing("encode"):
+            encoded = self._features(batch)
+        for (video, name, frames, _), found in zip(batch, encoded, strict=True):
             if isinstance(found, EncoderError):
                 self._taken.discard(name)
                 video.lose(name, Fault("encode", "EncoderError", str(found)))
@@ -166,7 +176,11 @@ class EncodingRun:
         if not batch:
             return []
         try:
-            found = self._encoder.features(np.stack([waiting.pixels for waiting in batch]), keep=self._keep)
+            pixels = np.stack([waiting.pixels for waiting in batch])
+            if not self._route_chosen and len(batch) == self._batch_size:  # enough to come to be worth a clip twice
+                choose_route(self._encoder, pixels)
+                self._route_chosen = True
+            found = self._encoder.features(pixels, keep=self._keep)
         except EncoderError as error:
             if len(batch) == 1:
                 return [error]
@@ -237,7 +251,8 @@ class EncodingRun:
         # Clips that had a vector already came for what is kept alone.
         new = [clip for clip in clips if clip.row.clip_id not in self._encoded_before]
         vectors = np.stack([clip.vector for clip in new]) if new else np.empty((0, self._recipe.dim), np.float32)
-        self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
+        with self._profile.timing("write"):
+            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
         self._unwritten, self._unwritten_rows, self._unwritten_bytes = [], [], 0
 
     def _tell(self, row: VideoRow | None = None) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ._errors import UsageError
+from ._profile import Profile
 from ._recipe import Recipe
-from ._types import Device, Keep, Limits, Moment, Source, Status, VideoRow
+from ._types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
@@ -48,6 +49,7 @@ class Extraction:
         encoded_clips: clips that went through the encoder.
         seconds: from start to end.
         caution: what everybody who uses these vectors should be told, if anything.
+        profile: where the time went; see ``Profile``.
     """
 
     inputs: tuple[Source, ...]
@@ -56,6 +58,7 @@ class Extraction:
     encoded_clips: int
     seconds: float
     caution: str | None = None
+    profile: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         """How many inputs ended like this."""
@@ -93,6 +96,7 @@ def extract(
     batch_size: int = 8,
     num_workers: int | None = None,
     pooling: str | None = None,
+    precision: Precision = "float32",
     keep: Collection[Keep] = (),
     labels_from_folders: bool = False,
     root: str | Path | None = None,
@@ -110,6 +114,8 @@ def extract(
         num_frames: frames a clip; by default the encoder's.
         num_workers: reading processes; by default one for each core, at most 8.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
+        precision: of the network's products; half precision moves vectors by some thousandths of their length, and
+            is another recipe.
         keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
             pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
@@ -132,7 +138,7 @@ def extract(
         root=None if root is None else Path(root),
     )
     store = Bank(Path(bank), create=True)
-    loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling)
+    loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
@@ -171,11 +177,17 @@ def prepared_encoder(
     device: Device = "auto",
     num_frames: int | None = None,
     pooling: str | None = None,
+    precision: Precision = "float32",
 ) -> Encoder:
     """The encoder that ``extract`` would use, loaded and with a canary."""
     if isinstance(encoder, str):
-        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling)
-    if num_frames is not None or pooling is not None or device != "auto":
+        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
+    if (
+        num_frames is not None
+        or pooling is not None
+        or device != "auto"
+        or precision not in ("float32", encoder.precision)
+    ):
         raise UsageError(f"a loaded encoder ({encoder.name}) has its frames, pooling and device: leave them out")
     if encoder.canary is None:
         encoder.canary = sing(encoder)
@@ -227,6 +239,7 @@ def run_plan(
 ) -> Extraction:
     """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
     started = time.monotonic()
+    profile = Profile()
     reader = Reader(
         plan.inputs,
         stored=stored,
@@ -237,6 +250,7 @@ def run_plan(
         limits=plan.limits,
         num_workers=plan.num_workers,
         queue_clips=4 * plan.batch_size,
+        profile=profile,
     )
     run = EncodingRun(
         store,
@@ -246,12 +260,19 @@ def run_plan(
         batch_size=plan.batch_size,
         keep=plan.keep,
         encoded_ids=stored.encoded_ids,
+        profile=profile,
         on_progress=on_progress,
     )
     rows = run.over(reader)
     _store_labels(store, plan.inputs, rows)
     return Extraction(
-        tuple(plan.inputs), tuple(rows), recipe, run.encoded_clips, time.monotonic() - started, encoder.caution
+        tuple(plan.inputs),
+        tuple(rows),
+        recipe,
+        run.encoded_clips,
+        time.monotonic() - started,
+        encoder.notes,
+        profile.seconds,
     )
 
 

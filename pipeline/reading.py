@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ._errors import ClipdexError, DecoderCrash, NoVideoStream
 from ._files import name_of
+from ._profile import Profile
 from ._types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from .clips import Cut
 from .decoders import ClipFrames, read_clips, reading_process
@@ -100,12 +101,14 @@ class Reader:
         limits: Limits,
         num_workers: int,
         queue_clips: int,
+        profile: Profile,
     ) -> None:
         self._inputs = inputs
         self._stored = stored
         self._cut = cut
         self._num_frames = num_frames
         self._prepare = prepare
+        self._profile = profile
         self._decoder = decoder
         self._limits = limits
         self._num_workers = max(1, min(num_workers, len(inputs)))
@@ -151,7 +154,12 @@ class Reader:
             except queue.Empty:
                 return
             try:
-                for event in self._read(index, last=last):
+                events = self._read(index, last=last)
+                while True:
+                    with self._profile.timing("read"):
+                        event = next(events, None)
+                    if event is None:
+                        break
                     if not self._put(event):
                         return
             except BaseException as error:
@@ -222,12 +230,16 @@ class Reader:
             read = read_clips(
                 video,
                 list(missing.values()),
-                transform=self._prepare,
+                transform=self._prepared,
                 max_lost_frames=self._limits.max_lost_frames,
             )
             for frames in read:
                 yield Read(index, frames)
         yield Done(index)
+
+    def _prepared(self, frame: Pixels) -> Pixels:
+        with self._profile.timing("preprocess", instead_of="read"):
+            return self._prepare(frame)
 
 
 def _failed(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:

@@ -68,5 +68,5 @@ def retry(
         chosen,
         sum(one.encoded_clips for one in done),
         time.monotonic() - started,
-        encoder.caution,
+        encoder.notes,
     )

@@ -16,6 +16,9 @@ from .extract import Extraction, extract, prepared_encoder
 # Size and date of last change: both stay when nobody writes any more.
 _Look = tuple[int, int]
 
+# Options that an encoder is loaded with, once.
+_LOADING = ("encoder", "device", "num_frames", "pooling", "precision")
+
 
 class Arrivals:
     """Tells which files are new or changed, and complete: unchanged between two looks.
@@ -86,7 +89,7 @@ def watch(
         EncoderError, BankError, UsageError: see ``extract``.
     """
     arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, root=None if root is None else Path(root))
-    loading = {name: options.pop(name) for name in ("encoder", "device", "num_frames", "pooling") if name in options}
+    loading = {name: options.pop(name) for name in _LOADING if name in options}
     encoder = None
     while True:
         if ready := arrivals.look():

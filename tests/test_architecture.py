@@ -31,6 +31,7 @@ FLOORS = {
             "_tables",
             "_clip_table",
             "_rewriting",
+            "_profile",
             "preprocess",
             "clips",
             "metrics",

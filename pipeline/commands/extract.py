@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from .._registry import part_names
-from .._types import Keep
+from .._types import Keep, Precision
 from ..report.terminal import Terminal
 from ._options import bank_option, device_option, limit_options, output_option, take_limits
 
@@ -44,6 +44,13 @@ if TYPE_CHECKING:
 @click.option("--frames", "num_frames", type=click.IntRange(1), metavar="N", help="Frames a clip [the encoder's].")
 @click.option("--decoder", type=click.Choice(part_names("decoders")), default="pyav", show_default=True)
 @device_option
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="float32",
+    show_default=True,
+    help="What the network computes in; auto: bfloat16 on a GPU, where a test clip allows it.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
@@ -61,6 +68,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Read nothing outside of this folder, whatever a manifest or a link says.",
 )
+@click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--watch", "watching", is_flag=True, help="Go on until Ctrl-C: extract what arrives once it is complete.")
 @click.option(
     "--poll",
@@ -73,7 +81,7 @@ if TYPE_CHECKING:
 )
 @limit_options
 @output_option
-def command(bank: Path, terminal: Terminal, watching: bool, **options: Any) -> None:
+def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **options: Any) -> None:
     """Encode videos into the bank; what is stored already is not done again.
 
     SOURCE is a file, a moment FILE@START-STOP in seconds, a folder (searched through), a glob pattern, or a
@@ -95,7 +103,7 @@ def command(bank: Path, terminal: Terminal, watching: bool, **options: Any) -> N
         _watch(bank, terminal, poll_seconds=poll_seconds, **options)
         return
     done = _extract(bank, terminal, **options)
-    report_extraction(terminal, done, bank)
+    report_extraction(terminal, done, bank, profile=profile)
     if done.failed and not allow_failures:
         raise SystemExit(1)
 

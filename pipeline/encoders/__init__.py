@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from .._errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart
 from .._recipe import Recipe
 from .._registry import Registry
-from .._types import Device
+from .._types import Device, Precision
 from ._base import Encoder, check_keep, libraries
 from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
 from ._prompts import encode_prompts, text_cosines
+from ._speed import choose_route, lower_precision
 
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
@@ -37,6 +38,7 @@ __all__ = [
     "cards",
     "check_canary",
     "check_keep",
+    "choose_route",
     "encode_prompts",
     "encoder_part",
     "encoders",
@@ -73,7 +75,12 @@ def encoder_part(name: str) -> type[Encoder]:
 
 
 def load_encoder(
-    name: str, *, device: Device = "auto", num_frames: int | None = None, pooling: str | None = None
+    name: str,
+    *,
+    device: Device = "auto",
+    num_frames: int | None = None,
+    pooling: str | None = None,
+    precision: Precision = "float32",
 ) -> Encoder:
     """The encoder that a user named: a file here, a Hub id, a local checkpoint folder or a weights file.
 
@@ -81,6 +88,7 @@ def load_encoder(
         device: "auto" takes a GPU where there is one.
         num_frames: frames a clip, for encoders that leave it open.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
+        precision: of the network's products; the vectors are float32 in any case.
 
     Raises:
         UnknownPart: the name is none of the four.
@@ -93,6 +101,7 @@ def load_encoder(
     try:
         encoder = part.load(checkpoint, device=_device(device), num_frames=num_frames, pooling=pooling)
         encoder.canary = sing(encoder)
+        lower_precision(encoder, precision)
     except ClipdexError:
         raise
     except Exception as error:  # a configuration that contradicts itself can make a library raise anything
@@ -151,7 +160,9 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
     if recipe.revision is not None:
         name = f"{name}@{recipe.revision}"
     pooling = next((key for key, words in part.poolings.items() if words == recipe.pooling), None)
-    encoder = load_encoder(name, device=device, num_frames=recipe.num_frames, pooling=pooling)
+    encoder = load_encoder(
+        name, device=device, num_frames=recipe.num_frames, pooling=pooling, precision=recipe.precision
+    )
     now = encoder.recipe(decoder=recipe.decoder)
     if now.id != recipe.id:
         raise RecipeMismatch(

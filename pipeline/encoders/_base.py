@@ -8,7 +8,7 @@ import importlib.util
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,9 @@ class Encoder(abc.ABC):
     needs: ClassVar[tuple[str, ...]] = ()
 
     canary: Canary | None = None  # set by ``load_encoder``, once the encoder has sung
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # what products are computed in
+    precision_drift: float = 0.0  # how far the canary moved from float32, as a share of its length
+    fast_products: bool = False  # whether torch may take another route to the same float32 products
 
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts
@@ -145,6 +148,7 @@ class Encoder(abc.ABC):
         import torch
 
         from ..preprocess import normalise
+        from ._speed import running
 
         facts = self.facts
         check_keep(self.name, type(self), keep)
@@ -154,7 +158,7 @@ class Encoder(abc.ABC):
                 f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
                 f"not {pixels.shape[1:]}"
             )
-        with torch.inference_mode():
+        with running(self.device, self.precision, fast=self.fast_products):
             values = normalise(torch.from_numpy(pixels).to(self.device), facts.preprocessing)
             output = self._forward(values)
         vectors: FloatArray = output.vectors.to("cpu", torch.float32).numpy()
@@ -218,6 +222,13 @@ class Encoder(abc.ABC):
         return None
 
     @property
+    def notes(self) -> str | None:
+        """The caution, and what half precision costs."""
+        moved = f"{self.precision} moves its vectors by {self.precision_drift:.1%} of their length (on a test clip)"
+        said = [self.caution, moved if self.precision != "float32" else None]
+        return "; ".join(one for one in said if one) or None
+
+    @property
     def text_scale(self) -> float:
         """What cosines between clips and texts are multiplied by before a softmax over classes."""
         return 100.0  # CLIP's trained temperature at its bound
@@ -235,7 +246,7 @@ class Encoder(abc.ABC):
             **{**facts, "preprocessing": self.facts.preprocessing},
             encoder=self.name,
             sampling=SAMPLING,
-            precision="float32",
+            precision=self.precision,
             decoder=decoder,
             libraries=libraries(),
             canary=self.canary,

@@ -31,10 +31,17 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
     )
 
 
-def report_extraction(terminal: Terminal, done: Extraction, bank: Path) -> None:
-    """Print what an extraction did: a JSON line for each input, or in words what went wrong and a summary."""
+def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
+    """Print what an extraction did: a JSON line for each input, or in words what went wrong and a summary.
+
+    Args:
+        profile: also say where the time went.
+    """
     terminal.rows(extraction_rows(done) if terminal.json else [], columns=())
     terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
+    if profile:
+        spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.profile.items())
+        terminal.say(f"time: {spent} (read and preprocess run in {done.seconds:.1f} s beside the others)")
 
 
 def cautions(done: Extraction) -> list[str]:
