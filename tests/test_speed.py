@@ -1,0 +1,111 @@
+"""Faster ways are taken only where the vectors stay what they were, and half precision says what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import Bank, extract, search
+from pipeline._errors import EncoderError, UsageError
+from pipeline.encoders import _speed as speed
+from pipeline.encoders import canary_clip, choose_route, load_encoder, load_for
+
+
+@pytest.fixture
+def pixels(videomae: Path) -> np.ndarray:
+    encoder = load_encoder(str(videomae))
+    return np.stack([encoder.prepare(canary_clip(4))] * 2)
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    """The clock of the comparison: so long for the usual route, so long for the other."""
+    usual, other = seconds
+    times = iter((0.0, usual, 0.0, other))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
+
+
+class TestRoute:
+    def test_the_faster_one_is_taken_where_vectors_stay_the_same(
+        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = load_encoder(str(videomae))
+        before = encoder.encode(pixels)
+        with monkeypatch.context() as patch:
+            ticking(patch, 2.0, 1.0)
+            choose_route(encoder, pixels)
+        assert encoder.fast_products
+        assert encoder.encode(pixels) == pytest.approx(before, rel=1e-4, abs=1e-4)
+        with monkeypatch.context() as patch:
+            ticking(patch, 1.0, 1.0)
+            choose_route(encoder, pixels)
+        assert not encoder.fast_products
+
+    def test_a_route_that_costs_digits_is_not_taken(
+        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = load_encoder(str(videomae))
+        honest = encoder.encode
+
+        def rounded(clips: np.ndarray) -> np.ndarray:
+            return honest(clips) * (1.001 if encoder.fast_products else 1.0)
+
+        ticking(monkeypatch, 2.0, 1.0)
+        monkeypatch.setattr(encoder, "encode", rounded)
+        choose_route(encoder, pixels)
+        assert not encoder.fast_products
+
+    def test_torchs_own_setting_is_put_back(self, videomae: Path, pixels: np.ndarray) -> None:
+        encoder = load_encoder(str(videomae))
+        encoder.fast_products = True
+        before = torch.get_float32_matmul_precision()
+        encoder.encode(pixels)
+        assert torch.get_float32_matmul_precision() == before
+
+
+class TestPrecision:
+    def test_half_precision_is_a_recipe_of_its_own_near_to_the_other(
+        self, videos: Path, tmp_path: Path, xclip: Path
+    ) -> None:
+        bank = tmp_path / "bank"
+        single = extract([videos], bank=bank, encoder=str(xclip), clips="whole")
+        half = extract([videos], bank=bank, encoder=str(xclip), clips="whole", precision="bfloat16")
+        assert (single.recipe.precision, half.recipe.precision) == ("float32", "bfloat16")
+        assert "bfloat16 moves its vectors by" in str(half.caution)
+        ours, theirs = (Bank(bank).clips(done.recipe.id) for done in (single, half))
+        a = dict(zip(ours.ids, ours.embeddings(), strict=True))
+        b = dict(zip(theirs.ids, theirs.embeddings(), strict=True))
+        apart = max(float(np.linalg.norm(a[name] - b[name]) / np.linalg.norm(a[name])) for name in a)
+        assert 0 < apart < 0.02
+        again = load_for(half.recipe)
+        assert again.precision == "bfloat16"
+        assert len(search("a dog", bank=bank, recipe=half.recipe.id)) == 3
+
+    def test_auto_is_single_precision_on_a_processor(self, videomae: Path) -> None:
+        encoder = load_encoder(str(videomae), device="cpu", precision="auto")
+        assert (encoder.precision, encoder.precision_drift) == ("float32", 0.0)
+
+    def test_what_moves_the_canary_too_far_or_makes_no_sense_is_refused(
+        self, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(EncoderError, match="float16 is slower than float32 on a CPU"):
+            load_encoder(str(videomae), device="cpu", precision="float16")
+        monkeypatch.setattr(speed, "_PRECISION_LIMIT", 1e-9)
+        with pytest.raises(EncoderError, match=r"bfloat16 moves the vectors of videomae by .* and 1e-09 is the limit"):
+            load_encoder(str(videomae), device="cpu", precision="bfloat16")
+
+    def test_a_loaded_encoder_has_its_precision(self, videos: Path, tmp_path: Path, videomae: Path) -> None:
+        encoder = load_encoder(str(videomae))
+        with pytest.raises(UsageError, match="leave them out"):
+            extract([videos], bank=tmp_path / "bank", encoder=encoder, precision="bfloat16")
+
+
+def test_the_profile_accounts_for_the_time(videos: Path, tmp_path: Path, videomae: Path) -> None:
+    done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae), num_workers=1)
+    assert set(done.profile) == {"read", "preprocess", "wait", "encode", "write"}
+    assert all(seconds > 0 for seconds in done.profile.values())
+    calling = sum(done.profile[name] for name in ("wait", "encode", "write"))
+    assert calling <= done.seconds
+    assert calling > 0.5 * done.seconds
