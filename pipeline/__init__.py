@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from .bank import Bank
     from .compare import Comparison, compare
     from .encoders import load_encoder
-    from .extract import Extraction, extract
+    from .extract import extract
     from .heads import load_head
     from .import_head import import_head
+    from .plan import Extraction
     from .predict import predict
     from .retry import retry
     from .search import Part, Searcher, search
@@ -64,7 +65,7 @@ _WHERE = {
     "Bank": "bank",
     "ClipdexError": "_errors",
     "Comparison": "compare",
-    "Extraction": "extract",
+    "Extraction": "plan",
     "Hit": "_types",
     "Limits": "_types",
     "Moment": "_types",

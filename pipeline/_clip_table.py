@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ._parquet import read_columns
 from ._types import ClipRow, FloatArray
@@ -46,6 +47,13 @@ class ClipTable:
             blocks.append(column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim))
         vectors: FloatArray = np.concatenate(blocks)
         return vectors if len(vectors) == len(self.ids) else vectors[self._numbers]
+
+    def lost_frames(self) -> dict[str, int]:
+        """Clips in which neighbours stand in for lost frames, with how many."""
+        marked = pc.match_substring(self._table["metadata"], '"lost_frames"')
+        table = self._table.filter(marked)
+        pairs = zip(table["clip_id"].to_pylist(), table["metadata"].to_pylist(), strict=True)
+        return {name: int(json.loads(metadata)["lost_frames"]) for name, metadata in pairs}
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
         """The clips of these row numbers, by default all."""

@@ -4,6 +4,7 @@
     ├── UsageError             the call itself is wrong; the command line exits with 2
     │   └── UnknownPart        no encoder, decoder, head or index of that name
     ├── SourceError            a path, folder or manifest that cannot be used
+    │   └── EmptyFolder        a folder without a video
     ├── DecodeError            a video that cannot be read
     │   ├── NoVideoStream      ... because it holds no moving pictures (recorded as "skipped")
     │   ├── DecoderRefusal     ... by this decoder without a risk of wrong frames
@@ -37,6 +38,10 @@ class UnknownPart(UsageError):
 
 class SourceError(ClipdexError):
     """A path, folder or manifest that cannot be used."""
+
+
+class EmptyFolder(SourceError):
+    """A folder that holds no video, at any depth."""
 
 
 class DecodeError(ClipdexError):

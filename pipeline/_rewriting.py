@@ -7,6 +7,7 @@ same work again finishes it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -45,11 +46,15 @@ def without_outcomes(ids: set[str], paths: set[str]) -> Change:
 
 
 def each_once(table: pa.Table) -> pa.Table:
-    """Without the doubles that two extractions at the same time may have stored; readers count the first."""
-    if "clip_id" not in table.column_names:
-        return table
+    """Without doubles: clips that two extractions at the same time stored (the first counts), and outcomes that are
+    the same in every column, as after a kill.
+    """
+    if "clip_id" in table.column_names:
+        names = table["clip_id"].to_pylist()
+    else:
+        names = [json.dumps(row, sort_keys=True) for row in table.to_pylist()]
     first: dict[str, int] = {}
-    for number, name in enumerate(table["clip_id"].to_pylist()):
+    for number, name in enumerate(names):
         first.setdefault(name, number)
     return table if len(first) == len(table) else table.take(pa.array(list(first.values())))
 

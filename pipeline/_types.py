@@ -172,9 +172,9 @@ class Limits:
                 f"{self.max_lost_frames} lost frames"
             )
 
-    def budget_seconds(self, video_seconds: float) -> float:
-        """How long reading a video of this length may take."""
-        return self.time_seconds + 10.0 * video_seconds
+    def budget_seconds(self, info: VideoInfo) -> float:
+        """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""
+        return self.time_seconds + 10.0 * min(info.span.seconds, 2.0 * len(info.frame_times))
 
 
 @dataclasses.dataclass(frozen=True)

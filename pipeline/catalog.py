@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._errors import SourceError
+from ._errors import EmptyFolder, SourceError
 from ._files import name_of
 from ._tables import TABLE_SUFFIXES, read_table, row_path, row_span
 from ._types import Moment, Source, Span
@@ -38,7 +38,6 @@ def find_sources(
     *,
     is_video: Callable[[Path], bool],
     labels_from_folders: bool = False,
-    root: Path | None = None,
 ) -> list[Source]:
     """The inputs behind the names, without repeats.
 
@@ -47,10 +46,9 @@ def find_sources(
         is_video: whether a file in a folder is one, judged by its content.
         labels_from_folders: take the name of a video's folder as its label; videos that lie beside such folders
             get none.
-        root: a folder outside of which nothing is read, whatever a manifest or a link says.
 
     Raises:
-        SourceError: a name with nothing behind it, a manifest that cannot be used, a file outside of ``root``.
+        SourceError: a name with nothing behind it, a manifest that cannot be used.
     """
     found: dict[tuple[Path, Span | None], Source] = {}
     for name in named:
@@ -61,8 +59,6 @@ def find_sources(
             if labels_from_folders:
                 sources = _labelled_by_folder(sources, Path(name))
         for source in sources:
-            if root is not None and not source.path.resolve().is_relative_to(root.resolve()):
-                raise SourceError(f"{name_of(source.path)} lies outside of {root}, and --root allows nothing else")
             key = (source.path, source.span)
             found[key] = _together(found[key], source) if key in found else source
     return list(found.values())
@@ -87,7 +83,7 @@ def _labelled_by_folder(sources: list[Source], named: Path) -> list[Source]:
     return [
         source
         if source.label is not None or (nested and source.path.parent == top)
-        else dataclasses.replace(source, label=source.path.parent.name)
+        else dataclasses.replace(source, label=name_of(source.path.parent.name))
         for source in sources
     ]
 
@@ -104,11 +100,11 @@ def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
         if not videos:
             pictures = sum(file.suffix.lower() in _PICTURE_SUFFIXES for file in _files(path))
             if pictures:
-                raise SourceError(
+                raise EmptyFolder(
                     f"the folder {name} holds no video, at any depth, but {pictures} pictures; of a sequence make a "
                     "video first: ffmpeg -framerate 25 -i %04d.png video.mp4"
                 )
-            raise SourceError(f"the folder {name} holds no video, at any depth")
+            raise EmptyFolder(f"the folder {name} holds no video, at any depth")
         yield from (Source(_absolute(file)) for file in videos)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)

@@ -131,9 +131,6 @@ class EncodingRun:
     def _take(self, video: VideoUnderWay, frames: ClipFrames) -> None:
         name = video.id_of(frames.clip.span)
         video.read(name, frames_lost=frames.lost)
-        if name in self._taken:  # before its reading process died, or by another cut of the same video
-            video.encoded()
-            return
         if frames.lost:
             span = frames.clip.span
             where = f"{span.start_seconds:.1f}-{span.stop_seconds:.1f} s"
@@ -142,7 +139,9 @@ class EncodingRun:
                 video.lose(name, Fault("decode", "DecodeError", reason))
                 return
             video.blame(Fault("decode", "DecodeError", f"{reason}; their neighbours stand in"))
-        if frames.pixels is not None:
+        if name in self._taken:  # before its reading process died, or by another cut of the same video
+            video.encoded()
+        elif frames.pixels is not None:
             self._batch.append(_Waiting(video, name, frames, frames.pixels))
             self._taken.add(name)
         if len(self._batch) >= self._batch_size:

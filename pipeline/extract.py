@@ -7,16 +7,13 @@ stay whole and the next run goes on from there.
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ._errors import UsageError
-from ._profile import Profile
 from ._recipe import Recipe
-from ._types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
+from ._types import Device, Keep, Limits, Precision, Source
 from .bank import Bank
 from .catalog import find_sources
 from .clips import Cut, Segmentation
@@ -32,54 +29,9 @@ from .encoders import (
     load_for,
     sing,
 )
-from .encoding import EncodingRun, Progress
-from .labels import Labels, label_row
-from .reading import Reader
+from .encoding import Progress
+from .plan import Extraction, Plan, run_plan
 from .stored import Stored
-
-
-@dataclasses.dataclass(frozen=True)
-class Extraction:
-    """What an extraction did.
-
-    Attributes:
-        inputs: what the sources turned out to be.
-        rows: one outcome for each input, in the same order.
-        recipe: how the vectors were made.
-        encoded_clips: clips that went through the encoder.
-        seconds: from start to end.
-        caution: what everybody who uses these vectors should be told, if anything.
-        profile: where the time went; see ``Profile``.
-    """
-
-    inputs: tuple[Source, ...]
-    rows: tuple[VideoRow, ...]
-    recipe: Recipe
-    encoded_clips: int
-    seconds: float
-    caution: str | None = None
-    profile: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def count(self, status: Status) -> int:
-        """How many inputs ended like this."""
-        return sum(row.status == status for row in self.rows)
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything could not be stored whole."""
-        return bool(self.count("failed") or self.count("partial"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is to be read, and how."""
-
-    inputs: Sequence[Source]
-    cut: Cut
-    keep: Collection[Keep]
-    limits: Limits
-    batch_size: int
-    num_workers: int
 
 
 def extract(
@@ -129,21 +81,19 @@ def extract(
         EncoderError, BankError, UsageError: nothing was extracted.
     """
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
-    if batch_size < 1 or (num_workers is not None and num_workers < 1):
-        raise UsageError(f"batch size and workers must be at least 1, not {batch_size} and {num_workers}")
     inputs = find_sources(
         sources,
         is_video=looks_readable,
         labels_from_folders=labels_from_folders,
-        root=None if root is None else Path(root),
     )
+    plan = Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers, None if root is None else Path(root))
     store = Bank(Path(bank), create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
     return run_plan(
-        Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
+        plan,
         store=store,
         encoder=loaded,
         recipe=recipe,
@@ -219,79 +169,10 @@ def extract_for(
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
     return run_plan(
-        Plan(inputs, cut, store.kept_names(recipe.id), Limits(), 8, default_workers()),
+        Plan(inputs, cut, store.kept_names(recipe.id), Limits()),
         store=store,
         encoder=load_for(recipe, device=device),
         recipe=recipe,
         stored=stored,
         on_progress=on_progress,
     )
-
-
-def run_plan(
-    plan: Plan,
-    *,
-    store: Bank,
-    encoder: Encoder,
-    recipe: Recipe,
-    stored: Stored,
-    on_progress: Callable[[Progress], None] | None,
-) -> Extraction:
-    """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
-    started = time.monotonic()
-    profile = Profile()
-    reader = Reader(
-        plan.inputs,
-        stored=stored,
-        cut=plan.cut,
-        num_frames=recipe.num_frames,
-        prepare=lambda frame: encoder.prepare(frame[None])[0],
-        decoder=recipe.decoder,
-        limits=plan.limits,
-        num_workers=plan.num_workers,
-        queue_clips=4 * plan.batch_size,
-        profile=profile,
-    )
-    run = EncodingRun(
-        store,
-        encoder,
-        recipe,
-        plan.inputs,
-        batch_size=plan.batch_size,
-        keep=plan.keep,
-        encoded_ids=stored.encoded_ids,
-        profile=profile,
-        on_progress=on_progress,
-    )
-    rows = run.over(reader)
-    _store_labels(store, plan.inputs, rows)
-    return Extraction(
-        tuple(plan.inputs),
-        tuple(rows),
-        recipe,
-        run.encoded_clips,
-        time.monotonic() - started,
-        encoder.notes,
-        profile.seconds,
-    )
-
-
-def default_workers() -> int:
-    """One reading process for each core, at most 8."""
-    return min(8, os.cpu_count() or 1)
-
-
-def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:
-    labels = [
-        label_row(
-            Moment(source.path, source.span),
-            source.label,
-            video_id=str(row.video_id),
-            group=source.group,
-            split=source.metadata.get("split"),
-            source="extraction",
-        )
-        for source, row in zip(inputs, rows, strict=True)
-        if source.label is not None and row.clips
-    ]
-    Labels(store.folder).add(labels)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from ._types import Span, Stage, VideoRow, clip_id
+from ._errors import ClipdexError
+from ._files import name_of
+from ._types import Span, Stage, VideoInfo, VideoRow, clip_id
+
+# A file that ends earlier than its container says, by more than this, was cut off.
+_CUT_SECONDS = 1.0
+_CUT_SHARE = 0.05
 
 # Faults that a row spells out; of further ones it gives the number.
 _TOLD = 4
@@ -39,6 +45,9 @@ class VideoUnderWay:
     _lost: set[str] = dataclasses.field(default_factory=set)
     _frames_lost: int = 0
     _ended: bool = False
+
+    def __post_init__(self) -> None:
+        self._frames_lost = self.row.frames_lost or 0
 
     def id_of(self, span: Span) -> str:
         """The id of its clip that covers this stretch."""
@@ -96,3 +105,33 @@ class VideoUnderWay:
             error=faults[0].error,
             frames_lost=self._frames_lost,
         )
+
+
+def failed_row(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:
+    """The row of an input that this error ended. Foreign errors get the file's name."""
+    if isinstance(error, ClipdexError):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = f"cannot read {row.video}: {error.strerror or error}"
+    else:
+        reason = f"cannot read {row.video}: {type(error).__name__}: {error}"
+    return dataclasses.replace(
+        row, status="failed", clip_ids=(), stage=stage, error=type(error).__name__, reason=name_of(reason)
+    )
+
+
+def with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
+    """The row with what the scan tells of the video."""
+    seconds = info.span.seconds
+    cut_off = info.missing_seconds > max(_CUT_SECONDS, _CUT_SHARE * seconds)
+    return dataclasses.replace(
+        row,
+        status="partial" if cut_off else "ok",
+        stage="scan" if cut_off else None,
+        error="DecodeError" if cut_off else None,
+        reason=f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end" if cut_off else None,
+        duration_seconds=seconds,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+    )

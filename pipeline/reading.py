@@ -8,25 +8,31 @@ its outcome row, and a video whose reading process died is read once more, alone
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ._errors import ClipdexError, DecoderCrash, NoVideoStream
+from ._errors import DecoderCrash, NoVideoStream, SourceError
 from ._files import name_of
 from ._profile import Profile
 from ._types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from .clips import Cut
 from .decoders import ClipFrames, read_clips, reading_process
+from .outcome import failed_row, with_facts
 from .stored import Stored
 
-# A file that ends earlier than its container says, by more than this, was cut off.
-_CUT_SECONDS = 1.0
-_CUT_SHARE = 0.05
+if TYPE_CHECKING:
+    from .decoders._process import ReadingProcess
 
 _WAIT_SECONDS = 0.2
+
+# More windows than frames are no film; a few are fine, as in a slide show.
+_FEWEST_WINDOWS = 10_000
+_WINDOWS_A_FRAME = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Reader:
         num_frames: of each clip.
         prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
         limits: what one video may cost.
+        root: a folder outside of which no file is read, whatever a manifest or a link says.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class Reader:
         prepare: Callable[[Pixels], Pixels],
         decoder: str,
         limits: Limits,
+        root: Path | None,
         num_workers: int,
         queue_clips: int,
         profile: Profile,
@@ -111,10 +119,12 @@ class Reader:
         self._profile = profile
         self._decoder = decoder
         self._limits = limits
+        self._root = None if root is None else root.resolve()
         self._num_workers = max(1, min(num_workers, len(inputs)))
         self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
         self._stopping = threading.Event()
+        self._active: set[ReadingProcess] = set()
 
     def events(self) -> Generator[Event]:
         """What the threads find, in the order they find it; ends when every input is done."""
@@ -141,6 +151,8 @@ class Reader:
                 yield event
         except BaseException:
             self._stopping.set()
+            for process in tuple(self._active):
+                process.close()  # nobody waits for what hangs
             raise
         finally:
             for thread in threads:
@@ -181,6 +193,8 @@ class Reader:
         row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
+            if self._root is not None and not source.path.resolve().is_relative_to(self._root):
+                raise SourceError(f"{row.video} lies outside of {self._root}, and --root allows nothing else")
             facts = source.path.stat()
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
             if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
@@ -199,33 +213,35 @@ class Reader:
                     row, stage = event.row, "decode"
                 yield event
         except DecoderCrash as error:
-            yield Done(index, _failed(row, stage, error)) if last else Crashed(index)
+            yield Done(index, failed_row(row, stage, error)) if last else Crashed(index)
         except NoVideoStream as error:
-            yield Done(index, dataclasses.replace(_failed(row, stage, error), status="skipped"))
+            yield Done(index, dataclasses.replace(failed_row(row, stage, error), status="skipped"))
         except Exception as error:  # a fault that one strange file brings out must not cost the others
-            yield Done(index, _failed(row, stage, error))
+            yield Done(index, failed_row(row, stage, error))
 
     def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
         # With several inputs at once, each codec gets one thread; a single one may use all cores.
         num_threads = 1 if self._num_workers > 1 else 0
         with (
             reading_process(self._limits) as process,
+            self._watched(process),
             process.open(source.path, decoder=self._decoder, num_threads=num_threads) as video,
         ):
             if video.info.span.seconds < self._limits.min_seconds:
                 wanted = f"{self._limits.min_seconds:g} s asked for"
-                reason = f"{source.path} lasts {video.info.span.seconds:.2f} s, less than the {wanted}"
-                yield Done(index, dataclasses.replace(_with_facts(row, video.info), status="skipped", reason=reason))
+                reason = f"{name_of(source.path)} lasts {video.info.span.seconds:.2f} s, less than the {wanted}"
+                yield Done(index, dataclasses.replace(with_facts(row, video.info), status="skipped", reason=reason))
                 return
+            self._check_length(source, video.info)
             clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
             ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
-            row = dataclasses.replace(_with_facts(row, video.info), clip_ids=ids)
+            row = self._with_losses(dataclasses.replace(with_facts(row, video.info), clip_ids=ids))
             # Other cuts of this video, or a run that was killed, may have stored some of them.
             missing = {name: clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids}
             if not missing:
                 yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
                 return
-            row = dataclasses.replace(row, frames_planned=len(missing) * self._num_frames, frames_lost=0)
+            row = dataclasses.replace(row, frames_planned=len(missing) * self._num_frames)
             yield Opened(index, row, frozenset(missing))
             read = read_clips(
                 video,
@@ -234,38 +250,47 @@ class Reader:
                 max_lost_frames=self._limits.max_lost_frames,
             )
             for frames in read:
+                _check_unchanged(source.path, row)
                 yield Read(index, frames)
         yield Done(index)
+
+    def _check_length(self, source: Source, info: VideoInfo) -> None:
+        """Refuse a file whose claimed length would become countless windows over few frames."""
+        cut = source.span is None and self._cut.segmentation == "windows"
+        windows = info.span.seconds / self._cut.stride_seconds if cut else 1.0
+        if windows > max(_FEWEST_WINDOWS, _WINDOWS_A_FRAME * len(info.frame_times)):
+            raise SourceError(
+                f"{name_of(source.path)} claims to last {info.span.seconds:.0f} s with {len(info.frame_times)} "
+                f"frames, which would be {windows:.0f} windows; name a stretch of it, FILE@START-STOP, or take "
+                "--clips whole"
+            )
+
+    def _with_losses(self, row: VideoRow) -> VideoRow:
+        """The row, with what is known of frames that stored clips lack."""
+        lost = sum(self._stored.lost_frames.get(name, 0) for name in row.clip_ids)
+        if not lost:
+            return dataclasses.replace(row, frames_lost=0)
+        reason = f"{lost} frames of clips that are stored could not be decoded; their neighbours stand in"
+        reason = f"{row.reason}; {reason}" if row.reason else reason
+        return dataclasses.replace(
+            row, status="partial", stage=row.stage or "decode", error="DecodeError", reason=reason, frames_lost=lost
+        )
+
+    @contextlib.contextmanager
+    def _watched(self, process: ReadingProcess) -> Iterator[None]:
+        self._active.add(process)
+        try:
+            yield
+        finally:
+            self._active.discard(process)
 
     def _prepared(self, frame: Pixels) -> Pixels:
         with self._profile.timing("preprocess", instead_of="read"):
             return self._prepare(frame)
 
 
-def _failed(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:
-    """The row of an input that this error ended. Foreign errors get the file's name."""
-    if isinstance(error, ClipdexError):
-        reason = str(error)
-    elif isinstance(error, OSError):
-        reason = f"cannot read {row.video}: {error.strerror or error}"
-    else:
-        reason = f"cannot read {row.video}: {type(error).__name__}: {error}"
-    return dataclasses.replace(
-        row, status="failed", clip_ids=(), stage=stage, error=type(error).__name__, reason=name_of(reason)
-    )
-
-
-def _with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
-    seconds = info.span.seconds
-    cut_off = info.missing_seconds > max(_CUT_SECONDS, _CUT_SHARE * seconds)
-    return dataclasses.replace(
-        row,
-        status="partial" if cut_off else "ok",
-        stage="scan" if cut_off else None,
-        error="DecodeError" if cut_off else None,
-        reason=f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end" if cut_off else None,
-        duration_seconds=seconds,
-        width=info.width,
-        height=info.height,
-        codec=info.codec,
-    )
+def _check_unchanged(path: Path, row: VideoRow) -> None:
+    """Refuse frames of a file that is not any more what was hashed."""
+    facts = path.stat()
+    if (facts.st_size, facts.st_mtime_ns) != (row.size_bytes, row.mtime_ns):
+        raise SourceError(f"{name_of(path)} was changed while it was read; run this again when nobody writes to it")

@@ -12,7 +12,7 @@ from .bank import Bank
 from .clips import WHOLE, Cut
 from .encoders import load_for
 from .encoding import Progress
-from .extract import Extraction, Plan, default_workers, run_plan
+from .plan import Extraction, Plan, run_plan
 from .stored import Stored
 
 
@@ -53,7 +53,7 @@ def retry(
     keep = store.kept_names(chosen.id)
     done = [
         run_plan(
-            Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers or default_workers()),
+            Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers),
             store=store,
             encoder=encoder,
             recipe=chosen,

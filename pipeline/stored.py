@@ -37,14 +37,17 @@ class Stored:
     Attributes:
         encoded_ids: clips that have a vector.
         clip_ids: those of them that also have what is to be kept.
+        lost_frames: of clips in which neighbours stand in for lost frames, how many.
     """
 
     def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = (), trust_partial: bool = True) -> None:
         self._trust_partial = trust_partial
         self._videos = bank.videos(recipe_id)
         self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
-        self.encoded_ids = frozenset(bank.clips(recipe_id).ids)
+        clips = bank.clips(recipe_id)
+        self.encoded_ids = frozenset(clips.ids)
         self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
+        self.lost_frames = clips.lost_frames()
         self._latest_paths = bank.latest_paths()
         self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}

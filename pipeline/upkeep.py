@@ -40,7 +40,7 @@ class Pruning:
     Attributes:
         videos: paths of videos that are gone, where they were last seen.
         clips: how many of their clips were stored, over all recipes.
-        unreachable: videos whose whole folder is missing, which were left: a disk may not be mounted.
+        unreachable: videos whose whole folder is missing or empty, which were left: a disk may not be mounted.
     """
 
     videos: tuple[str, ...]
@@ -72,8 +72,8 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
     A video is there as long as one of the paths under which it was seen holds it; an edited file holds another one.
 
     Args:
-        missing_folders: also of those whose whole folder is gone. Without it they stay, because a disk that is not
-            mounted looks the same.
+        missing_folders: also of those whose whole folder is gone or empty. Without it they stay, because a disk that
+            is not mounted looks the same.
         dry_run: only say what would be removed.
 
     Raises:
@@ -98,17 +98,25 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
 
 
 def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:
-    """Ids of videos that no path holds any more with where they were last seen: in folders that are, and that are
-    not there.
+    """What no path holds any more, with where it was last seen: in folders that are there, and in others.
+
+    The keys are videos' ids, and for files that could never be read their paths.
     """
-    holds = {row["video"]: row["video_id"] for row in store.outcomes()}  # what each path held when last seen
+    holds = {row["video"]: row["video_id"] for row in store.outcomes() if row["video_id"]}  # when last read
     there = {identity for path, identity in holds.items() if path_of(path).exists()}
+    last_seen = store.latest_paths()
+    last_seen |= {row["video"]: row["video"] for row in store.outcomes() if row["video"] not in holds}
     gone: dict[str, str] = {}
     unreachable: dict[str, str] = {}
-    for identity, path in store.latest_paths().items():
-        if identity not in there:
-            (gone if path_of(path).parent.is_dir() else unreachable)[identity] = path
+    for key, path in last_seen.items():
+        if key not in there and not (key == path and path_of(path).exists()):
+            (gone if _has_files(path_of(path).parent) else unreachable)[key] = path
     return gone, unreachable
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether a folder is there and holds something: one that a disk is mounted on is empty without the disk."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> None:
@@ -123,7 +131,8 @@ def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> 
 def _folders(bank: Path) -> list[Path]:
     """Where parts lie."""
     kept = [folder for name in get_args(Keep) for folder in bank.glob(f"{name}/*/")]
-    return [folder for folder in [*bank.glob("clips/*/"), *kept, bank / "videos"] if folder.is_dir()]
+    # What is kept beside clips comes first: as long as a clip is there, it can be told whose it is.
+    return [folder for folder in [*kept, *bank.glob("clips/*/"), bank / "videos"] if folder.is_dir()]
 
 
 def _measured(bank: Path) -> tuple[int, int]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._errors import SourceError
+from ._errors import EmptyFolder
 from ._types import Source
 from .catalog import find_sources
 from .decoders import looks_readable
-from .extract import Extraction, extract, prepared_encoder
+from .extract import extract, prepared_encoder
+from .plan import Extraction
 
 # Size and date of last change: both stay when nobody writes any more.
 _Look = tuple[int, int]
@@ -24,13 +26,12 @@ class Arrivals:
     """Tells which files are new or changed, and complete: unchanged between two looks.
 
     Args:
-        sources, labels_from_folders, root: as for ``extract``.
+        sources, labels_from_folders: as for ``extract``.
     """
 
-    def __init__(self, sources: Sequence[str | Path], *, labels_from_folders: bool, root: Path | None) -> None:
+    def __init__(self, sources: Sequence[str | Path], *, labels_from_folders: bool) -> None:
         self._sources = sources
         self._labels_from_folders = labels_from_folders
-        self._root = root
         self._last: dict[Path, _Look] = {}
         self._given: dict[Path, _Look] = {}
 
@@ -54,16 +55,8 @@ class Arrivals:
     def _found(self) -> list[Source]:
         found: list[Source] = []
         for source in self._sources:
-            try:
-                found += find_sources(
-                    [source],
-                    is_video=looks_readable,
-                    labels_from_folders=self._labels_from_folders,
-                    root=self._root,
-                )
-            except SourceError:
-                if not Path(source).is_dir():  # an empty folder is what there is to wait for
-                    raise
+            with contextlib.suppress(EmptyFolder):  # that is what there is to wait for
+                found += find_sources([source], is_video=looks_readable, labels_from_folders=self._labels_from_folders)
         return found
 
 
@@ -72,7 +65,6 @@ def watch(
     *,
     poll_seconds: float = 5.0,
     labels_from_folders: bool = False,
-    root: str | Path | None = None,
     sleep: Callable[[float], object] = time.sleep,
     **options: Any,
 ) -> Iterator[Extraction]:
@@ -88,7 +80,7 @@ def watch(
         SourceError: a source that does not exist.
         EncoderError, BankError, UsageError: see ``extract``.
     """
-    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, root=None if root is None else Path(root))
+    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders)
     loading = {name: options.pop(name) for name in _LOADING if name in options}
     encoder = None
     while True:

@@ -193,8 +193,9 @@ def test_doctor_finds_damage_and_repair_makes_room_for_a_rerun(bank: Path, video
     (part,) = (bank / "clips").glob("*/part-*.parquet")
     part.write_bytes(part.read_bytes()[:-100])
     assert f"{part.name} is damaged" in run("search", "a", "--bank", bank, fails=1).stderr
-    (found,) = [row for row in lines(run("doctor", "--bank", bank, fails=1)) if not row["ok"]]
+    found, redo = [row for row in lines(run("doctor", "--bank", bank, fails=1)) if not row["ok"]]
     assert part.name in found["detail"]
+    assert str(videos / "blue" / "2.mp4") in redo["detail"]
     run("doctor", "--repair", "--bank", bank, fails=1)
     assert (bank / "damaged").is_dir()
     again = run("extract", videos, "--encoder", xclip, "--bank", bank)

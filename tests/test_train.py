@@ -13,8 +13,8 @@ from pipeline import add_class, load_head, predict, train_head
 from pipeline._errors import HeadError, LabelError, UsageError
 from pipeline._types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
 from pipeline.bank import Bank
-from pipeline.extract import Extraction
 from pipeline.labels import Labels, label_of_clips
+from pipeline.plan import Extraction
 from pipeline.train import build_head, labelled_examples
 from pipeline.validation import Examples, cross_validate
 

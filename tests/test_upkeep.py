@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
@@ -116,6 +117,7 @@ class TestCompact:
                 assert content(bank) == before
         assert compact(bank=bank).parts == 3
         assert content(bank) == before
+        assert len(Bank(bank).outcomes()) == 4
         assert damaged_parts(bank) == []
 
     def test_readers_never_see_less_while_it_runs(self, tmp_path: Path) -> None:
@@ -187,6 +189,53 @@ class TestPrune:
         assert prune(bank=bank).videos == ()
         assert damaged_parts(bank) == []
 
+    def test_a_video_that_was_away_for_a_while_is_not_deleted_and_one_that_never_was_can_go(
+        self, videos: Path, tmp_path: Path, videomae: Path
+    ) -> None:
+        bank = tmp_path / "bank"
+        path = videos / "red" / "0.mp4"
+        manifest = videos / "list.csv"
+        manifest.write_text("path\nred/0.mp4\nred/never.mp4\n")
+        extract([manifest], bank=bank, encoder=str(videomae), clips="whole")
+        path.rename(videos / "away")
+        extract([manifest], bank=bank, encoder=str(videomae), clips="whole")
+        (videos / "away").rename(path)
+        assert prune(bank=bank).videos == (str(videos / "red" / "never.mp4"),)
+        recipe = Bank(bank).recipe()
+        assert len(Bank(bank).clips(recipe.id)) == 1
+        assert {name for name, _ in Bank(bank).videos(recipe.id)} == {str(path)}
+
+    def test_an_empty_folder_may_be_the_place_of_a_disk(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        path = add(bank, 1, folder=tmp_path / "disk")
+        path.unlink()
+        assert prune(bank=bank).unreachable == (str(path),)
+
+    def test_stopped_between_its_parts_it_can_be_finished(self, tmp_path: Path) -> None:
+        bank = tmp_path / "bank"
+        for number in (1, 2):
+            add(bank, number, keep=True)
+        (tmp_path / "1.mp4").unlink()
+        for stop in range(6):
+            copy = tmp_path / f"copy-{stop}"
+            shutil.copytree(bank, copy)
+            steps = iter(range(100))
+            honest = Path.unlink
+
+            def unlink(path: Path, missing_ok: bool = False, *, stop: int = stop, steps=steps, honest=honest) -> None:
+                if path.suffix == ".parquet" and next(steps) >= stop:
+                    raise KeyboardInterrupt
+                honest(path, missing_ok=missing_ok)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Path, "unlink", unlink)
+                with contextlib.suppress(KeyboardInterrupt):
+                    prune(bank=copy)
+            prune(bank=copy)
+            compact(bank=copy)
+            assert len(Bank(copy).clips(RECIPE.id)) == len(Bank(copy).kept(RECIPE.id, "frames").ids) == 2
+            assert len(Bank(copy).outcomes()) == 1
+
     def test_a_missing_folder_may_be_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:
         bank = tmp_path / "bank"
         path = add(bank, 1, folder=tmp_path / "disk")
@@ -222,7 +271,7 @@ class TestPrune:
         bank = tmp_path / "bank"
         extract([videos], bank=bank, encoder=str(xclip), clips="whole")
         assert len(search("a dog", bank=bank)) == 3
-        (videos / "blue" / "2.mp4").unlink()
+        (videos / "red" / "1.mp4").unlink()
         prune(bank=bank)
         (folder,) = bank.glob("indexes/*/flat")
         assert len(indexes.get("flat").load(folder).ids) == 2

@@ -13,7 +13,7 @@ from pipeline.watch import Arrivals
 
 
 def arrivals(*sources: Path) -> Arrivals:
-    return Arrivals(sources, labels_from_folders=False, root=None)
+    return Arrivals(sources, labels_from_folders=False)
 
 
 class TestArrivals:

@@ -43,7 +43,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
 @click.option(
     "--missing-folders",
     is_flag=True,
-    help="Also remove videos whose whole folder is gone; a disk that is not mounted looks the same.",
+    help="Also remove videos whose whole folder is gone or empty; a disk that is not mounted looks the same.",
 )
 @bank_option
 @output_option

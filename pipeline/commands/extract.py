@@ -14,7 +14,7 @@ from ..report.terminal import Terminal
 from ._options import bank_option, device_option, limit_options, output_option, take_limits
 
 if TYPE_CHECKING:
-    from ..extract import Extraction
+    from ..plan import Extraction
 
 
 @click.command("extract")
@@ -100,11 +100,12 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
     poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
     options["limits"] = take_limits(options)
     if watching:
-        _watch(bank, terminal, poll_seconds=poll_seconds, **options)
-        return
-    done = _extract(bank, terminal, **options)
-    report_extraction(terminal, done, bank, profile=profile)
-    if done.failed and not allow_failures:
+        failed = _watch(bank, terminal, poll_seconds=poll_seconds, **options)
+    else:
+        done = _extract(bank, terminal, **options)
+        report_extraction(terminal, done, bank, profile=profile)
+        failed = done.failed
+    if failed and not allow_failures:
         raise SystemExit(1)
 
 
@@ -115,11 +116,14 @@ def _extract(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **opti
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
-def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> None:
+def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> bool:
     from ..report.summary import report_extraction
     from ..watch import watch
 
     terminal.say(f"Watching {', '.join(sources)}; Ctrl-C ends it.")
+    failed = False
     with contextlib.suppress(KeyboardInterrupt):
         for done in watch(sources, bank=bank, **options):
             report_extraction(terminal, done, bank)
+            failed = failed or done.failed
+    return failed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import shlex
 import sys
 import threading
 import time
@@ -61,7 +62,9 @@ class ReadingProcess:
         self._budget_seconds = _START_SECONDS
         self._path = Path()
         self._group = execnet.Group()
-        self._channel = self._group.makegateway("popen").remote_exec(_SERVE)
+        # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
+        python = f"{shlex.quote(sys.executable)} -P"
+        self._channel = self._group.makegateway(f"popen//python={python}").remote_exec(_SERVE)
         self._send([entry for entry in sys.path if isinstance(entry, str)])
         self._send(limits.memory_bytes)
         self.pid = int(self._receive("ready")[0])
@@ -75,36 +78,41 @@ class ReadingProcess:
             NoVideoStream, DecoderRefusal, DecodeError, UnknownPart: see there.
         """
         self._begin(path)
-        self._send(("open", os.fsencode(path), decoder, num_threads))
+        self._send(("open", os.fsencode(path.absolute()), decoder, num_threads))
         (facts,) = self._receive("info")
         times = np.frombuffer(facts["frame_times"], np.float64)
         info = VideoInfo(**{**facts, "frame_times": times})
-        self._allow(self.limits.budget_seconds(info.span.seconds))
+        self.idle = True
+        self._allow(self.limits.budget_seconds(info))
         return _Remote(path, info, self)
 
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """Those of the video opened last; see ``Decoder.frames``."""
-        self._send(("frames", [int(number) for number in numbers]))
         self.idle = False
+        self._send(("frames", [int(number) for number in numbers]))
         while answer := self._receive("frame", "end"):
             yield _frame(answer)
-            self._send(None)
+            self._acknowledge()
         self.idle = True
 
     def is_video(self, path: Path) -> bool:
         """``decoders.is_video``, over there; also for a file that breaks the reader, so that it is reported."""
         self._begin(path)
         try:
-            self._send(("is_video", os.fsencode(path)))
-            return bool(self._receive("is_video")[0])
+            self._send(("is_video", os.fsencode(path.absolute())))
+            answer = bool(self._receive("is_video")[0])
+            self.idle = True
+            return answer
         except (DecoderCrash, DecodeTimeout):
             return True
 
     def image(self, path: Path) -> Pixels:
         """``decoders.read_image``, over there."""
         self._begin(path)
-        self._send(("image", os.fsencode(path)))
-        return _frame(self._receive("frame")).pixels
+        self._send(("image", os.fsencode(path.absolute())))
+        pixels = _frame(self._receive("frame")).pixels
+        self.idle = True
+        return pixels
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -113,16 +121,30 @@ class ReadingProcess:
 
     def _begin(self, path: Path) -> None:
         self.files += 1
+        self.idle = False
         self._path = path
         self._waited_seconds = 0.0
-        self._allow(self.limits.budget_seconds(0.0))
+        self._allow(self.limits.time_seconds)
 
     def _allow(self, seconds: float) -> None:
         self._budget_seconds = seconds
 
     def _send(self, message: Any) -> None:
+        """Send a request, which a child that hangs does not take: then it is ended after the time limit."""
+        watchdog = threading.Timer(max(0.1, self._budget_seconds - self._waited_seconds), self.close)
+        watchdog.daemon = True
+        watchdog.start()
         try:
             self._channel.send(message)
+        except OSError as error:
+            raise self._crash() from error
+        finally:
+            watchdog.cancel()
+
+    def _acknowledge(self) -> None:
+        """One frame was taken. So few are on their way that this never waits."""
+        try:
+            self._channel.send(None)
         except OSError as error:
             raise self._crash() from error
 

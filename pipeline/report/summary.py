@@ -11,8 +11,8 @@ from .._types import Hit, LabelRow, Prediction, Status, VideoRow
 
 if TYPE_CHECKING:
     from ..compare import Comparison
-    from ..extract import Extraction
     from ..heads import HeadCard
+    from ..plan import Extraction
     from .terminal import Terminal
 
 

@@ -1,0 +1,143 @@
+"""What an extraction is to do, and doing it: read, encode, store, label."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from ._errors import UsageError
+from ._profile import Profile
+from ._recipe import Recipe
+from ._types import Keep, Limits, Moment, Source, Status, VideoRow
+from .bank import Bank
+from .clips import Cut
+from .encoders import Encoder
+from .encoding import EncodingRun, Progress
+from .labels import Labels, label_row
+from .reading import Reader
+from .stored import Stored
+
+
+@dataclasses.dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes:
+        inputs: what the sources turned out to be.
+        rows: one outcome for each input, in the same order.
+        recipe: how the vectors were made.
+        encoded_clips: clips that went through the encoder.
+        seconds: from start to end.
+        caution: what everybody who uses these vectors should be told, if anything.
+        profile: where the time went; see ``Profile``.
+    """
+
+    inputs: tuple[Source, ...]
+    rows: tuple[VideoRow, ...]
+    recipe: Recipe
+    encoded_clips: int
+    seconds: float
+    caution: str | None = None
+    profile: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def count(self, status: Status) -> int:
+        """How many inputs ended like this."""
+        return sum(row.status == status for row in self.rows)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be stored whole."""
+        return bool(self.count("failed") or self.count("partial"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be read, and how.
+
+    Attributes:
+        num_workers: reading processes; by default one for each core, at most 8.
+        root: a folder outside of which no file is read.
+
+    Raises:
+        UsageError: no workers, or empty batches.
+    """
+
+    inputs: Sequence[Source]
+    cut: Cut
+    keep: Collection[Keep]
+    limits: Limits
+    batch_size: int = 8
+    num_workers: int | None = None
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or (self.num_workers is not None and self.num_workers < 1):
+            raise UsageError(f"batch size and workers must be at least 1, not {self.batch_size} and {self.num_workers}")
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    store: Bank,
+    encoder: Encoder,
+    recipe: Recipe,
+    stored: Stored,
+    on_progress: Callable[[Progress], None] | None,
+) -> Extraction:
+    """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
+    started = time.monotonic()
+    profile = Profile()
+    reader = Reader(
+        plan.inputs,
+        stored=stored,
+        cut=plan.cut,
+        num_frames=recipe.num_frames,
+        prepare=lambda frame: encoder.prepare(frame[None])[0],
+        decoder=recipe.decoder,
+        limits=plan.limits,
+        root=plan.root,
+        num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
+        queue_clips=4 * plan.batch_size,
+        profile=profile,
+    )
+    run = EncodingRun(
+        store,
+        encoder,
+        recipe,
+        plan.inputs,
+        batch_size=plan.batch_size,
+        keep=plan.keep,
+        encoded_ids=stored.encoded_ids,
+        profile=profile,
+        on_progress=on_progress,
+    )
+    rows = run.over(reader)
+    _store_labels(store, plan.inputs, rows)
+    return Extraction(
+        tuple(plan.inputs),
+        tuple(rows),
+        recipe,
+        run.encoded_clips,
+        time.monotonic() - started,
+        encoder.notes,
+        profile.seconds,
+    )
+
+
+def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:
+    labels = [
+        label_row(
+            Moment(source.path, source.span),
+            source.label,
+            video_id=str(row.video_id),
+            group=source.group,
+            split=source.metadata.get("split"),
+            source="extraction",
+        )
+        for source, row in zip(inputs, rows, strict=True)
+        if source.label is not None and row.clips
+    ]
+    Labels(store.folder).add(labels)
