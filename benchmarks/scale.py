@@ -5,9 +5,9 @@
     python benchmarks/scale.py unchanged --files 100000
 
 ``memory`` extracts generated videos in one run and notes what this process and its reading processes hold after each;
-exits
-with 1 if this one grew by more than 5% from the second tenth to the last fifth (medians). ``long`` extracts windows of a 4K video and prints
-the peak. ``unchanged`` asks a bank with so many small files whether anything is new. Linux: it reads /proc.
+exits with 1 if this one grew by more than 5% from the second tenth to the last fifth (medians). ``long`` extracts
+windows of a 4K video and prints the peak. ``unchanged`` asks a bank with so many small files whether anything is new.
+Linux: it reads /proc.
 """
 
 from __future__ import annotations
