@@ -120,9 +120,12 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
         return read()
     except FileNotFoundError as error:
         raise PartGone(f"{path} is gone since it was listed: the bank is being compacted; run this again") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except BankError:
+        raise
+    except Exception as error:  # a spoilt file can make the reader raise anything
+        told = next(iter(str(error).splitlines()), type(error).__name__)
         raise BankError(
-            f"{path} is damaged ({str(error).splitlines()[0]}). Set it aside with clipdex doctor --repair, then say "
+            f"{path} is damaged ({told}). Set it aside with clipdex doctor --repair, then say "
             "again what was in it: an extraction redoes a part's videos alone, labels have to be imported"
         ) from error
 

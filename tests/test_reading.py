@@ -423,3 +423,30 @@ class TestNames:
         assert (done.count("ok"), done.count("failed")) == (3, 2)
         reasons = [str(row.reason) for row in done.rows if row.status == "failed"]
         assert all(re.search(r"(outside|link).mp4 lies outside of .*videos, and --root", reason) for reason in reasons)
+
+
+class TestSharedFrames:
+    @pytest.mark.skipif(sys.platform != "linux", reason="memfd is Linux's")
+    def test_frames_of_any_size_come_whole_through_memory_or_pipe(self, tmp_path: Path) -> None:
+        from pipeline.decoders._shared import SharedFrames
+
+        for width, height in ((144, 96), (3840, 2160), (7680, 4320)):  # many slots, two, none
+            video = hard_videos.write(
+                tmp_path / f"{width}.mkv", hard_videos.steady(5), codec="ffv1", pix_fmt="yuv444p", size=(width, height)
+            )
+            assert (SharedFrames.slots(width * height * 3) >= 2) == (width < 7680)
+            with open_video(video.path) as here:
+                expected = [frame.pixels for frame in here.frames(range(5))]
+            with reading_process() as process, process.open(video.path) as there:
+                for frame, pixels in zip(there.frames(range(5)), expected, strict=True):
+                    assert np.array_equal(frame.pixels, pixels)
+
+    def test_without_shared_memory_it_works_all_the_same(self, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from pipeline.decoders import _process
+        from pipeline.decoders._shared import SharedFrames
+
+        monkeypatch.setattr(SharedFrames, "create", staticmethod(lambda: None))
+        process = _process.ReadingProcess(Limits())
+        with process.open(video) as opened:
+            assert [hard_videos.read_bar_code(frame.pixels) for frame in opened.frames(range(60))] == list(range(60))
+        process.close()

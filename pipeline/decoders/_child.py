@@ -17,25 +17,26 @@ from .._files import name_of
 from .._types import Pixels, VideoInfo
 from . import Decoder, is_video, open_video, read_image
 from ._complaints import listen
+from ._shared import SharedFrames
 
-# Frames on their way: enough that neither side waits for the other, within bounds whatever their size.
+# Frames on their way, at most: enough that neither side waits for the other.
 _AHEAD_FRAMES = 32
-_AHEAD_BYTES = 1 << 26
 
 
-def serve(channel: Any, memory_bytes: int) -> None:
+def serve(channel: Any, memory_bytes: int, shared: int) -> None:
     """Answer until the other side is gone.
 
     Args:
         channel: an execnet channel; a request is a tuple of a name and arguments, anything else says that one more
             frame was taken.
         memory_bytes: what this process may hold.
+        shared: descriptor of the memory for frames in the parent process; -1 for none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
     _limit_memory(memory_bytes)
     listen()
+    answers = _Answers(channel, SharedFrames.of_parent(shared) if shared >= 0 else None)
     channel.send(("ready", os.getpid()))
-    answers = _Answers(channel)
     while True:
         try:
             request = channel.receive()
@@ -61,8 +62,9 @@ def _limit_memory(memory_bytes: int) -> None:
 class _Answers:
     """One method for each request; paths come as the bytes that the file system knows."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: Any, shared: SharedFrames | None) -> None:
         self._channel = channel
+        self._shared = shared
         self._video: Decoder | None = None
 
     def open(self, path: bytes, decoder: str, num_threads: int) -> None:
@@ -73,13 +75,16 @@ class _Answers:
     def frames(self, numbers: Sequence[int]) -> None:
         if self._video is None:
             raise ValueError("frames were asked for before a video was opened")
-        on_their_way = 0
-        for frame in self._video.frames(numbers):
-            self._frame(frame.number, frame.time_seconds, frame.pixels)
-            on_their_way += 1
-            while on_their_way >= max(2, min(_AHEAD_FRAMES, _AHEAD_BYTES // frame.pixels.nbytes)):
+        on_their_way = slot_bytes = 0
+        for count, frame in enumerate(self._video.frames(numbers)):
+            slot_bytes = slot_bytes or frame.pixels.nbytes  # frames of another size, later on, go through the pipe
+            ahead = max(2, min(_AHEAD_FRAMES, SharedFrames.slots(slot_bytes)))
+            while on_their_way >= ahead:  # a slot is free once its frame was taken
                 self._channel.receive()
                 on_their_way -= 1
+            fits = frame.pixels.nbytes == slot_bytes
+            self._frame(frame.number, frame.time_seconds, frame.pixels, slot=count % ahead if fits else None)
+            on_their_way += 1
         self._close()
         self._channel.send(("end",))
 
@@ -87,11 +92,17 @@ class _Answers:
         self._channel.send(("is_video", is_video(_path(path))))
 
     def image(self, path: bytes) -> None:
-        self._frame(0, 0.0, read_image(_path(path)))
+        self._frame(0, 0.0, read_image(_path(path)), slot=0)
 
-    def _frame(self, number: int, time_seconds: float, pixels: Pixels) -> None:
+    def _frame(self, number: int, time_seconds: float, pixels: Pixels, *, slot: int | None) -> None:
         height, width, _ = pixels.shape
-        self._channel.send(("frame", int(number), float(time_seconds), height, width, pixels.tobytes()))
+        content: int | bytes
+        if self._shared is not None and slot is not None and slot < SharedFrames.slots(pixels.nbytes):
+            self._shared.put(pixels, slot)
+            content = slot
+        else:
+            content = pixels.tobytes()
+        self._channel.send(("frame", int(number), float(time_seconds), height, width, content))
 
     def _close(self) -> None:
         if self._video is not None:

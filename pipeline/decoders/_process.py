@@ -25,6 +25,7 @@ from .. import _errors
 from .._errors import ClipdexError, DecodeError, DecoderCrash, DecodeTimeout, OutOfMemory
 from .._types import Limits, Pixels, VideoInfo
 from . import DEFAULT_DECODER, DecodedFrame, Decoder
+from ._shared import SharedFrames
 
 # A child is replaced after this many files: leaks of native code stay small.
 _FILES_A_PROCESS = 200
@@ -38,7 +39,7 @@ _SERVE = """
 import sys
 sys.path[:] = channel.receive()
 from pipeline.decoders._child import serve
-serve(channel, channel.receive())
+serve(channel, channel.receive(), channel.receive())
 """
 
 
@@ -66,7 +67,9 @@ class ReadingProcess:
         python = f"{shlex.quote(sys.executable)} -P"
         self._channel = self._group.makegateway(f"popen//python={python}").remote_exec(_SERVE)
         self._send([entry for entry in sys.path if isinstance(entry, str)])
+        self._shared = SharedFrames.create()
         self._send(limits.memory_bytes)
+        self._send(-1 if self._shared is None else self._shared.descriptor)
         self.pid = int(self._receive("ready")[0])
 
     def open(self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:
@@ -91,7 +94,7 @@ class ReadingProcess:
         self.idle = False
         self._send(("frames", [int(number) for number in numbers]))
         while answer := self._receive("frame", "end"):
-            yield _frame(answer)
+            yield self._frame(answer)
             self._acknowledge()
         self.idle = True
 
@@ -110,7 +113,7 @@ class ReadingProcess:
         """``decoders.read_image``, over there."""
         self._begin(path)
         self._send(("image", os.fsencode(path.absolute())))
-        pixels = _frame(self._receive("frame")).pixels
+        pixels = self._frame(self._receive("frame")).pixels
         self.idle = True
         return pixels
 
@@ -118,6 +121,9 @@ class ReadingProcess:
         """End the child, whatever it is doing."""
         self.idle = False
         self._group.terminate(timeout=0.0)
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
 
     def _begin(self, path: Path) -> None:
         self.files += 1
@@ -170,6 +176,16 @@ class ReadingProcess:
             raise DecoderCrash(f"{self._path}: the reading process answered {name!r} where {expected} was due")
         return tuple(arguments)
 
+    def _frame(self, answer: tuple[Any, ...]) -> DecodedFrame:
+        number, time_seconds, height, width, content = answer
+        if isinstance(content, bytes):
+            pixels: Pixels = np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
+        elif self._shared is None:
+            raise self._crash()  # it was closed by another thread
+        else:
+            pixels = self._shared.take(height, width, content)
+        return DecodedFrame(number, time_seconds, pixels)
+
     def _translated(self, kind: str, message: str) -> ClipdexError:
         """Our own errors come back as they were; of all others the message tells the kind."""
         known = getattr(_errors, kind, None)
@@ -206,12 +222,6 @@ class _Remote(Decoder):
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """See ``Decoder.frames``."""
         return self._process.frames(numbers)
-
-
-def _frame(answer: tuple[Any, ...]) -> DecodedFrame:
-    number, time_seconds, height, width, content = answer
-    pixels: Pixels = np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
-    return DecodedFrame(number, time_seconds, pixels)
 
 
 class _Idle:
