@@ -8,6 +8,7 @@ noticed and the rest is decoded in order from the beginning.
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Iterator, Sequence
 
 import av
@@ -24,6 +25,9 @@ from ._scan import Packets, open_container, read_packets, upright, video_stream
 
 # Containers whose index makes seeking exact; elsewhere frames are read in order.
 _SEEKABLE = ("mov,mp4", "matroska")
+
+# Containers made for lossy lines.
+_STREAMED = ("mpegts", "mpeg")
 
 # Seeking drops the decoder's state; below this many packets it is cheaper to decode through.
 _SEEK_PACKETS = 48
@@ -50,6 +54,11 @@ class PyAV(Decoder):
                 pass
         yield from self._read(pending, seek=False)
 
+    @property
+    def _hold_seconds(self) -> float:
+        """Where a hole means lost packets, on which later ones may lean; elsewhere a camera may just have paused."""
+        return self.info.hold_seconds if self.info.container in _STREAMED else math.inf
+
     def _read(self, numbers: list[int], *, seek: bool) -> Iterator[DecodedFrame]:
         if not numbers:
             return
@@ -59,7 +68,7 @@ class PyAV(Decoder):
             stream.codec_context.thread_count = self.num_threads
             if seek:
                 packets = read_packets(container, stream)
-                yield from _seeking(container, stream, packets, numbers)
+                yield from _seeking(container, stream, packets, numbers, hold_seconds=self._hold_seconds)
             else:
                 yield from self._in_order(container, stream, numbers)
 
@@ -75,7 +84,7 @@ class PyAV(Decoder):
         wanted = iter(numbers)
         number: int | None = next(wanted, None)
         before: av.VideoFrame | None = None
-        for frame in _frames(container, stream):
+        for frame in _frames(container, stream, hold_seconds=self._hold_seconds):
             if frame is None:
                 before = None  # damage: what follows may not be what it seems until a time matches
                 continue
@@ -92,14 +101,20 @@ class PyAV(Decoder):
             before = frame
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | None]:
+def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: float) -> Iterator[av.VideoFrame | None]:
     """Decoded frames in presentation order; None stands for each that cannot be trusted.
 
     After damage a decoder goes on with what it has, and shows older pictures under newer times without a word:
     only a keyframe starts afresh. It has to be one for the container too, and, as threads may speak of damage before
     the frames ahead of it come out, it has to have gone in after the damage was noticed.
+
+    Args:
+        hold_seconds: a longer pause between two frames is a hole (``VideoInfo``), and what follows may lean on
+            what was in it.
     """
     trusted = True
+    latest: float | None = None
+    tick = float(stream.time_base or 1)
     sent, damaged_at = 0, 0
     keyframes: dict[int, int] = {}  # when they went in, by their times
     packets = container.demux(stream)
@@ -127,6 +142,9 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             trusted, damaged_at = False, sent
         for frame in decoded:
             usable = not frame.is_corrupt and frame.pts is not None
+            seconds = _pts(frame) * tick
+            trusted = trusted and (latest is None or seconds - latest <= hold_seconds)
+            latest = seconds
             afresh = frame.key_frame and keyframes.pop(_pts(frame), 0) > damaged_at
             trusted = usable and (trusted or afresh)
             yield frame if trusted else None
@@ -138,7 +156,12 @@ def _pts(frame: av.VideoFrame) -> int:
 
 
 def _seeking(
-    container: InputContainer, stream: VideoStream, packets: Packets, numbers: list[int]
+    container: InputContainer,
+    stream: VideoStream,
+    packets: Packets,
+    numbers: list[int],
+    *,
+    hold_seconds: float,
 ) -> Iterator[DecodedFrame]:
     """Decode from keyframe to keyframe, skipping what lies between the wanted frames."""
     tick = float(packets.time_base)
@@ -160,7 +183,7 @@ def _seeking(
                 container.seek(key, stream=stream)
             except av.error.FFmpegError as error:
                 raise _LostTrack from error
-            frames, floor = _frames(container, stream), key
+            frames, floor = _frames(container, stream, hold_seconds=hold_seconds), key
         for frame in frames:
             # Frames shown before the keyframe that was sought lean on pictures that were skipped.
             if frame is None or _pts(frame) > target:
