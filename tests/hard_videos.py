@@ -5,7 +5,10 @@ A decoder that returns the wrong frame, a repeated one, or a picture turned the 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -112,6 +115,7 @@ def write(
             frame.pts, frame.time_base = round(milliseconds * TICK / tick), tick
             mux(stream.encode(frame.reformat(format=pix_fmt)))
         mux(stream.encode(None))
+    _at_rest()
     shown = [(number, ms + shift_ms) for number, ms in enumerate(times_ms) if ms + shift_ms >= 0]
     return HardVideo(path, shown[0][0], tuple(ms / 1000 for _, ms in shown))
 
@@ -125,6 +129,16 @@ def sound(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def _at_rest() -> None:
+    """Take back the real-time priority that SVT-AV1 gives its caller where it may, and all later threads inherit: two
+    of them that wait actively stop a machine with two cores for good.
+    """
+    if sys.platform == "linux":
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
