@@ -8,6 +8,7 @@ noticed and the rest is decoded in order from the beginning.
 from __future__ import annotations
 
 import errno
+import gc
 import math
 from collections.abc import Iterator, Sequence
 
@@ -25,6 +26,10 @@ from ._scan import Packets, open_container, read_packets, upright, video_stream
 
 # Containers whose index makes seeking exact; elsewhere frames are read in order.
 _SEEKABLE = ("mov,mp4", "matroska")
+
+# PyAV's frames hold themselves in circles, which Python's collector breaks when it has counted enough objects: with
+# large pictures that is too late, so it is called after so many bytes of them.
+_SWEEP_BYTES = 1 << 26
 
 # Containers made for lossy lines.
 _STREAMED = ("mpegts", "mpeg")
@@ -115,7 +120,7 @@ def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: flo
     trusted = True
     latest: float | None = None
     tick = float(stream.time_base or 1)
-    sent, damaged_at = 0, 0
+    sent, damaged_at, unswept = 0, 0, 0
     keyframes: dict[int, int] = {}  # when they went in, by their times
     packets = container.demux(stream)
     while True:
@@ -140,6 +145,10 @@ def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: flo
             return
         if heard_of_damage():
             trusted, damaged_at = False, sent
+        unswept += sum(3 * frame.width * frame.height for frame in decoded)
+        if unswept > _SWEEP_BYTES:
+            gc.collect()
+            unswept = 0
         for frame in decoded:
             usable = not frame.is_corrupt and frame.pts is not None
             seconds = _pts(frame) * tick
