@@ -1,156 +1,192 @@
-"""Extraction against the loop that articles show, side by side in one run, on the same videos and weights.
+"""Extraction against how else it is done, side by side in one run, on the same videos and weights.
 
-    python benchmarks/extraction.py [--videos N] [--repeats N]
+    python benchmarks/extraction.py [--only NAME] [--rounds N] [--device cuda] [--write]
 
-The loop decodes each whole file with PyAV, keeps the same uniform frames, and runs the Pillow processor of transformers
-and ``model(**inputs, output_hidden_states=True)``, one video at a time in float32. The model is a VideoMAE of the base
-size with random weights, which is fine for speed. Videos are generated: noise over moving shapes, several sizes.
-Prints a table of medians and writes ``benchmarks/results/extraction.json``. Read the ratio, not the seconds.
+Each round takes other videos and runs every way over them in turn, so that a noisy neighbour hits all of them; the
+medians of the rounds' ratios are what counts, not the seconds. The ways: the loop that articles show and
+transformers' own pipeline (``loops``), Clipdex in float32 and bfloat16, and the limit, which is the bare work of the
+float32 way divided by the cores. Models are of real size with random weights, videos are generated (``workloads``).
+Prints tables and writes ``benchmarks/results/extraction.json``; ``--write`` puts them into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import av
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
+import workloads
+from loops import Run, articles_loop, limit_seconds, pipeline_loop
+from pages import put, table
+from processes import used_seconds
 
-from pipeline import Bank, extract
+from pipeline import Bank, extract, load_encoder
 
-SIZES = ((320, 240), (640, 360), (1280, 720))
-PROCESSOR = {
-    "size": {"shortest_edge": 224},
-    "crop_size": {"height": 224, "width": 224},
-    "image_mean": [0.485, 0.456, 0.406],
-    "image_std": [0.229, 0.224, 0.225],
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """A model over videos; ``seconds`` long each."""
+
+    model: str
+    sizes: Sequence[tuple[int, int]]
+    seconds: float
+    a_round: int
+
+
+WORKLOADS = {
+    "VideoMAE base, 180p to 1080p": Workload("videomae", workloads.MIXED, 8.0, 12),
+    "VideoMAE base, 240p, 2 s": Workload("videomae", workloads.SHORT, 2.0, 12),
+    "X-CLIP base/32, 180p to 1080p": Workload("xclip", workloads.MIXED, 8.0, 12),
+    "X-CLIP base/32, 240p, 2 s": Workload("xclip", workloads.SHORT, 2.0, 24),
+    "lite, 720p and 1080p": Workload("lite", workloads.LARGE, 8.0, 12),
 }
+PRECISIONS = {"videomae": ("float32", "bfloat16"), "xclip": ("float32", "bfloat16"), "lite": ("float32",)}
 
 
-def make_videos(folder: Path, count: int) -> list[Path]:
-    random = np.random.default_rng(0)
-    paths = []
-    for number in range(count):
-        width, height = SIZES[number % len(SIZES)]
-        path = folder / f"{number:03d}.mp4"
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            ground = random.integers(0, 255, size=(height // 8, width // 8, 3)).repeat(8, axis=0).repeat(8, axis=1)
-            for step in range(125):
-                image = np.roll(ground, 3 * step, axis=1) + random.integers(0, 12, size=(height, width, 1))
-                frame = av.VideoFrame.from_ndarray(image.clip(0, 255).astype(np.uint8), format="rgb24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        paths.append(path)
-    return paths
+class Clipdex:
+    """``extract`` with a loaded encoder into a new bank for each round."""
 
+    def __init__(self, name: str, folder: Path, *, device: Any, **options: Any) -> None:
+        self.encoder = load_encoder(name, device=device, **options)
+        self.profile: dict[str, float] = {}
+        self._folder = folder
 
-def make_checkpoint(folder: Path) -> Path:
-    from transformers import VideoMAEConfig, VideoMAEForVideoClassification
-    from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
-
-    torch.manual_seed(0)
-    model = VideoMAEForVideoClassification(VideoMAEConfig(use_mean_pooling=True))
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):  # drawn as zeros, which a trained checkpoint never has, and which is refused
-            torch.nn.init.normal_(parameter, std=0.02)
-    model.save_pretrained(folder)
-    VideoMAEImageProcessorPil(**PROCESSOR).save_pretrained(folder)
-    return folder
-
-
-def articles_loop(paths: list[Path], checkpoint: Path) -> Callable[[], np.ndarray]:
-    from transformers import VideoMAEForVideoClassification
-    from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
-
-    model = VideoMAEForVideoClassification.from_pretrained(checkpoint).eval()
-    processor = VideoMAEImageProcessorPil.from_pretrained(checkpoint)
-
-    def run() -> np.ndarray:
-        vectors = []
-        for path in paths:
-            with av.open(str(path)) as container:
-                every = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-            frames = [every[int((index + 0.5) * len(every) / 16)] for index in range(16)]
-            with torch.no_grad():
-                inputs = processor(list(frames), return_tensors="pt")
-                output = model(**inputs, output_hidden_states=True)
-                vectors.append(model.fc_norm(output.hidden_states[-1].mean(1))[0].numpy())
-        return np.stack(vectors)
-
-    return run
-
-
-def clipdex(paths: list[Path], checkpoint: Path, folder: Path) -> Callable[[], np.ndarray]:
-    from pipeline import load_encoder
-
-    encoder = load_encoder(str(checkpoint))
-
-    def run() -> np.ndarray:
-        bank = Path(tempfile.mkdtemp(dir=folder))
-        done = extract(paths, bank=bank, encoder=encoder, clips="whole")
+    def __call__(self, paths: Sequence[Path]) -> np.ndarray:
+        bank = Path(tempfile.mkdtemp(dir=self._folder))
+        done = extract(list(paths), bank=bank, encoder=self.encoder, clips="whole")
+        self.profile = {name: round(seconds, 2) for name, seconds in done.profile.items()}
         opened = Bank(bank)
-        order = {
-            row.video: vector
-            for row, vector in zip(opened.clips(done.recipe.id).rows(), opened.embeddings(done.recipe.id), strict=True)
-        }
+        rows = opened.clips(done.recipe.id).rows()
+        order = {row.video: vector for row, vector in zip(rows, opened.embeddings(done.recipe.id), strict=True)}
         return np.stack([order[str(path)] for path in paths])
 
-    return run
+
+def measure(workload: Workload, folder: Path, *, rounds: int, device: Any) -> dict[str, Any]:
+    videos = workloads.make_videos(
+        folder / "videos", rounds * workload.a_round, sizes=workload.sizes, seconds=workload.seconds
+    )
+    checkpoint = folder
+    if workload.model != "lite":
+        checkpoint = getattr(workloads, workload.model)(folder / "checkpoint")
+    name = "lite" if workload.model == "lite" else str(checkpoint)
+    ways: dict[str, Run] = {"articles' loop": articles_loop(workload.model, checkpoint)}
+    if workload.model == "videomae":
+        rate = round(25 * workload.seconds) // 16
+        ways["transformers' pipeline"] = pipeline_loop(checkpoint, frame_sampling_rate=rate)
+    for precision in PRECISIONS[workload.model]:
+        ways[f"clipdex, {precision}"] = Clipdex(name, folder, device=device, precision=precision)
+    ours = ways["clipdex, float32"]
+    assert isinstance(ours, Clipdex)
+    seconds: dict[str, list[float]] = {way: [] for way in [*ways, "the limit"]}
+    cores_used: dict[str, list[float]] = {way: [] for way in ways}
+    vectors: dict[str, list[np.ndarray]] = {way: [] for way in ways}
+    for way in ways.values():  # what happens once: threads, caches, the choice of a route
+        way(videos[: workload.a_round])
+    for number in range(rounds):
+        paths = videos[number * workload.a_round : (number + 1) * workload.a_round]
+        for way, run in ways.items():
+            started, used = time.perf_counter(), used_seconds()
+            found = run(paths)
+            seconds[way].append(time.perf_counter() - started)
+            cores_used[way].append((used_seconds() - used) / seconds[way][-1])
+            if found is not None:
+                vectors[way].append(found)
+        seconds["the limit"].append(limit_seconds(paths, ours.encoder))
+    base = seconds["articles' loop"]
+    return {
+        "videos": len(videos),
+        "rounds": rounds,
+        "clips_a_round": workload.a_round,
+        "ways": {way: _facts(times, base, workload.a_round, cores_used.get(way)) for way, times in seconds.items()},
+        "differences": {way: _apart(found, vectors["articles' loop"]) for way, found in vectors.items() if found},
+        "profile": ours.profile,
+    }
+
+
+def _facts(times: list[float], base: list[float], a_round: int, cores: list[float] | None) -> dict[str, Any]:
+    ratios = sorted(theirs / ours for theirs, ours in zip(base, times, strict=True))
+    return {
+        "seconds_a_video": round(statistics.median(times) / a_round, 3),
+        "times_faster": round(statistics.median(ratios), 2),
+        "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
+        "cores_used": round(statistics.median(cores), 2) if cores else None,
+    }
+
+
+def _apart(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
+    """The largest distance of two vectors of one video, as a share of their length."""
+    one, other = np.concatenate(ours), np.concatenate(theirs)
+    return float((np.linalg.norm(one - other, axis=1) / np.linalg.norm(other, axis=1)).max())
+
+
+def as_table(found: dict[str, Any]) -> str:
+    rows = []
+    limit = found["ways"]["the limit"]["times_faster"]
+    for way, facts in found["ways"].items():
+        spread = "{} to {}".format(*facts["spread"])
+        share = f"{facts['times_faster'] / limit:.0%}" if way == "clipdex, float32" else ""
+        apart = found["differences"].get(way)
+        rows.append(
+            [
+                way,
+                f"{facts['seconds_a_video']:.3f}",
+                f"**{facts['times_faster']:.2f}**",
+                spread,
+                share,
+                str(facts["cores_used"] or ""),
+                "" if not apart else f"{apart:.1e}",
+            ]
+        )
+    header = ["way", "s a video", "times the articles' loop", "spread", "of the limit", "cores used", "vectors apart"]
+    return table(header, rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos", type=int, default=9)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", help="workloads with this in their names")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = make_videos(folder, arguments.videos)
-        checkpoint = make_checkpoint(folder / "videomae")
-        runs = {"articles' loop": articles_loop(paths, checkpoint), "clipdex": clipdex(paths, checkpoint, folder)}
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        vectors: dict[str, Any] = {}
-        for _ in range(arguments.repeats):  # in turn, so that a noisy neighbour hits both
-            for name, run in runs.items():
-                started = time.perf_counter()
-                vectors[name] = run()
-                seconds[name].append(time.perf_counter() - started)
-    base = statistics.median(seconds["articles' loop"])
-    rows = [
-        {
-            "name": name,
-            "seconds_per_video": round(statistics.median(times) / arguments.videos, 3),
-            "spread_seconds": [round(min(times) / arguments.videos, 3), round(max(times) / arguments.videos, 3)],
-            "times_faster": round(base / statistics.median(times), 2),
-        }
-        for name, times in seconds.items()
-    ]
-    ours, theirs = vectors["clipdex"], vectors["articles' loop"]
-    cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table, f"least cosine between the two loops' vectors: {cosine.min():.6f}")
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    facts = {
-        "videos": arguments.videos,
-        "threads": torch.get_num_threads(),
-        "rows": rows,
-        "cosine": float(cosine.min()),
-    }
-    (results / "extraction.json").write_text(json.dumps(facts, indent=1) + "\n")
+    results: dict[str, Any] = {}
+    for name, workload in WORKLOADS.items():
+        if arguments.only and arguments.only.lower() not in name.lower():
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(workload, Path(folder), rounds=arguments.rounds, device=arguments.device)
+        results[name] = found
+        print(
+            f"\n{name} ({found['rounds']} rounds of {found['clips_a_round']} videos)\n\n{as_table(found)}", flush=True
+        )
+        print(f"profile of the last round, float32: {found['profile']}", flush=True)
+    machine = {"cores": len(os.sched_getaffinity(0)), "torch": torch.__version__, "device": arguments.device}
+    target = Path(__file__).parent / "results" / "extraction.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({**machine, "workloads": results}, indent=1) + "\n")
+    if arguments.write:
+        put(
+            PAGE,
+            "extraction",
+            "\n\n".join(
+                f"**{name}**, {found['rounds']} rounds of {found['clips_a_round']}\n\n{as_table(found)}"
+                for name, found in results.items()
+            ),
+            script="extraction",
+        )
 
 
 if __name__ == "__main__":

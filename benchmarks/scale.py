@@ -20,11 +20,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import av
 import hard_videos
 import numpy as np
+from processes import children_megabytes, held_megabytes
 
 from pipeline import Bank, extract, load_encoder
 from pipeline._types import ClipRow, Span, VideoRow, clip_id
@@ -34,19 +35,6 @@ from pipeline.extract import extract_for
 from pipeline.stored import video_id_of
 
 _FAIR_GROWTH = 0.05
-
-
-def held_megabytes(pid: int | str = "self") -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def children_megabytes() -> float:
-    children = Path("/proc/self/task").glob("*/children")
-    pids = {pid for file in children for pid in file.read_text().split()}
-    return sum(held_megabytes(pid) for pid in pids if Path(f"/proc/{pid}").exists())
 
 
 def memory(videos: int, plot: Path | None) -> int:

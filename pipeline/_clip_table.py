@@ -19,11 +19,16 @@ class ClipTable:
     """The clips of one recipe in stored order, each once. Rows become objects only when asked for, and what was
     added to the bank since does not belong to it.
 
+    Args:
+        parts: the files they lie in, with the number of rows of each.
+
     Attributes:
         ids: clip ids, (n,).
     """
 
-    def __init__(self, parts: Sequence[Path], table: pa.Table, *, dim: int, latest_paths: dict[str, str]) -> None:
+    def __init__(
+        self, parts: Sequence[tuple[Path, int]], table: pa.Table, *, dim: int, latest_paths: dict[str, str]
+    ) -> None:
         names = table["clip_id"].to_pylist()
         self._numbers = _first_of_each(names)
         self._table = table if len(self._numbers) == len(names) else table.take(pa.array(self._numbers))
@@ -35,18 +40,43 @@ class ClipTable:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def embeddings(self) -> FloatArray:
-        """(n, dim) float32, one row for each clip.
+    def embeddings(self, numbers: Sequence[int] | None = None) -> FloatArray:
+        """(n, dim) float32, one row for each clip, or for those of these row numbers, in their order.
 
         Raises:
             BankError: a part is damaged, or is gone since the clips were read.
         """
-        blocks = [np.empty((0, self._dim), np.float32)]
-        for part in self._parts:
-            column = read_columns(part, ["embedding"])["embedding"].combine_chunks()
-            blocks.append(column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim))
-        vectors: FloatArray = np.concatenate(blocks)
-        return vectors if len(vectors) == len(self.ids) else vectors[self._numbers]
+        if numbers is None:
+            return np.concatenate([np.empty((0, self._dim), np.float32), *(vectors for _, vectors in self.blocks())])
+        places = self._numbers[list(numbers)]
+        found = np.empty((len(places), self._dim), np.float32)
+        start = 0
+        for part, size in self._parts:
+            here = (places >= start) & (places < start + size)
+            if here.any():
+                found[here] = self._vectors(part)[places[here] - start]
+            start += size
+        return found
+
+    def blocks(self) -> Iterator[tuple[list[str], FloatArray]]:
+        """Clip ids and vectors (n, dim), part by part, so that not all of them have to be in memory.
+
+        Raises:
+            BankError: see ``embeddings``.
+        """
+        start = 0
+        for part, size in self._parts:
+            first, last = np.searchsorted(self._numbers, (start, start + size))
+            if first < last:
+                vectors = self._vectors(part)
+                whole = last - first == size
+                yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
+            start += size
+
+    def _vectors(self, part: Path) -> FloatArray:
+        column = read_columns(part, ["embedding"])["embedding"].combine_chunks()
+        vectors: FloatArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim)
+        return vectors
 
     def lost_frames(self) -> dict[str, int]:
         """Clips in which neighbours stand in for lost frames, with how many."""

@@ -127,7 +127,8 @@ class Bank:
         parts, tables = _listed_again(read)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
         dim = recipe_of(parts[0]).dim if parts else 0
-        return ClipTable(parts, table, dim=dim, latest_paths=self.latest_paths())
+        sizes = [len(table) for table in tables]
+        return ClipTable(list(zip(parts, sizes, strict=True)), table, dim=dim, latest_paths=self.latest_paths())
 
     def embeddings(self, recipe_id: str) -> FloatArray:
         """(n, dim) float32, one row for each clip. Who needs the clips as well takes both from ``clips``: the bank may

@@ -5,23 +5,36 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
+import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ._clip_table import ClipTable
-from ._errors import BankError
+from ._errors import BankError, UsageError
+from ._files import replacing
 from ._recipe import Recipe
 from ._types import Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, encoders, load_for
-from .indexes import DEFAULT_INDEX, Index, indexes
+from .indexes import Index, indexes
 from .vectors import unit
+
+AUTO = "auto"
+
+_EXACT, _SQUEEZED = "flat", "sq8"
+_KIND_FILE = "kind.json"
+
+# A flat index is read into memory whole: up to this size nobody minds.
+_FLAT_BYTES = 1 << 29
 
 # An index's recall is measured with this many stored vectors as queries.
 _RECALL_QUERIES = 100
+_RECALL_AT = 10
+_SAME_SCORE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,27 +61,25 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
 
 
 def open_index(
-    bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = DEFAULT_INDEX
+    bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = AUTO
 ) -> Index:
     """The bank's index of this kind, holding exactly these clips.
 
     Args:
+        kind: "auto" is the one that was built last, or one that suits the number of clips.
         encoder: called only where new rows need it (see ``index_rows``).
     """
+    kind = _chosen(bank, recipe, clips) if kind == AUTO else kind
     folder = _folder(bank, recipe, kind)
-    ids = clips.ids
     index = indexes.get(kind).load(folder)
     if index is None:
-        index = _build(clips, recipe, encoder, kind)
+        index = _build(clips, recipe, encoder, kind, folder)
         _keep(index, folder)
         return index
-    there, wanted = set(index.ids), set(ids)
-    new = [number for number, name in enumerate(ids) if name not in there]
-    if new or there - wanted:
-        index.remove(sorted(there - wanted))
-        if new:
-            vectors = clips.embeddings()[new]
-            index.add([ids[number] for number in new], index_rows(recipe, vectors, encoder))
+    gone, new = set(index.ids).difference(clips.ids), set(clips.ids).difference(index.ids)
+    if gone or new:
+        index.remove(sorted(gone))
+        _add(index, clips, recipe, encoder, new)
         _keep(index, folder)
     return index
 
@@ -77,33 +88,54 @@ def build_index(
     *,
     bank: str | Path = "bank",
     recipe: str | None = None,
-    kind: str = DEFAULT_INDEX,
+    kind: str = AUTO,
+    min_recall: float = 0.0,
     device: Device = "auto",
 ) -> IndexStats:
-    """Make a bank's index anew, keep it and measure it.
+    """Make a bank's index anew, keep it and measure it. Searches use it from now on.
+
+    Args:
+        kind: "auto" takes the flat index while it fits into memory easily, else a squeezed one.
+        min_recall: share of the ten true neighbours that has to be found, measured on this bank. "auto" then takes
+            an exact index where a squeezed one finds less.
 
     Raises:
-        BankError: it cannot be written.
+        BankError: it cannot be written, or finds less than ``min_recall``.
     """
+    if not 0 <= min_recall <= 1:
+        raise UsageError(f"recall is a share between 0 and 1, not {min_recall:g}")
     store, chosen, encoder = _ready(bank, recipe, device)
-    started = time.monotonic()
     clips = store.clips(chosen.id)
-    index = _build(clips, chosen, encoder, kind)
-    index.save(_folder(store, chosen, kind))
-    return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
+    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _EXACT)))
+    for one in kinds:
+        started = time.monotonic()
+        folder = _folder(store, chosen, one)
+        index = _build(clips, chosen, encoder, one, folder)
+        index.save(folder)
+        seconds = time.monotonic() - started
+        stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
+        if stats.recall_at_10 >= min_recall:
+            with replacing(folder.parent / _KIND_FILE) as temporary:
+                temporary.write_text(json.dumps({"kind": one}), encoding="utf-8")
+            return stats
+    raise BankError(
+        f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
+        f"{min_recall:g} is asked for; --kind auto takes one that finds them"
+    )
 
 
 def index_stats(
     *,
     bank: str | Path = "bank",
     recipe: str | None = None,
-    kind: str = DEFAULT_INDEX,
+    kind: str = AUTO,
     device: Device = "auto",
 ) -> IndexStats:
     """Measure a bank's index as it is; bringing it up to date counts as building."""
     store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
     clips = store.clips(chosen.id)
+    kind = _chosen(store, chosen, clips) if kind == AUTO else kind
     index = open_index(store, chosen, clips, encoder=encoder, kind=kind)
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
@@ -124,11 +156,40 @@ def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, 
     return store, chosen, functools.cache(lambda: load_for(chosen, device=device))
 
 
-def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str) -> Index:
-    rows = index_rows(recipe, clips.embeddings(), encoder)
-    index = indexes.get(kind)(rows.shape[1])
-    index.add(clips.ids, rows)
+def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable) -> str:
+    """The kind that was built last; where none was, what suits."""
+    try:
+        path = bank.folder / "indexes" / recipe.id / _KIND_FILE
+        kind = str(json.loads(path.read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return _suiting(recipe, len(clips))
+    return kind if kind in indexes.names() else _suiting(recipe, len(clips))
+
+
+def _suiting(recipe: Recipe, count: int) -> str:
+    return _EXACT if 4 * count * recipe.dim <= _FLAT_BYTES else _SQUEEZED
+
+
+def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str, folder: Path) -> Index:
+    nothing = np.empty((0, recipe.dim), np.float32)
+    dim = index_rows(recipe, nothing, encoder).shape[1]
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    index = indexes.get(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
+    _add(index, clips, recipe, encoder, set(clips.ids))
     return index
+
+
+def _add(
+    index: Index, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], names: Collection[str]
+) -> None:
+    """Add these clips, part by part."""
+    if not names:
+        return
+    for ids, vectors in clips.blocks():
+        new = [number for number, name in enumerate(ids) if name in names]
+        if new:
+            index.add([ids[number] for number in new], index_rows(recipe, vectors[new], encoder))
 
 
 def _folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
@@ -151,21 +212,25 @@ def _stats(
     *,
     seconds: float,
 ) -> IndexStats:
-    rows = index_rows(recipe, clips.embeddings(), encoder)
-    exact = indexes.get("exact")(index.dim)
-    exact.add(clips.ids, rows)
-    chosen = np.random.default_rng(0).permutation(len(rows))[:_RECALL_QUERIES]
-    shares = [
-        _found_again(truth, found)
-        for truth, found in zip(exact.search(rows[chosen], k=10), index.search(rows[chosen], k=10), strict=True)
-    ]
+    numbers = np.random.default_rng(0).permutation(len(clips))[:_RECALL_QUERIES]
+    queries = index_rows(recipe, clips.embeddings(numbers.tolist()), encoder)
+    truth = _truth(clips, recipe, encoder, queries)
+    found = index.search(queries, k=_RECALL_AT)
+    shares = [_found_again(scores, hits) for scores, hits in zip(truth, found, strict=True)]
     folder = _folder(bank, recipe, kind)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)), seconds)
+    return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)) if shares else 1.0, seconds)
 
 
-def _found_again(truth: list[tuple[str, float]], found: list[tuple[str, float]]) -> float:
-    """Share of the true neighbours that were found; one that scores the same as the last true one is as good."""
-    bar = truth[-1][1] - 1e-5
-    good = sum(name in {true for true, _ in truth} or score >= bar for name, score in found)
-    return good / len(truth)
+def _truth(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], queries: FloatArray) -> FloatArray:
+    """The best scores that there are, (queries, 10) or fewer, best first; part by part, in plain numpy."""
+    best = np.empty((len(queries), 0), np.float32)
+    for _, vectors in clips.blocks():
+        scores = np.hstack([best, queries @ index_rows(recipe, vectors, encoder).T])
+        best = -np.sort(-scores, axis=1)[:, :_RECALL_AT]
+    return best
+
+
+def _found_again(truth: FloatArray, found: Sequence[tuple[str, float]]) -> float:
+    """Share of the true neighbours that were found. Which of several with equal scores does not matter."""
+    return sum(int(score >= truth[-1] - _SAME_SCORE) for _, score in found) / len(truth)

@@ -22,8 +22,7 @@ from .clips import WHOLE
 from .decoders import read_clips, reading_process
 from .encoders import Encoder, encode_prompts, encoders, load_for, text_cosines
 from .filters import fulfilled
-from .indexes import DEFAULT_INDEX
-from .indexing import open_index
+from .indexing import AUTO, open_index
 from .labels import Labels, label_of_clips
 from .stored import video_id_of
 from .vectors import unit
@@ -66,7 +65,7 @@ class Searcher:
 
     Args:
         recipe: id, encoder or checkpoint, where the bank holds several.
-        kind: of the index.
+        kind: of the index; "auto" is the one that was built last, or one that suits the bank's size.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Searcher:
         bank: str | Path = "bank",
         *,
         recipe: str | None = None,
-        kind: str = DEFAULT_INDEX,
+        kind: str = AUTO,
         device: Device = "auto",
     ) -> None:
         self._bank = Bank(Path(bank))
@@ -139,7 +138,7 @@ class Searcher:
         if not any(part.kind == "text" for part in parts):
             raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
         patches = stored_patches(self._bank, self.recipe, ids)
-        vectors = self._clips.embeddings()[[self._numbers[name] for name in ids]]
+        vectors = self._clips.embeddings([self._numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":
@@ -184,7 +183,7 @@ class Searcher:
         number = self._numbers.get(clip_id(video_id_of(path), span))
         if number is None:
             return None
-        vector: FloatArray = self._clips.embeddings()[number]
+        vector: FloatArray = self._clips.embeddings([number])[0]
         return vector
 
     def _prepared(self, frame: Pixels) -> Pixels:

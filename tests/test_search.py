@@ -61,11 +61,10 @@ def test_a_stored_moment_finds_itself_first_without_the_encoder(bank: Path, monk
 
 
 def test_a_new_moment_is_decoded_and_encoded_like_the_stored_ones(bank: Path, tmp_path: Path) -> None:
-    rows, _ = stored(bank)
     copy = tmp_path / "other-content.mkv"  # the same pictures in another file
     hard_videos.write(copy, hard_videos.steady(50), options=hard_videos.X264, size=(72, 48))
     (hit, *_) = search(clips=[f"{copy}@0-1"], bank=bank)
-    assert (hit.video, hit.start_seconds) == (rows[0].video, 0.0)
+    assert (Path(hit.video).name, hit.start_seconds) == ("0.mp4", 0.0)
     assert hit.score > 0.999
 
 

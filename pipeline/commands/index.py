@@ -19,13 +19,16 @@ def command() -> None:
 
     \b
     Examples:
-      clipdex index build
+      clipdex index build --min-recall 0.99
       clipdex index stats --json
     """
 
 
 def _options(inner: click.decorators.FC) -> click.decorators.FC:
-    kind = click.option("--kind", type=click.Choice(part_names("indexes")), default="flat", show_default=True)
+    kinds = click.Choice(["auto", *part_names("indexes")])
+    kind = click.option(
+        "--kind", type=kinds, default="auto", show_default=True, help="auto: what suits the size, or was built last."
+    )
     for option in (output_option, device_option, recipe_option, kind, bank_option):
         inner = option(inner)
     return inner
@@ -33,8 +36,14 @@ def _options(inner: click.decorators.FC) -> click.decorators.FC:
 
 @command.command("build")
 @_options
+@click.option(
+    "--min-recall",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of the ten true neighbours to be found, measured on this bank.",
+)
 def build(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Make the index anew.
+    """Make the index anew. Searches use it from now on.
 
     \b
     Example:

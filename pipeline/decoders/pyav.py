@@ -1,8 +1,9 @@
 """PyAV (ffmpeg): every codec, right frames, true times. The default decoder.
 
 It decodes forward to what is wanted. Where a keyframe lies between here and the next wanted frame it
-seeks to it; every frame is identified by its presentation time, so a seek that lands elsewhere is
-noticed and the rest is decoded in order from the beginning.
+seeks to it, and on the way it leaves out frames that no other one leans on. Every frame is identified by its
+presentation time, so a seek that lands elsewhere, or a wanted frame that does not come, is noticed and the rest is
+decoded whole and in order from the beginning.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import errno
 import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import av
 import av.error
 import numpy as np
+import numpy.typing as npt
 from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -106,7 +108,9 @@ class PyAV(Decoder):
             before = frame
 
 
-def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: float) -> Iterator[av.VideoFrame | None]:
+def _frames(
+    container: InputContainer, stream: VideoStream, *, hold_seconds: float, wanted: Collection[int] | None = None
+) -> Iterator[av.VideoFrame | None]:
     """Decoded frames in presentation order; None stands for each that cannot be trusted.
 
     After damage a decoder goes on with what it has, and shows older pictures under newer times without a word:
@@ -116,6 +120,8 @@ def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: flo
     Args:
         hold_seconds: a longer pause between two frames is a hole (``VideoInfo``), and what follows may lean on
             what was in it.
+        wanted: presentation times, in ticks, of packets that are decoded whatever they are; of the others those that
+            no frame leans on may be left out. By default all are decoded.
     """
     trusted = True
     latest: float | None = None
@@ -131,6 +137,8 @@ def _frames(container: InputContainer, stream: VideoStream, *, hold_seconds: flo
             sent += 1
             if packet.is_keyframe and packet.pts is not None:
                 keyframes[packet.pts] = sent
+            if wanted is not None:
+                stream.codec_context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
             decoded = packet.decode()
         except av.error.EOFError:
             return
@@ -178,6 +186,7 @@ def _seeking(
     order = order[np.concatenate(([True], np.diff(order) > 0))]
     keys = np.sort(packets.pts[packets.keyframe])
     reformatter = VideoReformatter()
+    wanted = _with_neighbours(packets.pts, order[numbers])
     frames: Iterator[av.VideoFrame | None] = iter(())
     position, floor = -1, 0
     for number in numbers:
@@ -192,7 +201,7 @@ def _seeking(
                 container.seek(key, stream=stream)
             except av.error.FFmpegError as error:
                 raise _LostTrack from error
-            frames, floor = _frames(container, stream, hold_seconds=hold_seconds), key
+            frames, floor = _frames(container, stream, hold_seconds=hold_seconds, wanted=wanted), key
         for frame in frames:
             # Frames shown before the keyframe that was sought lean on pictures that were skipped.
             if frame is None or _pts(frame) > target:
@@ -203,3 +212,12 @@ def _seeking(
                 break
         else:
             raise _LostTrack
+
+
+def _with_neighbours(pts: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> frozenset[int]:
+    """These presentation times and those of the packets beside theirs in the file, where the other field of an
+    interlaced picture may be.
+    """
+    places = np.flatnonzero(np.isin(pts, wanted))
+    beside = np.concatenate((places - 1, places, places + 1)).clip(0, len(pts) - 1)
+    return frozenset(pts[beside].tolist())

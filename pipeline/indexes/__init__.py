@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -22,8 +23,6 @@ from .._files import replacing
 from .._registry import Registry
 from .._types import FloatArray
 
-DEFAULT_INDEX = "flat"
-
 _POINTER = "index.json"
 
 
@@ -31,11 +30,16 @@ class Index(abc.ABC):
     """Rows of ``dim`` float32 numbers under unique ids.
 
     Subclasses keep the vectors in the order of ``ids``.
+
+    Args:
+        scratch: a folder on disk for what does not fit into memory while rows are added.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         self.dim = dim
+        self.scratch = scratch
         self.ids: list[str] = []
+        self._known: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,10 +52,13 @@ class Index(abc.ABC):
         """
         if vectors.shape != (len(ids), self.dim):
             raise BankError(f"{len(ids)} rows of {self.dim} numbers were expected, not {vectors.shape}")
-        if len(set(ids)) != len(ids) or not set(ids).isdisjoint(self.ids):
+        if len(self._known) != len(self.ids):
+            self._known = set(self.ids)
+        if len(set(ids)) != len(ids) or not self._known.isdisjoint(ids):
             raise BankError("an id can be in an index only once")
         self._add(np.ascontiguousarray(vectors, dtype=np.float32))
         self.ids += ids
+        self._known.update(ids)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove rows; ids that are not there are no error."""
@@ -107,10 +114,10 @@ class Index(abc.ABC):
         try:
             pointer = json.loads((folder / _POINTER).read_text(encoding="utf-8"))
             data = folder / pointer["data"]
-            index = cls(int(pointer["dim"]))
+            index = cls(int(pointer["dim"]), scratch=folder if os.access(folder, os.W_OK) else None)
             index.ids = json.loads((data / "ids.json").read_text(encoding="utf-8"))
             index._load(data)
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError):
+        except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError):
             return None
         return index
 

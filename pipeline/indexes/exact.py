@@ -14,8 +14,8 @@ from . import Index
 class Exact(Index):
     """See the module."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
+        super().__init__(dim, scratch=scratch)
         self._vectors: FloatArray = np.empty((0, dim), np.float32)
 
     def _add(self, vectors: FloatArray) -> None:

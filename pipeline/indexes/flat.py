@@ -16,8 +16,8 @@ from . import Index
 class Flat(Index):
     """See the module."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
+    def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
+        super().__init__(dim, scratch=scratch)
         # faiss's own types do not know the Python layer it adds to its classes.
         self._index: Any = faiss.IndexFlatIP(dim)
 
@@ -34,7 +34,7 @@ class Flat(Index):
             scores, rows = self._index.search(queries, k)
         else:
             bits = np.packbits(allowed, bitorder="little")
-            chosen = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+            chosen = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
             parameters: Any = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
             scores, rows = self._index.search(queries, k, params=parameters)
         return scores, rows

@@ -1,12 +1,14 @@
 """A scan of vectors squeezed to one byte a number (FAISS's scalar quantiser), its best scored again exactly.
 
 The scan reads a quarter of the memory that a flat index reads, and the exact vectors stay on disk, mapped into memory:
-only those of the best candidates are read. Squeezing moves scores by some thousandths, so the true neighbours are among
-a few hundred candidates; their exact scores then decide.
+only those of the best candidates are read. Squeezing moves scores by some thousandths, so the true neighbours are
+mostly among a few hundred candidates, whose exact scores then decide. Where many rows lie so close together that others may
+belong there too (the candidates show how much squeezing changes), more candidates are taken, up to all.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,30 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from .._errors import BankError
 from .._types import FloatArray
 from . import Index
+from ._rows import Rows
 
 # So many candidates for each hit that is wanted, and at least so many, are scored again.
 _CANDIDATES = 10
 _FEWEST_CANDIDATES = 200
+_WIDER = 4
 
-# The quantiser learns each number's range from the vectors at hand; when so many more have come it learns again.
+# Rows that were left out could be better by as much as squeezing changes scores: so many standard deviations.
+_DOUBT = 4.0
+
+# The quantiser learns each number's range from a sample of the vectors; when so many more have come it learns again.
+_SAMPLE = 1 << 16
 _LEARN_AGAIN = 2.0
 
 
 class SQ8(Index):
     """See the module."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
-        self._vectors: FloatArray = np.empty((0, dim), np.float32)
+    def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
+        super().__init__(dim, scratch=scratch)
+        self._rows = Rows(dim, scratch=scratch)
         self._learned_from = 0
         self._index = self._new()
 
@@ -38,54 +47,91 @@ class SQ8(Index):
         return faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
 
     def _add(self, vectors: FloatArray) -> None:
-        self._vectors = np.concatenate([self._vectors, vectors])
-        if len(self._vectors) >= _LEARN_AGAIN * self._learned_from:
+        self._rows.append(vectors)
+
+    def _squeeze(self) -> None:
+        """Bring the codes up to date with the rows."""
+        count = len(self._rows)
+        if count == self._index.ntotal:
+            return
+        if count >= _LEARN_AGAIN * self._learned_from or _LEARN_AGAIN * count <= self._learned_from:
+            sample = np.random.default_rng(0).permutation(count)[:_SAMPLE]
             self._index = self._new()
-            self._index.train(self._vectors)
-            self._learned_from = len(self._vectors)
-            vectors = self._vectors
-        self._index.add(np.ascontiguousarray(vectors))
+            self._index.train(self._rows.read(np.sort(sample)))
+            self._learned_from = count
+        for block in self._rows.in_blocks(self._index.ntotal):
+            self._index.add(block)
 
     def _remove(self, rows: npt.NDArray[np.int64]) -> None:
-        self._vectors = np.delete(self._vectors, rows, axis=0)
+        self._squeeze()
+        self._rows.drop(rows)
         self._index.remove_ids(rows)
 
     def _search(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        there = len(self._vectors) if allowed is None else int(allowed.sum())
+        self._squeeze()
+        there = len(self._rows) if allowed is None else int(allowed.sum())
+        bits = None if allowed is None else np.packbits(allowed, bitorder="little")
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        rows = np.full((len(queries), k), -1, np.int64)
+        open_ones = np.arange(len(queries))
         wanted = min(there, max(_CANDIDATES * k, _FEWEST_CANDIDATES))
-        parameters: Any = None
-        if allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits)))  # type: ignore[call-arg]
-        _, found = self._index.search(queries, wanted, params=parameters)
-        scores = np.empty((len(queries), k), np.float32)
-        rows = np.empty((len(queries), k), np.int64)
-        for number, candidates in enumerate(found):
-            candidates = candidates[candidates >= 0]
-            exact = self._vectors[candidates] @ queries[number]
-            best = np.argsort(-exact, kind="stable")[:k]
-            scores[number], rows[number] = exact[best], candidates[best]
+        while open_ones.size:
+            squeezed, found = self._scan(queries[open_ones], wanted, bits, there)
+            unsettled = []
+            for query, near, candidates in zip(open_ones, squeezed, found, strict=True):
+                exact = self._rows.read(candidates) @ queries[query]
+                best = np.argsort(-exact, kind="stable")[:k]
+                scores[query], rows[query] = exact[best], candidates[best]
+                if wanted < there and _may_be_more(exact, near, worst=exact[best[-1]]):
+                    unsettled.append(query)
+            open_ones = np.array(unsettled, dtype=np.int64)
+            wanted = min(there, _WIDER * wanted)
         return scores, rows
 
+    def _scan(
+        self, queries: FloatArray, wanted: int, bits: npt.NDArray[np.uint8] | None, rows: int
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """Squeezed scores and row numbers of so many candidates, best first."""
+        parameters: Any = None
+        if bits is not None:
+            chosen = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+            parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
+        scores, found = self._index.search(queries, wanted, params=parameters)
+        if (found < 0).any():
+            raise BankError(
+                f"the index gave fewer than {wanted} of {rows} rows; make it anew with: clipdex index build"
+            )
+        return scores, found
+
     def _save(self, folder: Path) -> None:
-        np.save(folder / "vectors.npy", self._vectors, allow_pickle=False)
-        codes = faiss.vector_to_array(self._index.codes).reshape(len(self._vectors), -1)
+        self._squeeze()
+        self._rows.save(folder)
+        codes = faiss.vector_to_array(self._index.codes).reshape(len(self._rows), self.dim)
         np.save(folder / "codes.npy", codes, allow_pickle=False)
         np.save(folder / "ranges.npy", faiss.vector_to_array(self._index.sq.trained), allow_pickle=False)
+        (folder / "facts.json").write_text(json.dumps({"learned_from": self._learned_from}), encoding="utf-8")
 
     def _load(self, folder: Path) -> None:
-        self._vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        self._rows = Rows.load(folder, dim=self.dim, count=len(self.ids), scratch=self.scratch)
         codes = np.load(folder / "codes.npy", allow_pickle=False)
         ranges = np.load(folder / "ranges.npy", allow_pickle=False)
-        shapes = (self._vectors.shape, codes.shape, ranges.shape)
-        expected = (len(self.ids), self.dim)
-        if shapes != (expected, expected, (2 * self.dim,)) or (codes.dtype, ranges.dtype) != (np.uint8, np.float32):
-            raise ValueError(f"arrays of {shapes} for {expected[0]} ids of {self.dim}")
+        count = len(self.ids)
+        fits = codes.shape == (count, self.dim) and ranges.size in (2 * self.dim, 0 if not count else 2 * self.dim)
+        if not fits or (codes.dtype, ranges.dtype) != (np.uint8, np.float32):
+            raise ValueError(f"arrays of {codes.shape} and {ranges.shape} for {count} ids of {self.dim}")
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        self._learned_from = int(facts["learned_from"])
         self._index = self._new()
-        faiss.copy_array_to_vector(ranges, self._index.sq.trained)
-        faiss.copy_array_to_vector(codes.ravel(), self._index.codes)
-        self._index.ntotal = len(codes)
-        self._index.is_trained = True
-        self._learned_from = len(codes)
+        if self.ids:
+            faiss.copy_array_to_vector(ranges, self._index.sq.trained)
+            faiss.copy_array_to_vector(codes.ravel(), self._index.codes)
+            self._index.ntotal = len(codes)
+            self._index.is_trained = True
+
+
+def _may_be_more(exact: FloatArray, squeezed: FloatArray, *, worst: float) -> bool:
+    """Whether a row that was not among these candidates may score better than the worst hit."""
+    change = exact - squeezed
+    return bool(squeezed[-1] + change.mean() + _DOUBT * change.std() > worst)

@@ -1,0 +1,31 @@
+"""What this process and its reading processes hold and have used, from Linux's /proc."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+def children() -> set[str]:
+    return {pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+
+
+def held_megabytes(pid: int | str = "self") -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def children_megabytes() -> float:
+    return sum(held_megabytes(pid) for pid in children() if Path(f"/proc/{pid}").exists())
+
+
+def used_seconds() -> float:
+    """Processor seconds of this process and of its children so far."""
+    ticks = 0
+    for pid in children():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")

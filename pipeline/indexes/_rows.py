@@ -1,0 +1,159 @@
+"""Exact vectors of an index that are too many for memory: on disk, mapped, read where they are asked for.
+
+They lie in segments, files of plain float32 rows that never change once they are written, so that adding rows to a
+large index or taking some out copies none of the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FloatArray
+
+_FACTS = "segments.json"
+_PLACES = "places.npy"
+
+# More segments, or a larger share of rows that were taken out, and all is written anew as one.
+_MOST_SEGMENTS = 64
+_MOST_GONE = 0.25
+
+BLOCK_ROWS = 1 << 16
+
+
+class Rows:
+    """Rows of ``dim`` float32 numbers, in order.
+
+    Args:
+        scratch: a folder for rows that are not saved yet; by default the system's for temporary files.
+    """
+
+    def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
+        self._dim = dim
+        self._scratch = scratch
+        self._segments: list[tuple[Path, FloatArray]] = []
+        self._places: npt.NDArray[np.int64] = np.empty(0, np.int64)  # where each row lies in the segments, end to end
+        self._new_spool()
+
+    def _new_spool(self) -> None:
+        self._spool = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 -- it lives as long as this does
+        weakref.finalize(self, self._spool.close)
+        self._spooled = 0
+        self._mapped: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def append(self, vectors: FloatArray) -> None:
+        """Add rows at the end, (n, dim)."""
+        end = self._end
+        self._spool.seek(0, 2)
+        self._spool.write(np.ascontiguousarray(vectors, np.float32).data)
+        self._spool.flush()
+        self._spooled += len(vectors)
+        self._mapped = None
+        self._places = np.concatenate([self._places, np.arange(end, end + len(vectors))])
+
+    def drop(self, rows: npt.NDArray[np.int64]) -> None:
+        """Take rows out; the others keep their order."""
+        self._places = np.delete(self._places, rows)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+        """(n, dim), in the order asked for."""
+        places = self._places[rows]
+        found = np.empty((len(rows), self._dim), np.float32)
+        start = 0
+        for block in self._blocks():
+            here = (places >= start) & (places < start + len(block))
+            found[here] = block[places[here] - start]
+            start += len(block)
+        return found
+
+    def in_blocks(self, first: int = 0) -> Iterator[FloatArray]:
+        """All rows from ``first`` on, a bounded number at a time."""
+        for start in range(first, len(self), BLOCK_ROWS):
+            yield self.read(np.arange(start, min(start + BLOCK_ROWS, len(self))))
+
+    def save(self, folder: Path) -> None:
+        """Write into a new folder. Segments that are saved already are linked, not copied."""
+        gone = self._end - len(self)
+        if len(self._segments) >= _MOST_SEGMENTS or gone > _MOST_GONE * self._end:
+            self._rewrite(folder)
+        else:
+            self._link(folder)
+        facts = [{"name": path.name, "rows": len(block)} for path, block in self._segments]
+        (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        np.save(folder / _PLACES, self._places, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, *, dim: int, count: int, scratch: Path | None) -> Rows:
+        """What ``save`` wrote.
+
+        Raises:
+            ValueError, OSError: it is not ``count`` rows of ``dim`` numbers.
+        """
+        rows = cls(dim, scratch=scratch)
+        for fact in json.loads((folder / _FACTS).read_text(encoding="utf-8")):
+            rows._take(folder / Path(fact["name"]).name, int(fact["rows"]))
+        rows._places = np.load(folder / _PLACES, allow_pickle=False)
+        fits = rows._places.shape == (count,) and rows._places.dtype == np.int64
+        if not fits or (count and not 0 <= rows._places.min() <= rows._places.max() < rows._end):
+            raise ValueError(f"{folder} does not hold {count} rows")
+        return rows
+
+    @property
+    def _end(self) -> int:
+        return sum(len(block) for _, block in self._segments) + self._spooled
+
+    def _blocks(self) -> Iterator[FloatArray]:
+        for _, block in self._segments:
+            yield block
+        if self._spooled:
+            if self._mapped is None:
+                self._mapped = np.memmap(self._spool, np.float32, "r", shape=(self._spooled, self._dim))
+            yield self._mapped
+
+    def _take(self, path: Path, count: int) -> None:
+        if path.stat().st_size != 4 * count * self._dim:
+            raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {4 * count * self._dim}")
+        self._segments.append((path, np.memmap(path, np.float32, "r", shape=(count, self._dim))))
+
+    def _link(self, folder: Path) -> None:
+        before, self._segments = self._segments, []
+        for path, block in before:
+            target = folder / path.name
+            try:
+                target.hardlink_to(path)
+            except OSError:  # a file system without links
+                shutil.copyfile(path, target)
+            self._take(target, len(block))
+        if self._spooled:
+            numbers = {int(path.stem) for path, _ in before}
+            target = folder / f"{next(number for number in itertools.count() if number not in numbers):04d}.f32"
+            self._spool.seek(0)
+            with target.open("wb") as file:
+                shutil.copyfileobj(self._spool, file, 1 << 24)
+            self._take(target, self._spooled)
+            self._spool.close()
+            self._new_spool()
+
+    def _rewrite(self, folder: Path) -> None:
+        target = folder / "0000.f32"
+        with target.open("wb") as file:
+            for block in self.in_blocks():
+                file.write(block.data)
+        count = len(self)
+        self._spool.close()
+        self._new_spool()
+        self._segments = []
+        if count:
+            self._take(target, count)
+        self._places = np.arange(count)
