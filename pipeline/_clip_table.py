@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._parquet import read_columns
-from ._types import ClipRow, FloatArray
+from ._types import LOST_FRAMES, ClipRow, FloatArray
 
 
 class ClipTable:
@@ -80,10 +80,11 @@ class ClipTable:
 
     def lost_frames(self) -> dict[str, int]:
         """Clips in which neighbours stand in for lost frames, with how many."""
-        marked = pc.match_substring(self._table["metadata"], '"lost_frames"')
+        marked = pc.match_substring(self._table["metadata"], f'"{LOST_FRAMES}"')
         table = self._table.filter(marked)
         pairs = zip(table["clip_id"].to_pylist(), table["metadata"].to_pylist(), strict=True)
-        return {name: int(json.loads(metadata)["lost_frames"]) for name, metadata in pairs}
+        counts = {name: json.loads(metadata).get(LOST_FRAMES) for name, metadata in pairs}
+        return {name: count for name, count in counts.items() if isinstance(count, int)}
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
         """The clips of these row numbers, by default all."""

@@ -27,10 +27,12 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Loss = Literal["triplet", "supcon", "multi-similarity", "arcface", "cross-entropy"]
 Triplets = Literal["all", "easy", "hard", "semihard"]
 Keep = Literal["frames", "patches", "patches-half"]
+HalfOrSingle = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Status = Literal["ok", "partial", "failed", "skipped", "unchanged"]
 Stage = Literal["read", "scan", "decode", "encode"]
 
+LOST_FRAMES = "lost_frames"  # where a clip's metadata say how many of its frames have neighbours in their place
 _MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d+)?)", re.DOTALL)
 
 
@@ -161,7 +163,7 @@ class Limits:
     """
 
     time_seconds: float = 120.0
-    memory_bytes: int = 4 << 30
+    memory_bytes: int = 4_000_000_000
     max_lost_frames: int = 0
     min_seconds: float = 0.0
 

@@ -16,7 +16,7 @@ from typing import Any
 from ._errors import EmptyFolder, SourceError
 from ._files import name_of
 from ._tables import TABLE_SUFFIXES, read_table, row_path, row_span
-from ._types import Moment, Source, Span
+from ._types import LOST_FRAMES, Moment, Source, Span
 
 # Everything else in a manifest is metadata; the group too, so that hits can be filtered by it.
 _NOT_METADATA = ("path", "start_seconds", "stop_seconds", "label")
@@ -153,6 +153,8 @@ def _manifest(path: Path) -> Iterator[Source]:
     rows = read_table(path, required=("path",))
     if not rows:
         raise SourceError(f"the manifest {path} has no rows")
+    if LOST_FRAMES in rows[0]:
+        raise SourceError(f"the manifest {path} has a column {LOST_FRAMES!r}, which Clipdex writes itself; rename it")
     for row in rows:
         metadata = {name: cell for name, cell in row.items() if name not in _NOT_METADATA and cell is not None}
         yield Source(

@@ -17,7 +17,7 @@ import numpy as np
 from ._errors import EncoderError
 from ._profile import Profile
 from ._recipe import Recipe
-from ._types import ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
+from ._types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder, choose_route
@@ -41,10 +41,11 @@ class Progress:
 
 
 class _Waiting(NamedTuple):
-    """A clip that waits for the encoder."""
+    """A clip that waits for the encoder, and the inputs that wait for it: cuts of one video may share clips, and a
+    video whose reading process died is read twice.
+    """
 
-    video: VideoUnderWay
-    name: str
+    videos: list[VideoUnderWay]
     frames: ClipFrames
     pixels: Pixels
 
@@ -84,9 +85,9 @@ class EncodingRun:
         self._encoded_before = encoded_ids
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, VideoUnderWay] = {}
-        self._batch: list[_Waiting] = []
+        self._batch: dict[str, _Waiting] = {}  # by clip id
         self._route_chosen = False
-        self._taken: set[str] = set()
+        self._encoded_now: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
         self._unwritten: list[_Encoded] = []
@@ -139,33 +140,39 @@ class EncodingRun:
                 video.lose(name, Fault("decode", "DecodeError", reason))
                 return
             video.blame(Fault("decode", "DecodeError", f"{reason}; their neighbours stand in"))
-        if name in self._taken:  # before its reading process died, or by another cut of the same video
+        if name in self._encoded_now:
             video.encoded()
+        elif name in self._batch:
+            self._batch[name].videos.append(video)
         elif frames.pixels is not None:
-            self._batch.append(_Waiting(video, name, frames, frames.pixels))
-            self._taken.add(name)
+            self._batch[name] = _Waiting([video], frames, frames.pixels)
         if len(self._batch) >= self._batch_size:
             self._encode()
 
     def _encode(self) -> None:
-        batch, self._batch = self._batch, []
+        batch, self._batch = self._batch, {}
         with self._profile.timing("encode"):
-            encoded = self._features(batch)
-        for (video, name, frames, _), found in zip(batch, encoded, strict=True):
-            if isinstance(found, EncoderError):
-                self._taken.discard(name)
-                video.lose(name, Fault("encode", "EncoderError", str(found)))
-                continue
-            video.encoded()
-            vector, kept = found
-            self._unwritten.append(
-                _Encoded(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, kept)
-            )
-            self._unwritten_bytes += vector.nbytes + sum(array.nbytes for array in kept.values())
+            encoded = self._features(list(batch.values()))
+        for (name, (videos, frames, _)), found in zip(batch.items(), encoded, strict=True):
+            for video in videos:
+                if isinstance(found, EncoderError):
+                    video.lose(name, Fault("encode", "EncoderError", str(found)))
+                else:
+                    video.encoded()
+            if not isinstance(found, EncoderError):
+                self._keep_encoded(name, videos[0], frames, *found)
         self._write_if_due()
-        for video in {waiting.video for waiting in batch}:
+        for video in dict.fromkeys(video for waiting in batch.values() for video in waiting.videos):
             self._settle_if_complete(video)
         self._tell()
+
+    def _keep_encoded(
+        self, name: str, video: VideoUnderWay, frames: ClipFrames, vector: FloatArray, kept: Mapping[Keep, KeptArray]
+    ) -> None:
+        self._encoded_now.add(name)
+        row = _clip_row(name, video.row, frames, self._inputs[video.index])
+        self._unwritten.append(_Encoded(row, vector, kept))
+        self._unwritten_bytes += vector.nbytes + sum(array.nbytes for array in kept.values())
 
     def _features(self, batch: list[_Waiting]) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
         """A vector for each clip, and what is kept beside it.
@@ -268,5 +275,5 @@ def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> C
         stop_seconds=span.stop_seconds,
         kind=frames.clip.kind,
         frame_times=frames.times,
-        metadata={**source.metadata, "lost_frames": frames.lost} if frames.lost else source.metadata,
+        metadata={**source.metadata, LOST_FRAMES: frames.lost} if frames.lost else source.metadata,
     )

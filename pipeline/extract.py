@@ -7,6 +7,7 @@ stay whole and the next run goes on from there.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def extract(
     batch_size: int = 8,
     num_workers: int | None = None,
     pooling: str | None = None,
-    precision: Precision = "float32",
+    precision: Precision | None = None,
     keep: Collection[Keep] = (),
     labels_from_folders: bool = False,
     root: str | Path | None = None,
@@ -66,8 +67,8 @@ def extract(
         num_frames: frames a clip; by default the encoder's.
         num_workers: reading processes; by default one for each core, at most 8.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
-        precision: of the network's products; half precision moves vectors by some thousandths of their length, and
-            is another recipe.
+        precision: of the network's products, by default "float32"; half precision moves vectors by some thousandths
+            of their length, and is another recipe.
         keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
             pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
@@ -81,12 +82,13 @@ def extract(
         EncoderError, BankError, UsageError: nothing was extracted.
     """
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
+    limits = limits or Limits()
     inputs = find_sources(
         sources,
-        is_video=looks_readable,
+        is_video=functools.partial(looks_readable, limits=limits),
         labels_from_folders=labels_from_folders,
     )
-    plan = Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers, None if root is None else Path(root))
+    plan = Plan(inputs, cut, keep, limits, batch_size, num_workers, None if root is None else Path(root))
     store = Bank(Path(bank), create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
@@ -127,18 +129,17 @@ def prepared_encoder(
     device: Device = "auto",
     num_frames: int | None = None,
     pooling: str | None = None,
-    precision: Precision = "float32",
+    precision: Precision | None = None,
 ) -> Encoder:
     """The encoder that ``extract`` would use, loaded and with a canary."""
     if isinstance(encoder, str):
-        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
-    if (
-        num_frames is not None
-        or pooling is not None
-        or device != "auto"
-        or precision not in ("float32", encoder.precision)
-    ):
-        raise UsageError(f"a loaded encoder ({encoder.name}) has its frames, pooling and device: leave them out")
+        chosen: Precision = precision or "float32"
+        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen)
+    settled = num_frames is None and pooling is None and device == "auto"
+    if not settled or precision not in (None, encoder.precision):
+        raise UsageError(
+            f"a loaded encoder ({encoder.name}) has its frames, pooling, device and precision: leave them out"
+        )
     if encoder.canary is None:
         encoder.canary = sing(encoder)
     return encoder

@@ -69,4 +69,5 @@ def retry(
         sum(one.encoded_clips for one in done),
         time.monotonic() - started,
         encoder.notes,
+        {name: sum(one.profile[name] for one in done) for name in done[0].profile},
     )

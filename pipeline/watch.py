@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._errors import EmptyFolder
-from ._types import Source
+from ._types import Limits, Source
 from .catalog import find_sources
 from .decoders import looks_readable
 from .extract import extract, prepared_encoder
@@ -26,12 +27,15 @@ class Arrivals:
     """Tells which files are new or changed, and complete: unchanged between two looks.
 
     Args:
-        sources, labels_from_folders: as for ``extract``.
+        sources, labels_from_folders, limits: as for ``extract``.
     """
 
-    def __init__(self, sources: Sequence[str | Path], *, labels_from_folders: bool) -> None:
+    def __init__(
+        self, sources: Sequence[str | Path], *, labels_from_folders: bool, limits: Limits | None = None
+    ) -> None:
         self._sources = sources
         self._labels_from_folders = labels_from_folders
+        self._is_video = functools.partial(looks_readable, limits=limits)
         self._last: dict[Path, _Look] = {}
         self._given: dict[Path, _Look] = {}
 
@@ -56,7 +60,7 @@ class Arrivals:
         found: list[Source] = []
         for source in self._sources:
             with contextlib.suppress(EmptyFolder):  # that is what there is to wait for
-                found += find_sources([source], is_video=looks_readable, labels_from_folders=self._labels_from_folders)
+                found += find_sources([source], is_video=self._is_video, labels_from_folders=self._labels_from_folders)
         return found
 
 
@@ -80,7 +84,7 @@ def watch(
         SourceError: a source that does not exist.
         EncoderError, BankError, UsageError: see ``extract``.
     """
-    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders)
+    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, limits=options.get("limits"))
     loading = {name: options.pop(name) for name in _LOADING if name in options}
     encoder = None
     while True:

@@ -111,6 +111,12 @@ def test_a_manifest_that_cannot_be_used_is_named_with_its_fault(folder: Path, co
         find_sources([table], is_video=never)
 
 
+def test_a_column_of_our_own_is_refused(folder: Path) -> None:
+    (folder / "list.csv").write_text("path,lost_frames\na.mp4,3\n")
+    with pytest.raises(SourceError, match="'lost_frames', which Clipdex writes itself; rename it"):
+        find_sources([folder / "list.csv"], is_video=never)
+
+
 def test_names_with_nothing_behind_them_are_errors(folder: Path) -> None:
     (folder / "empty").mkdir()
     (folder / "broken.parquet").write_bytes(b"PAR1 not really")

@@ -184,6 +184,9 @@ def test_info_index_and_encoders_describe_what_is_there(bank: Path) -> None:
     assert set(stats) == {"kind", "vectors", "dim", "bytes", "recall_at_10", "build_seconds"}
     assert (stats["vectors"], stats["recall_at_10"]) == (3, 1.0)
     assert lines(run("index", "stats", "--bank", bank))[0]["vectors"] == 3
+    (squeezed,) = lines(run("index", "build", "--kind", "sq8", "--min-recall", "1", "--bank", bank))
+    assert (squeezed["kind"], squeezed["recall_at_10"]) == ("sq8", 1.0)
+    assert lines(run("index", "stats", "--bank", bank))[0]["kind"] == "sq8"
     by_name = {row["name"]: row for row in lines(run("encoders"))}
     assert by_name["lite"]["at_hand"] is True
     assert "non-commercial" in by_name["videomae"]["licence"]
@@ -392,6 +395,7 @@ def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path,
         "--watch",
         "--poll",
         "0.3",
+        "--profile",
     ]
     with subprocess.Popen(
         [*call, "--bank", tmp_path / "bank"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -405,4 +409,5 @@ def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path,
     assert late["video"].endswith("late.mp4")
     assert process.returncode == 0
     assert "Watching" in said
+    assert "encode " in said
     assert "Traceback" not in said

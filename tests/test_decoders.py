@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import hard_videos
 import numpy as np
@@ -18,6 +20,7 @@ from pipeline.decoders import (
     frame_numbers,
     is_video,
     open_video,
+    pyav,
     read_clips,
     read_image,
     reading_process,
@@ -328,3 +331,30 @@ def test_a_codec_that_ffmpeg_does_not_know_is_named(hard: dict[str, hard_videos.
     unknown.write_bytes(hard["h264.mp4"].path.read_bytes().replace(b"avc1", b"zzzz"))
     with pytest.raises(DecodeError, match=r"unknown.mp4 (is coded in a way|holds no frame)"):
         scan(unknown)
+
+
+@pytest.mark.parametrize(
+    "name", ["h264.mp4", "long-gop.mp4", "hevc.mp4", "interlaced.mp4", "10-bit.mp4", "no-duration.mkv", "ntsc.mov"]
+)
+def test_frames_that_nothing_leans_on_are_left_out_and_the_wanted_ones_are_the_same(
+    hard: dict[str, hard_videos.HardVideo], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_video(hard[name].path) as video:
+        every = list(video.frames(range(len(video.info.frame_times))))
+    came = 0
+    honest = pyav._frames
+
+    def counted(*arguments: Any, **options: Any) -> Iterator[Any]:
+        nonlocal came
+        for frame in honest(*arguments, **options):
+            came += 1
+            yield frame
+
+    monkeypatch.setattr(pyav, "_frames", counted)
+    wanted = [5, 6, 23, len(every) - 1]
+    with open_video(hard[name].path) as video:
+        few = list(video.frames(wanted))
+    assert [frame.number for frame in few] == wanted
+    assert all(np.array_equal(frame.pixels, every[frame.number].pixels) for frame in few)
+    if name == "long-gop.mp4":
+        assert came < 0.8 * len(every)

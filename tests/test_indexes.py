@@ -100,14 +100,60 @@ def test_a_stored_index_answers_the_same(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_an_index_may_become_empty_and_grow_again(kind: str, tmp_path: Path) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    index.remove(index.ids)
+    index.save(tmp_path)
+    index = indexes.get(kind).load(tmp_path)
+    assert (len(index), index.search(rows[:1], k=3)) == (0, [[]])
+    index.add([], np.empty((0, 16), np.float32))
+    index.add(["new"], rows[:1])
+    index.save(tmp_path)
+    assert indexes.get(kind).load(tmp_path).search(rows[:1], k=3) == [[("new", pytest.approx(1.0, abs=1e-5))]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_that_grows_by_the_drop_is_as_good_as_one_built_at_once(kind: str, tmp_path: Path) -> None:
+    rows = data("random", num=3000, dim=48)
+    index, start = filled(kind, rows[:2] * 0.01), 2
+    while start < len(rows):
+        stop = min(len(rows), start + max(1, start // 2))
+        index.add([f"clip {number}" for number in range(start, stop)], rows[start:stop])
+        index.remove([f"clip {start}"])
+        index.add([f"clip {start}"], rows[start : start + 1])
+        index.save(tmp_path)
+        index, start = indexes.get(kind).load(tmp_path), stop
+    truth, found = filled("exact", rows[2:]).search(rows[2:60], k=10), index.search(rows[2:60], k=10)
+    for exact, ours in zip(truth, found, strict=True):
+        assert [score for _, score in ours] == pytest.approx([score for _, score in exact], abs=1e-5)
+    assert len(list(tmp_path.glob("*/*.f32"))) < 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_nearly_equal_rows_are_told_apart(kind: str) -> None:
+    random = np.random.default_rng(0)
+    rows = (np.ones(64) + 1e-3 * random.normal(size=(4000, 64))).astype(np.float32)
+    rows = np.concatenate([rows, random.normal(size=(100, 64)).astype(np.float32)])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    (truth,), (found,) = filled("exact", rows).search(rows[:1], k=10), filled(kind, rows).search(rows[:1], k=10)
+    assert [score for _, score in found] == pytest.approx([score for _, score in truth], abs=2e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_or_damaged_index_is_made_again_not_believed(kind: str, tmp_path: Path) -> None:
     assert indexes.get(kind).load(tmp_path) is None
     index = filled(kind, data("random"))
-    for name in ("index.json", "ids.json", "vectors.npy", "flat.faiss"):
-        index.save(tmp_path)
-        for path in tmp_path.rglob(name):
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-            assert indexes.get(kind).load(tmp_path) is None, name
+    index.save(tmp_path)
+    for name in [path.name for path in tmp_path.rglob("*") if path.is_file()]:
+        for share in (0, 2):
+            index.save(tmp_path)
+            (path,) = tmp_path.rglob(name)
+            content = path.read_bytes()
+            path.unlink()  # it may be linked to one of an older state
+            path.write_bytes(content[: share and len(content) // share])
+            assert indexes.get(kind).load(tmp_path) is None, (name, share)
+            index = filled(kind, data("random"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,10 +16,20 @@ import numpy as np
 import pytest
 
 from pipeline import Bank, Limits, extract, retry
-from pipeline._errors import DecodeError, DecoderCrash, DecodeTimeout, NoVideoStream, UsageError
-from pipeline.decoders import looks_readable, open_video, reading_process
+from pipeline._errors import (
+    ClipdexError,
+    DecodeError,
+    DecoderCrash,
+    DecodeTimeout,
+    EncoderError,
+    NoVideoStream,
+    UsageError,
+)
+from pipeline.decoders import _process, looks_readable, open_video, reading_process
 from pipeline.decoders._process import ReadingProcess
+from pipeline.encoders import load_encoder
 from pipeline.labels import Labels
+from pipeline.reading import Crashed, Reader
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -160,8 +170,42 @@ class TestProcess:
         with reading_process(Limits(time_seconds=1)) as process, process.open(video) as opened:
             process._allow(1.0)
             os.kill(process.pid, signal.SIGSTOP)
-            with pytest.raises(DecodeError):
+            with pytest.raises(DecodeTimeout, match="--time-limit"):
                 list(opened.frames(list(range(60)) * 20_000))
+
+    def test_one_that_died_in_its_sleep_is_not_asked(self, video: Path, tmp_path: Path) -> None:
+        text = tmp_path / "notes.dat"
+        text.write_bytes(b"no video" * 100)
+        with reading_process() as process:
+            assert process.is_video(video)
+        os.kill(process.pid, signal.SIGKILL)
+        while process.alive:  # its end is noticed by a thread
+            time.sleep(0.01)
+        assert not looks_readable(text)
+
+    def test_waiting_ones_have_the_limit_that_was_asked_for_last(self, video: Path) -> None:
+        for number_bytes in (2_000_000_000, 3_000_000_000):
+            with reading_process(Limits(memory_bytes=number_bytes)) as process:
+                assert process.is_video(video)
+        with reading_process(Limits(memory_bytes=3_000_000_000)) as again:
+            assert again.pid == process.pid
+        assert [waiting.limits.memory_bytes for waiting in _process._idle._waiting] == [3_000_000_000]
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+    def test_a_fork_starts_its_own(self, video: Path) -> None:
+        with reading_process() as process:
+            assert process.is_video(video)
+        forked = os.fork()
+        if not forked:
+            os._exit(int(bool(_process._idle._waiting)))
+        assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
+        with reading_process() as again:
+            assert again.pid == process.pid
+
+    def test_one_that_does_not_start_says_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_process, "_SERVE", "raise ImportError('no such thing')")
+        with pytest.raises(ClipdexError, match="does not start: .*no such thing"):
+            _process.ReadingProcess(Limits())
 
 
 class TestMisfortune:
@@ -246,6 +290,21 @@ class TestMisfortune:
         monkeypatch.setattr(ReadingProcess, "_send", killing)
         assert looks_readable(video)
 
+    def test_a_file_on_which_the_prober_runs_out_of_memory_costs_itself_alone(
+        self, videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (videos / "odd.bin").write_bytes(b"\0" * 5000)
+        honest = ReadingProcess._receive
+
+        def hungry(process: ReadingProcess, *expected: str) -> object:
+            if "is_video" in expected:
+                raise process._translated("MemoryError", "")
+            return honest(process, *expected)
+
+        monkeypatch.setattr(ReadingProcess, "_receive", hungry)
+        done = extract([videos], bank=bank, encoder=str(videomae))
+        assert (done.count("ok"), done.count("failed")) == (3, 1)
+
     def test_dead_and_hung_processes_are_our_errors(self, video: Path) -> None:
         with reading_process() as process, process.open(video) as opened:
             os.kill(process.pid, signal.SIGKILL)
@@ -256,6 +315,39 @@ class TestMisfortune:
             os.kill(process.pid, signal.SIGSTOP)
             with pytest.raises(DecodeTimeout):
                 list(opened.frames(range(60)))
+
+
+def test_a_clip_that_was_read_twice_and_refused_is_not_said_to_be_stored(
+    tmp_path: Path, bank: Path, videomae: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read, then its reading process dies, then read again; only then the encoder sees it, and refuses."""
+    encoder = load_encoder(str(videomae))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise EncoderError("refused")
+
+    honest = Reader.events
+
+    def twice(reader: Reader) -> Iterator[object]:
+        events = list(honest(reader))
+        yield from events[:-1]
+        yield Crashed(0)
+        yield from events
+
+    monkeypatch.setattr(encoder, "features", refuse)
+    monkeypatch.setattr(Reader, "events", twice)
+    done = extract([video], bank=bank, encoder=encoder, clips="whole")
+    assert [(row.status, row.clip_ids, row.reason) for row in done.rows] == [("failed", (), "refused")]
+
+
+def test_two_cuts_that_share_a_clip_both_wait_for_it(bank: Path, videomae: Path, video: Path) -> None:
+    with open_video(video) as opened:
+        span = opened.info.span
+    both = [f"{video}@{span.start_seconds}-{span.stop_seconds}", video]
+    done = extract(both, bank=bank, encoder=str(videomae), clips="whole")
+    assert [(row.status, row.clips) for row in done.rows] == [("ok", 1)] * 2
+    assert done.encoded_clips == 1
+    assert len(Bank(bank).clips(done.recipe.id)) == 1
 
 
 def damaged(folder: Path) -> Path:
@@ -442,10 +534,7 @@ class TestSharedFrames:
                     assert np.array_equal(frame.pixels, pixels)
 
     def test_without_shared_memory_it_works_all_the_same(self, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from pipeline.decoders import _process
-        from pipeline.decoders._shared import SharedFrames
-
-        monkeypatch.setattr(SharedFrames, "create", staticmethod(lambda: None))
+        monkeypatch.delattr(os, "memfd_create", raising=False)  # as in Pythons built for older systems
         process = _process.ReadingProcess(Limits())
         with process.open(video) as opened:
             assert [hard_videos.read_bar_code(frame.pixels) for frame in opened.frames(range(60))] == list(range(60))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import hard_videos
 import numpy as np
 import pytest
 
-from pipeline import Bank, Part, Searcher, extract, load_encoder, search
-from pipeline._errors import EncoderError, UsageError
+from pipeline import Bank, Part, Searcher, extract, indexing, load_encoder, search
+from pipeline._errors import BankError, EncoderError, UsageError
 from pipeline._types import ClipRow, Hit
 from pipeline.decoders import open_video
 from pipeline.filters import fulfilled
+from pipeline.indexes import Index, indexes
 from pipeline.indexing import build_index, index_stats
 from pipeline.search import merge
 
@@ -206,3 +209,48 @@ def test_conditions_compare_as_numbers_where_they_are(conditions: list[str], exp
         ClipRow("3", "v", "/v.mp4", 2.0, 3.0, "whole", (2.0,), {}),
     ]
     assert fulfilled(rows, [None, "run", None], conditions).tolist() == expected
+
+
+class TestIndexKinds:
+    def test_auto_is_flat_while_that_is_small_and_squeezed_beyond(
+        self, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copy = Path(shutil.copytree(bank, tmp_path / "bank"))
+        assert build_index(bank=copy).kind == "flat"
+        monkeypatch.setattr(indexing, "_FLAT_BYTES", 10)
+        squeezed = build_index(bank=copy)
+        assert (squeezed.kind, squeezed.recall_at_10) == ("sq8", 1.0)
+        monkeypatch.undo()
+        assert index_stats(bank=copy).kind == "sq8"  # the last that was built
+        assert search("a dog", bank=copy, k=6)[0].clip_id == search("a dog", bank=bank, k=6)[0].clip_id
+
+    def test_a_recall_that_is_not_reached_is_an_error_or_another_kind(
+        self, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copy = Path(shutil.copytree(bank, tmp_path / "bank"))
+        monkeypatch.setattr(indexing, "_FLAT_BYTES", 10)
+        honest = indexes.get("sq8").search
+
+        def poor(index: Index, queries: np.ndarray, **options: Any) -> list[list[tuple[str, float]]]:
+            return [found[5:] for found in honest(index, queries, **options)]
+
+        monkeypatch.setattr(indexes.get("sq8"), "search", poor)
+        assert index_stats(bank=copy, kind="sq8").recall_at_10 < 0.5
+        with pytest.raises(BankError, match=r"the sq8 index finds 0\.\d+ of the ten nearest .* and 0.9 is asked for"):
+            build_index(bank=copy, kind="sq8", min_recall=0.9)
+        assert build_index(bank=copy, min_recall=0.9).kind == "flat"
+        with pytest.raises(UsageError, match="between 0 and 1, not 7"):
+            build_index(bank=copy, min_recall=7)
+
+    def test_an_index_follows_its_bank_without_being_made_again(
+        self, bank: Path, tmp_path: Path, xclip: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copy = Path(shutil.copytree(bank, tmp_path / "bank"))
+        build_index(bank=copy, kind="sq8")
+        new = hard_videos.write(tmp_path / "new.mp4", hard_videos.steady(50), options=hard_videos.X264, size=(96, 96))
+        extract([new.path], bank=copy, encoder=str(xclip), window_seconds=1.0)
+        monkeypatch.setattr(indexing, "_build", lambda *_: pytest.fail("the index was made again"))
+        (hit, *_) = search(clips=[f"{new.path}@0-1"], bank=copy)
+        assert hit.video == str(new.path)
+        (segment, *others) = sorted(copy.glob("indexes/*/sq8/*/*.f32"))
+        assert (segment.stat().st_size, len(others)) == (6 * 16 * 4, 1)  # what was there before was not written again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from pipeline import Bank, extract, search
 from pipeline._errors import EncoderError, UsageError
+from pipeline._types import Precision
 from pipeline.encoders import _speed as speed
 from pipeline.encoders import canary_clip, choose_route, load_encoder, load_for
 
@@ -21,10 +23,9 @@ def pixels(videomae: Path) -> np.ndarray:
 
 
 def ticking(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
-    """The clock of the comparison: so long for the usual route, so long for the other."""
+    """What a product takes by the usual route and by the other."""
     usual, other = seconds
-    times = iter((0.0, usual, 0.0, other))
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(speed, "_product_seconds", lambda *, fast: other if fast else usual)
 
 
 class TestRoute:
@@ -56,6 +57,26 @@ class TestRoute:
         monkeypatch.setattr(encoder, "encode", rounded)
         choose_route(encoder, pixels)
         assert not encoder.fast_products
+
+    def test_a_route_that_fails_is_not_taken(
+        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = load_encoder(str(videomae))
+        honest = encoder.encode
+
+        def failing(clips: np.ndarray) -> np.ndarray:
+            if encoder.fast_products:
+                raise EncoderError("not finite")
+            return honest(clips)
+
+        ticking(monkeypatch, 2.0, 1.0)
+        monkeypatch.setattr(encoder, "encode", failing)
+        choose_route(encoder, pixels)
+        assert not encoder.fast_products
+
+    def test_both_routes_can_be_timed(self) -> None:
+        assert speed._product_seconds(fast=False) > 0
+        assert speed._product_seconds(fast=True) > 0
 
     def test_torchs_own_setting_is_put_back(self, videomae: Path, pixels: np.ndarray) -> None:
         encoder = load_encoder(str(videomae))
@@ -96,10 +117,27 @@ class TestPrecision:
         with pytest.raises(EncoderError, match=r"bfloat16 moves the vectors of videomae by .* and 1e-09 is the limit"):
             load_encoder(str(videomae), device="cpu", precision="bfloat16")
 
+    @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+    def test_a_bank_in_half_precision_can_be_asked_where_there_is_none(
+        self, xclip: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a laptop, of a bank that was made on a GPU."""
+        single = load_encoder(str(xclip), device="cpu")
+        stored = dataclasses.replace(single.recipe(decoder="pyav"), precision=precision)
+        monkeypatch.setattr(speed, "_PRECISION_LIMIT", 1e-9)
+        encoder = load_for(stored, device="cpu")
+        assert (encoder.precision, encoder.computes_in) == (precision, "float32")
+        assert f"{precision} does not run here" in str(encoder.notes)
+        clip = np.stack([encoder.prepare(canary_clip(4))])
+        assert np.array_equal(encoder.encode(clip), single.encode(clip))
+
     def test_a_loaded_encoder_has_its_precision(self, videos: Path, tmp_path: Path, videomae: Path) -> None:
         encoder = load_encoder(str(videomae))
         with pytest.raises(UsageError, match="leave them out"):
             extract([videos], bank=tmp_path / "bank", encoder=encoder, precision="bfloat16")
+        half = load_encoder(str(videomae), precision="bfloat16")
+        with pytest.raises(UsageError, match="leave them out"):
+            extract([videos], bank=tmp_path / "bank", encoder=half, precision="float32")
 
 
 def test_the_profile_accounts_for_the_time(videos: Path, tmp_path: Path, videomae: Path) -> None:

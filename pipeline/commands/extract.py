@@ -100,7 +100,7 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
     poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
     options["limits"] = take_limits(options)
     if watching:
-        failed = _watch(bank, terminal, poll_seconds=poll_seconds, **options)
+        failed = _watch(bank, terminal, profile=profile, poll_seconds=poll_seconds, **options)
     else:
         done = _extract(bank, terminal, **options)
         report_extraction(terminal, done, bank, profile=profile)
@@ -116,7 +116,7 @@ def _extract(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **opti
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
-def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> bool:
+def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
     from ..report.summary import report_extraction
     from ..watch import watch
 
@@ -124,6 +124,6 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **option
     failed = False
     with contextlib.suppress(KeyboardInterrupt):
         for done in watch(sources, bank=bank, **options):
-            report_extraction(terminal, done, bank)
+            report_extraction(terminal, done, bank, profile=profile)
             failed = failed or done.failed
     return failed

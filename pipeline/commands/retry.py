@@ -17,9 +17,10 @@ from ._options import bank_option, device_option, limit_options, output_option, 
 @device_option
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
+@click.option("--profile", is_flag=True, help="Say where the time went.")
 @limit_options
 @output_option
-def command(bank: Path, terminal: Terminal, allow_failures: bool, **options: Any) -> None:
+def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Any) -> None:
     """Read again what failed or was stored in part, as it was asked for then, and nothing else.
 
     \b
@@ -33,6 +34,6 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, **options: Any
     limits = take_limits(options)
     with terminal.progress() as update:
         done = retry(bank=bank, limits=limits, on_progress=update, **options)
-    report_extraction(terminal, done, bank)
+    report_extraction(terminal, done, bank, profile=profile)
     if done.failed and not allow_failures:
         raise SystemExit(1)

@@ -128,9 +128,9 @@ def reading_process(limits: Limits | None = None) -> contextlib.AbstractContextM
     return lease(limits or Limits())
 
 
-def looks_readable(path: Path) -> bool:
-    """``is_video``, in a reading process."""
-    with reading_process() as process:
+def looks_readable(path: Path, limits: Limits | None = None) -> bool:
+    """``is_video``, in a reading process; also for a file that breaks it, which is to be reported when it is read."""
+    with reading_process(limits) as process:
         return process.is_video(path)
 
 

@@ -61,16 +61,28 @@ class ReadingProcess:
         self.idle = True
         self._waited_seconds = 0.0
         self._budget_seconds = _START_SECONDS
+        self._timed_out = False
         self._path = Path()
+        self._shared: SharedFrames | None = None
         self._group = execnet.Group()
         # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
         python = f"{shlex.quote(sys.executable)} -P"
-        self._channel = self._group.makegateway(f"popen//python={python}").remote_exec(_SERVE)
+        self._gateway = self._group.makegateway(f"popen//python={python}")
+        self._channel = self._gateway.remote_exec(_SERVE)
         self._send([entry for entry in sys.path if isinstance(entry, str)])
         self._shared = SharedFrames.create()
         self._send(limits.memory_bytes)
         self._send(-1 if self._shared is None else self._shared.descriptor)
-        self.pid = int(self._receive("ready")[0])
+        try:
+            self.pid = int(self._receive("ready")[0])
+        except (DecodeTimeout, DecoderCrash) as error:
+            (*_, why) = str(error.__cause__ or error).strip().splitlines()  # the last line of a traceback
+            raise ClipdexError(f"a process to read videos with does not start: {why}") from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return bool(self._gateway.hasreceiver())
 
     def open(self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:
         """``decoders.open_video``, over there.
@@ -99,14 +111,14 @@ class ReadingProcess:
         self.idle = True
 
     def is_video(self, path: Path) -> bool:
-        """``decoders.is_video``, over there; also for a file that breaks the reader, so that it is reported."""
+        """``decoders.is_video``, over there; also for a file that breaks the reader."""
         self._begin(path)
         try:
             self._send(("is_video", os.fsencode(path.absolute())))
             answer = bool(self._receive("is_video")[0])
             self.idle = True
             return answer
-        except (DecoderCrash, DecodeTimeout):
+        except ClipdexError:
             return True
 
     def image(self, path: Path) -> Pixels:
@@ -137,15 +149,19 @@ class ReadingProcess:
 
     def _send(self, message: Any) -> None:
         """Send a request, which a child that hangs does not take: then it is ended after the time limit."""
-        watchdog = threading.Timer(max(0.1, self._budget_seconds - self._waited_seconds), self.close)
+        watchdog = threading.Timer(max(0.1, self._budget_seconds - self._waited_seconds), self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
             self._channel.send(message)
         except OSError as error:
-            raise self._crash() from error
+            raise (self._too_long() if self._timed_out else self._crash()) from error
         finally:
             watchdog.cancel()
+
+    def _give_up(self) -> None:
+        self._timed_out = True
+        self.close()
 
     def _acknowledge(self) -> None:
         """One frame was taken. So few are on their way that this never waits."""
@@ -160,11 +176,7 @@ class ReadingProcess:
         try:
             name, *arguments = self._channel.receive(timeout=max(0.0, self._budget_seconds - self._waited_seconds))
         except self._channel.TimeoutError as error:
-            self.close()
-            raise DecodeTimeout(
-                f"{self._path}: reading took more than {self._budget_seconds:.0f} s and was stopped; "
-                "--time-limit sets another limit"
-            ) from error
+            raise self._too_long() from error
         except (EOFError, execnet.RemoteError) as error:
             raise self._crash() from error
         self._waited_seconds += time.monotonic() - started
@@ -202,6 +214,13 @@ class ReadingProcess:
             return error
         return DecodeError(f"cannot read {self._path}: {kind}: {message}")
 
+    def _too_long(self) -> DecodeTimeout:
+        self.close()
+        return DecodeTimeout(
+            f"{self._path}: reading took more than {self._budget_seconds:.0f} s and was stopped; "
+            "--time-limit sets another limit"
+        )
+
     def _crash(self) -> DecoderCrash:
         self.close()
         return DecoderCrash(
@@ -225,25 +244,33 @@ class _Remote(Decoder):
 
 
 class _Idle:
-    """Children that wait for the next file: starting one costs a fifth of a second."""
+    """Children that wait for the next file: starting one costs a fifth of a second. All have the same memory limit."""
 
     def __init__(self) -> None:
         self._waiting: list[ReadingProcess] = []
         self._lock = threading.Lock()
         atexit.register(self.close)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     def take(self, limits: Limits) -> ReadingProcess:
         with self._lock:
-            for process in reversed(self._waiting):
-                if process.limits.memory_bytes == limits.memory_bytes:
-                    self._waiting.remove(process)
+            while self._waiting:
+                process = self._waiting.pop()
+                if process.alive and process.limits.memory_bytes == limits.memory_bytes:
                     process.limits = limits
                     return process
+                process.close()  # it died, or was started under another limit
         return ReadingProcess(limits)
+
+    def _forget(self) -> None:
+        """In a fork the children are the parent's."""
+        self._lock = threading.Lock()
+        self._waiting = []
 
     def give(self, process: ReadingProcess) -> None:
         """Keep it for the next file, or end it where it is still at work, worn out or dead."""
-        if process.idle and process.files < _FILES_A_PROCESS:
+        if process.idle and process.alive and process.files < _FILES_A_PROCESS:
             with self._lock:
                 self._waiting.append(process)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +33,24 @@ class SharedFrames:
     @classmethod
     def create(cls) -> SharedFrames | None:
         """New memory, or None where there is no such thing."""
-        if sys.platform != "linux":
+        # Python for Linux knows these only where it was built with a glibc that does (2.27).
+        if not hasattr(os, "memfd_create"):
             return None
         import fcntl
 
+        if not hasattr(fcntl, "F_ADD_SEALS"):
+            return None
         try:
             descriptor = os.memfd_create("clipdex-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(descriptor, SHARED_BYTES)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         except OSError:
             return None
-        return cls(descriptor)
+        try:
+            os.ftruncate(descriptor, SHARED_BYTES)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            return cls(descriptor)
+        except (OSError, ValueError):
+            os.close(descriptor)
+            return None
 
     @classmethod
     def of_parent(cls, descriptor: int) -> SharedFrames | None:

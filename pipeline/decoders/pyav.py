@@ -75,7 +75,7 @@ class PyAV(Decoder):
             stream.codec_context.thread_count = self.num_threads
             if seek:
                 packets = read_packets(container, stream)
-                yield from _seeking(container, stream, packets, numbers, hold_seconds=self._hold_seconds)
+                yield from _seeking(container, stream, packets, numbers)
             else:
                 yield from self._in_order(container, stream, numbers)
 
@@ -86,7 +86,7 @@ class PyAV(Decoder):
         """
         tick = float(stream.time_base or 1)
         times = self.info.frame_times
-        hold_seconds = 2.0 * float(np.median(np.diff(times))) if times.size > 1 else 0.0
+        two_frames = 2.0 * float(np.median(np.diff(times))) if times.size > 1 else 0.0
         reformatter = VideoReformatter()
         wanted = iter(numbers)
         number: int | None = next(wanted, None)
@@ -97,7 +97,7 @@ class PyAV(Decoder):
                 continue
             at = _pts(frame) * tick
             while number is not None and times[number] < at - tick / 2:
-                if before is not None and times[number] - _pts(before) * tick <= hold_seconds:
+                if before is not None and times[number] - _pts(before) * tick <= two_frames:
                     yield DecodedFrame(number, _pts(before) * tick, upright(before, reformatter))
                 number = next(wanted, None)
             if number is not None and abs(times[number] - at) <= tick / 2:
@@ -109,7 +109,11 @@ class PyAV(Decoder):
 
 
 def _frames(
-    container: InputContainer, stream: VideoStream, *, hold_seconds: float, wanted: Collection[int] | None = None
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    hold_seconds: float = math.inf,
+    wanted: Collection[int] | None = None,
 ) -> Iterator[av.VideoFrame | None]:
     """Decoded frames in presentation order; None stands for each that cannot be trusted.
 
@@ -173,12 +177,7 @@ def _pts(frame: av.VideoFrame) -> int:
 
 
 def _seeking(
-    container: InputContainer,
-    stream: VideoStream,
-    packets: Packets,
-    numbers: list[int],
-    *,
-    hold_seconds: float,
+    container: InputContainer, stream: VideoStream, packets: Packets, numbers: list[int]
 ) -> Iterator[DecodedFrame]:
     """Decode from keyframe to keyframe, skipping what lies between the wanted frames."""
     tick = float(packets.time_base)
@@ -201,7 +200,7 @@ def _seeking(
                 container.seek(key, stream=stream)
             except av.error.FFmpegError as error:
                 raise _LostTrack from error
-            frames, floor = _frames(container, stream, hold_seconds=hold_seconds, wanted=wanted), key
+            frames, floor = _frames(container, stream, wanted=wanted), key
         for frame in frames:
             # Frames shown before the keyframe that was sought lean on pictures that were skipped.
             if frame is None or _pts(frame) > target:

@@ -81,6 +81,7 @@ def load_encoder(
     num_frames: int | None = None,
     pooling: str | None = None,
     precision: Precision = "float32",
+    strict: bool = True,
 ) -> Encoder:
     """The encoder that a user named: a file here, a Hub id, a local checkpoint folder or a weights file.
 
@@ -89,6 +90,7 @@ def load_encoder(
         num_frames: frames a clip, for encoders that leave it open.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
         precision: of the network's products; the vectors are float32 in any case.
+        strict: False lets float32 stand in for a precision that this device does not have.
 
     Raises:
         UnknownPart: the name is none of the four.
@@ -101,7 +103,7 @@ def load_encoder(
     try:
         encoder = part.load(checkpoint, device=_device(device), num_frames=num_frames, pooling=pooling)
         encoder.canary = sing(encoder)
-        lower_precision(encoder, precision)
+        lower_precision(encoder, precision, strict=strict)
     except ClipdexError:
         raise
     except Exception as error:  # a configuration that contradicts itself can make a library raise anything
@@ -161,7 +163,12 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
         name = f"{name}@{recipe.revision}"
     pooling = next((key for key, words in part.poolings.items() if words == recipe.pooling), None)
     encoder = load_encoder(
-        name, device=device, num_frames=recipe.num_frames, pooling=pooling, precision=recipe.precision
+        name,
+        device=device,
+        num_frames=recipe.num_frames,
+        pooling=pooling,
+        precision=recipe.precision,
+        strict=False,
     )
     now = encoder.recipe(decoder=recipe.decoder)
     if now.id != recipe.id:

@@ -8,14 +8,14 @@ import importlib.util
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .._errors import EncoderError
 from .._recipe import Canary, Recipe
-from .._types import FloatArray, Keep, KeptArray, Pixels
+from .._types import FloatArray, HalfOrSingle, Keep, KeptArray, Pixels
 from ..clips import SAMPLING
 from ._card import Card, Classifier, Facts, Features, Output
 
@@ -41,7 +41,8 @@ class Encoder(abc.ABC):
     needs: ClassVar[tuple[str, ...]] = ()
 
     canary: Canary | None = None  # set by ``load_encoder``, once the encoder has sung
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # what products are computed in
+    precision: HalfOrSingle = "float32"  # of the recipe
+    computes_in: HalfOrSingle = "float32"  # the same, but for devices that do not have it (see ``lower_precision``)
     precision_drift: float = 0.0  # how far the canary moved from float32, as a share of its length
     fast_products: bool = False  # whether torch may take another route to the same float32 products
 
@@ -158,7 +159,7 @@ class Encoder(abc.ABC):
                 f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
                 f"not {pixels.shape[1:]}"
             )
-        with running(self.device, self.precision, fast=self.fast_products):
+        with running(self.device, self.computes_in, fast=self.fast_products):
             values = normalise(torch.from_numpy(pixels).to(self.device), facts.preprocessing)
             output = self._forward(values)
         vectors: FloatArray = output.vectors.to("cpu", torch.float32).numpy()
@@ -225,6 +226,8 @@ class Encoder(abc.ABC):
     def notes(self) -> str | None:
         """The caution, and what half precision costs."""
         moved = f"{self.precision} moves its vectors by {self.precision_drift:.1%} of their length (on a test clip)"
+        if self.computes_in != self.precision:
+            moved = f"{self.precision} does not run here, so new vectors are computed in {self.computes_in}"
         said = [self.caution, moved if self.precision != "float32" else None]
         return "; ".join(one for one in said if one) or None
 

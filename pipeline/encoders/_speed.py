@@ -1,9 +1,9 @@
 """Ways to run a network faster, each taken only where its vectors stay what they were.
 
 Two are known to pay. On some CPUs torch multiplies float32 matrices twice as fast when it may use oneDNN
-(``torch.set_float32_matmul_precision("medium")``); on others that setting costs digits, so it is tried on real clips
-and measured. And networks run in half precision under autocast, which moves vectors by some thousandths of their
-length; the recipe says so, and the canary says how much.
+(``torch.set_float32_matmul_precision("medium")``); on others that setting costs digits, so it is timed, and
+tried on a real clip. And networks run in half precision under autocast, which moves vectors by some thousandths of
+their length; the recipe says so, and the canary says how much.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._errors import EncoderError
-from .._types import Pixels, Precision
+from .._types import HalfOrSingle, Pixels, Precision
 from ._canary import drift, sing
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ _SAME = 1e-5
 # A route has to be this much faster to be worth another way of rounding.
 _WORTH = 0.95
 
+_PRODUCT = (1024, 768)
+_TRIALS = 5
+
 # How far half precision may move the canary, as a share of its length. VideoMAE moves by 3e-3, X-CLIP by 5e-3.
 _PRECISION_LIMIT = 1e-2
 
 
 @contextlib.contextmanager
-def running(device: str, precision: Literal["float32", "bfloat16", "float16"], *, fast: bool) -> Iterator[None]:
+def running(device: str, precision: HalfOrSingle, *, fast: bool) -> Iterator[None]:
     """The state in which a network runs; torch's own is put back afterwards."""
     import torch
 
@@ -54,46 +57,74 @@ def choose_route(encoder: Encoder, pixels: Pixels) -> None:
     """Take oneDNN's float32 products if they are faster here and the vectors of these clips stay the same.
 
     Args:
-        pixels: prepared clips, (n, t, 3, h, w); one of them is encoded twice.
+        pixels: prepared clips, (n, t, 3, h, w); one of them is encoded by both routes.
     """
     if encoder.device != "cpu" or encoder.precision != "float32":
         return
-    vectors, seconds = [], []
-    for fast in (False, True):
-        encoder.fast_products = fast
-        started = time.perf_counter()
-        vectors.append(encoder.encode(pixels[:1])[0])
-        seconds.append(time.perf_counter() - started)
-    apart = float(np.linalg.norm(vectors[1] - vectors[0]) / np.linalg.norm(vectors[0]))
-    encoder.fast_products = apart <= _SAME and seconds[1] < _WORTH * seconds[0]
+    encoder.fast_products = False
+    if _product_seconds(fast=True) >= _WORTH * _product_seconds(fast=False):
+        return
+    usual = encoder.encode(pixels[:1])[0]
+    try:
+        encoder.fast_products = True
+        other = encoder.encode(pixels[:1])[0]
+    except EncoderError:
+        other = np.full_like(usual, np.inf)
+    encoder.fast_products = bool(np.linalg.norm(other - usual) <= _SAME * np.linalg.norm(usual))
 
 
-def lower_precision(encoder: Encoder, precision: Precision) -> None:
+def _product_seconds(*, fast: bool) -> float:
+    """What a product of the size that transformers make takes by one of the routes: the best of several, so that a
+    busy machine does not decide.
+    """
+    import torch
+
+    one, other = torch.ones(_PRODUCT), torch.ones(_PRODUCT[::-1])
+    seconds = []
+    with running("cpu", "float32", fast=fast):
+        for _ in range(_TRIALS):
+            started = time.perf_counter()
+            one @ other
+            seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = True) -> None:
     """Let an encoder that has sung in float32 run in half precision from now on, and sing again.
 
     Args:
         precision: "auto" takes bfloat16 on a GPU that has it, where the canary allows it, else float32.
+        strict: False for what is to be compared with stored vectors: where this device does not have their
+            precision, or not accurately enough, float32 stands in, which is nearer to them than they are to it.
 
     Raises:
         EncoderError: this device has no such precision, or it moves the canary too far.
     """
     import torch
 
-    wanted: Precision = precision
     if precision == "auto":
-        wanted = "bfloat16" if encoder.device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    if wanted == "float32" or encoder.canary is None or wanted == "auto":
+        has_bfloat16 = encoder.device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision, strict = "bfloat16" if has_bfloat16 else "float32", False
+        stand_in: HalfOrSingle = "float32"
+    else:
+        stand_in = precision
+    if precision == "float32" or encoder.canary is None:
         return
-    if wanted == "float16" and encoder.device == "cpu":
-        raise EncoderError("float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32")
     in_single = encoder.canary
-    encoder.precision = wanted
-    encoder.canary = sing(encoder)
-    encoder.precision_drift = drift(encoder.canary, in_single)
-    if encoder.precision_drift > _PRECISION_LIMIT:
-        if precision != "auto":
-            raise EncoderError(
-                f"{wanted} moves the vectors of {encoder.name} by {encoder.precision_drift:.2g} of their length on "
+    problem = None
+    if precision == "float16" and encoder.device == "cpu":
+        problem = "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32"
+    else:
+        encoder.precision = encoder.computes_in = precision
+        encoder.canary = sing(encoder)
+        encoder.precision_drift = drift(encoder.canary, in_single)
+        if encoder.precision_drift > _PRECISION_LIMIT:
+            problem = (
+                f"{precision} moves the vectors of {encoder.name} by {encoder.precision_drift:.2g} of their length on "
                 f"this device, and {_PRECISION_LIMIT:g} is the limit; use --precision float32"
             )
-        encoder.precision, encoder.canary, encoder.precision_drift = "float32", in_single, 0.0
+    if problem is not None and strict:
+        raise EncoderError(problem)
+    if problem is not None:
+        encoder.precision, encoder.computes_in = stand_in, "float32"
+        encoder.canary, encoder.precision_drift = in_single, 0.0

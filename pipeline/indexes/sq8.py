@@ -2,8 +2,8 @@
 
 The scan reads a quarter of the memory that a flat index reads, and the exact vectors stay on disk, mapped into memory:
 only those of the best candidates are read. Squeezing moves scores by some thousandths, so the true neighbours are
-mostly among a few hundred candidates, whose exact scores then decide. Where many rows lie so close together that others may
-belong there too (the candidates show how much squeezing changes), more candidates are taken, up to all.
+mostly among a few hundred candidates, whose exact scores then decide. Where many rows lie so close together that
+others may belong there too (the candidates show how much squeezing changes), more candidates are taken, up to all.
 """
 
 from __future__ import annotations
