@@ -57,7 +57,7 @@ KNOWN_IN = {
     "av": ("decoders",),
     "decord": ("decoders",),
     "execnet": ("decoders",),
-    "faiss": ("indexes",),
+    "faiss": ("indexes", "heads.knn"),
     "click": ("commands",),
     "torch": ("encoders", "preprocess", "heads.mlp"),
     "transformers": ("encoders",),

@@ -17,8 +17,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline import metrics
 from pipeline._errors import HeadError, UsageError
-from pipeline.heads import HeadCard, heads, list_heads, load_head, remove_head, save_head
-from pipeline.heads.mlp import _batches
+from pipeline.heads import HeadCard, heads, linear, list_heads, load_head, remove_head, save_head
+from pipeline.heads.linear import Linear
+from pipeline.heads.mlp import MLP, _batches
 
 KINDS = heads.names()
 QUICK = {"mlp": {"num_epochs": 30, "hidden_dim": 32, "embedding_dim": 8, "dropout": 0.0}}
@@ -259,3 +260,33 @@ class TestMetrics:
 
     def test_ties_count_as_the_worse_rank(self) -> None:
         assert metrics.top_k_accuracy(np.array([0]), np.zeros((1, 3)), k=2) == 0.0
+
+
+class TestManyRows:
+    """What is solved in another way where there are many clips has the same solution."""
+
+    @pytest.mark.parametrize("class_weight", ["balanced", None])
+    @pytest.mark.parametrize("num_classes", [2, 5])
+    def test_the_large_linear_head_is_scikit_learns(
+        self, num_classes: int, class_weight: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        random = np.random.default_rng(0)
+        y = np.sort(random.integers(0, num_classes, size=600) * random.integers(0, 2, size=600))
+        X = (3 + random.normal(size=(num_classes, 24))[y] + 2 * random.normal(size=(600, 24))).astype(np.float32)
+        X[:, :4] *= 20  # directions of very different lengths
+        options = {"C": 100.0, "class_weight": class_weight, "max_iter": 5000}
+        truth = LogisticRegression(tol=1e-10, **options).fit(normalize(X.astype(np.float64)), y)
+        expected = truth.predict_proba(normalize(X.astype(np.float64)))
+        usual = np.abs(Linear(**options).fit(X, y).predict_proba(X) - expected).max()
+        monkeypatch.setattr(linear, "_MANY_NUMBERS", 0)
+        large = np.abs(Linear(**options).fit(X, y).predict_proba(X) - expected).max()
+        assert large < 1e-3
+        assert large < usual
+
+    def test_training_ends_after_so_many_steps(self) -> None:
+        random = np.random.default_rng(0)
+        y = np.repeat(np.arange(4), 50)
+        X = (random.normal(size=(4, 16))[y] + 0.5 * random.normal(size=(200, 16))).astype(np.float32)
+        short = MLP(num_epochs=1, batch_size=50, max_steps=1500).fit(X, y)
+        cut = MLP(num_epochs=9, batch_size=50, max_steps=4).fit(X, y)
+        assert np.array_equal(short.weight1_, cut.weight1_)

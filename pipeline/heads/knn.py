@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import NearestNeighbors
 
 from ..vectors import unit
 from ._base import Head
@@ -28,10 +27,13 @@ class KNN(Head):
         self.vectors_, self.codes_ = unit(X), y
 
     def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        # On vectors of length 1 the Euclidean order is the cosine's; distances then become cosines.
-        neighbours = NearestNeighbors(n_neighbors=min(self.k, len(self.codes_)), algorithm="brute")
-        distances, rows = neighbours.fit(self.vectors_).kneighbors(unit(X))
-        cosines = 1 - distances**2 / 2  # (n, k)
+        import faiss
+
+        queries = unit(X)
+        k = min(self.k, len(self.codes_))
+        _, rows = faiss.knn(queries, np.ascontiguousarray(self.vectors_), k, metric=faiss.METRIC_INNER_PRODUCT)
+        # In double precision, so that a clip's score does not depend on which others are scored with it.
+        cosines = np.einsum("nd,nkd->nk", queries, self.vectors_[rows], dtype=np.float64)
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
         scores = np.zeros((len(X), len(self.classes_)))
         np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)

@@ -7,6 +7,7 @@ nearest neighbours there.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -34,6 +35,7 @@ class MLP(Head):
         miner_margin: of the miner. With hard triplets neither margin changes anything, as each of them violates
             any margin; "semihard", "easy" and "all" are bounded by it.
         num_epochs: few, on purpose: with hard triplets the space begins to collapse when trained for long.
+        max_steps: of the optimiser; a large bank has learned after fewer epochs.
         classify: "mean" (nearest class mean) or "knn", in the learned space.
         seed: of the weights, the batches and the dropout.
     """
@@ -51,6 +53,7 @@ class MLP(Head):
         hidden_dim: int = 512,
         embedding_dim: int = 128,
         num_epochs: int = 20,
+        max_steps: int = 1500,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -66,6 +69,7 @@ class MLP(Head):
         self.hidden_dim = hidden_dim
         self.embedding_dim = embedding_dim
         self.num_epochs = num_epochs
+        self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -99,14 +103,14 @@ class MLP(Head):
         optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
         order = np.random.default_rng(self.seed)
         network.train()
-        for _ in range(self.num_epochs):
-            for batch in _batches(y.numpy(), size=self.batch_size, order=order):
-                vectors, classes = network(X[batch]), y[batch]
-                mined = miner(vectors, classes) if miner is not None else None
-                value = criterion(vectors, classes, mined) if mined is not None else criterion(vectors, classes)
-                optimiser.zero_grad()
-                value.backward()
-                optimiser.step()
+        epochs = (_batches(y.numpy(), size=self.batch_size, order=order) for _ in range(self.num_epochs))
+        for batch in itertools.islice(itertools.chain.from_iterable(epochs), self.max_steps):
+            vectors, classes = network(X[batch]), y[batch]
+            mined = miner(vectors, classes) if miner is not None else None
+            value = criterion(vectors, classes, mined) if mined is not None else criterion(vectors, classes)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
         self.weight1_, self.bias1_ = first.weight.detach().numpy(), first.bias.detach().numpy()
         self.weight2_, self.bias2_ = second.weight.detach().numpy(), second.bias.detach().numpy()
 
