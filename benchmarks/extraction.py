@@ -29,12 +29,10 @@ import numpy as np
 import torch
 import workloads
 from loops import Run, articles_loop, limit_seconds, pipeline_loop
-from pages import put, table
+from pages import PERFORMANCE, put, table
 from processes import used_seconds
 
 from pipeline import Bank, extract, load_encoder
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +177,7 @@ def main() -> None:
     target.write_text(json.dumps({**machine, "workloads": results}, indent=1) + "\n")
     if arguments.write:
         put(
-            PAGE,
+            PERFORMANCE,
             "extraction",
             "\n\n".join(
                 f"**{name}**, {found['rounds']} rounds of {found['clips_a_round']}\n\n{as_table(found)}"

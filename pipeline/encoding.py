@@ -20,7 +20,7 @@ from ._recipe import Recipe
 from ._types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
-from .encoders import Encoder, choose_route
+from .encoders import Encoder, choose_engine, choose_route
 from .outcome import Fault, VideoUnderWay
 from .reading import Crashed, Done, Event, Opened, Read, Reader
 
@@ -28,6 +28,9 @@ from .reading import Crashed, Done, Event, Opened, Read, Reader
 _PART_CLIPS = 2048
 _PART_SECONDS = 30.0
 _PART_BYTES = 1 << 26
+
+# Another engine takes some seconds to make ready: who has encoded so much probably has more to come.
+_BATCHES_BEFORE_ENGINE = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,7 @@ class EncodingRun:
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, VideoUnderWay] = {}
         self._batch: dict[str, _Waiting] = {}  # by clip id
-        self._route_chosen = False
+        self._full_batches = 0
         self._encoded_now: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
@@ -183,9 +186,8 @@ class EncodingRun:
             return []
         try:
             pixels = np.stack([waiting.pixels for waiting in batch])
-            if not self._route_chosen and len(batch) == self._batch_size:  # enough to come to be worth a clip twice
-                choose_route(self._encoder, pixels)
-                self._route_chosen = True
+            if len(batch) == self._batch_size:
+                self._speed_up(pixels)
             found = self._encoder.features(pixels, keep=self._keep)
         except EncoderError as error:
             if len(batch) == 1:
@@ -196,6 +198,14 @@ class EncodingRun:
             (vector, {name: values[number] for name, values in found.kept.items()})
             for number, vector in enumerate(found.vectors)
         ]
+
+    def _speed_up(self, pixels: Pixels) -> None:
+        """Look for faster ways when there is enough to encode to be worth the search."""
+        self._full_batches += 1
+        if self._full_batches == 1:
+            choose_route(self._encoder, pixels)
+        if self._full_batches == _BATCHES_BEFORE_ENGINE:
+            choose_engine(self._encoder, pixels)
 
     def _settle_if_complete(self, video: VideoUnderWay) -> None:
         if video.complete and self._videos.get(video.index) is video:

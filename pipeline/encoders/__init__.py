@@ -19,7 +19,7 @@ from ._base import Encoder, check_keep, libraries
 from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
 from ._prompts import encode_prompts, text_cosines
-from ._speed import choose_route, lower_precision
+from ._speed import choose_engine, choose_route, lower_precision
 
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
@@ -38,6 +38,7 @@ __all__ = [
     "cards",
     "check_canary",
     "check_keep",
+    "choose_engine",
     "choose_route",
     "encode_prompts",
     "encoder_part",

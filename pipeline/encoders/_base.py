@@ -8,7 +8,7 @@ import importlib.util
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class Encoder(abc.ABC):
     computes_in: HalfOrSingle = "float32"  # the same, but for devices that do not have it (see ``lower_precision``)
     precision_drift: float = 0.0  # how far the canary moved from float32, as a share of its length
     fast_products: bool = False  # whether torch may take another route to the same float32 products
+    engine: Literal["torch", "openvino"] = "torch"  # what runs the network (see ``other_engine``)
 
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts
@@ -114,6 +115,10 @@ class Encoder(abc.ABC):
     @abc.abstractmethod
     def _forward(self, pixels: Tensor) -> Output:
         """(n, t, 3, h, w) normalised -> vectors (n, dim) and what they were pooled from."""
+
+    def other_engine(self) -> Literal["openvino"] | None:
+        """An engine that may run this network faster than torch, ready to run; None where there is none."""
+        return None
 
     @property
     def name(self) -> str:

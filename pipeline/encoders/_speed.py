@@ -1,9 +1,10 @@
 """Ways to run a network faster, each taken only where its vectors stay what they were.
 
-Two are known to pay. On some CPUs torch multiplies float32 matrices twice as fast when it may use oneDNN
+Three are known to pay. On some CPUs torch multiplies float32 matrices twice as fast when it may use oneDNN
 (``torch.set_float32_matmul_precision("medium")``); on others that setting costs digits, so it is timed, and
-tried on a real clip. And networks run in half precision under autocast, which moves vectors by some thousandths of
-their length; the recipe says so, and the canary says how much.
+tried on a real clip. OpenVINO, where it is installed, runs convolutions several times as fast. And networks run in half
+precision under autocast, which moves vectors by some thousandths of their length; the recipe says so, and the canary
+says how much.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._errors import EncoderError
-from .._types import HalfOrSingle, Pixels, Precision
+from .._types import FloatArray, HalfOrSingle, Pixels, Precision
 from ._canary import drift, sing
 
 if TYPE_CHECKING:
@@ -62,15 +63,44 @@ def choose_route(encoder: Encoder, pixels: Pixels) -> None:
     if encoder.device != "cpu" or encoder.precision != "float32":
         return
     encoder.fast_products = False
-    if _product_seconds(fast=True) >= _WORTH * _product_seconds(fast=False):
-        return
-    usual = encoder.encode(pixels[:1])[0]
-    try:
+    if _product_seconds(fast=True) < _WORTH * _product_seconds(fast=False):
+        usual = encoder.encode(pixels[:1])[0]
         encoder.fast_products = True
-        other = encoder.encode(pixels[:1])[0]
+        encoder.fast_products = _is_same(encoder, pixels[:1], usual)
+
+
+def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
+    """Take another engine than torch, where there is one, on the same terms. Making it ready takes seconds.
+
+    Args:
+        pixels: as for ``choose_route``.
+    """
+    if encoder.device != "cpu" or encoder.precision != "float32":
+        return
+    encoder.engine = "torch"
+    if (other := encoder.other_engine()) is not None:
+        usual, before = encoder.encode(pixels[:1])[0], _encoding_seconds(encoder, pixels[:1])
+        encoder.engine = other
+        if not _is_same(encoder, pixels[:1], usual) or _encoding_seconds(encoder, pixels[:1]) >= _WORTH * before:
+            encoder.engine = "torch"
+
+
+def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
+    try:
+        vector = encoder.encode(pixels)[0]
     except EncoderError:
-        other = np.full_like(usual, np.inf)
-    encoder.fast_products = bool(np.linalg.norm(other - usual) <= _SAME * np.linalg.norm(usual))
+        return False
+    return bool(np.linalg.norm(vector - usual) <= _SAME * np.linalg.norm(usual))
+
+
+def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
+    """The best of several, so that a busy machine does not decide."""
+    seconds = []
+    for _ in range(_TRIALS):
+        started = time.perf_counter()
+        encoder.encode(pixels)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def _product_seconds(*, fast: bool) -> float:

@@ -8,6 +8,8 @@ import numpy.typing as npt
 from ..vectors import unit
 from ._base import Head
 
+_BLOCK_ROWS = 8192
+
 
 class KNN(Head):
     """k nearest neighbours.
@@ -27,13 +29,18 @@ class KNN(Head):
         self.vectors_, self.codes_ = unit(X), y
 
     def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        stored = np.ascontiguousarray(self.vectors_)
+        blocks = [self._votes(X[start : start + _BLOCK_ROWS], stored) for start in range(0, len(X), _BLOCK_ROWS)]
+        return np.concatenate(blocks)
+
+    def _votes(self, X: npt.NDArray[np.float32], stored: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         import faiss
 
         queries = unit(X)
         k = min(self.k, len(self.codes_))
-        _, rows = faiss.knn(queries, np.ascontiguousarray(self.vectors_), k, metric=faiss.METRIC_INNER_PRODUCT)
+        _, rows = faiss.knn(queries, stored, k, metric=faiss.METRIC_INNER_PRODUCT)
         # In double precision, so that a clip's score does not depend on which others are scored with it.
-        cosines = np.einsum("nd,nkd->nk", queries, self.vectors_[rows], dtype=np.float64)
+        cosines = np.einsum("nd,nkd->nk", queries, stored[rows], dtype=np.float64)
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
         scores = np.zeros((len(X), len(self.classes_)))
         np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)

@@ -1,0 +1,108 @@
+"""What a command costs before its work begins: help, and a text search on a large bank.
+
+    python benchmarks/startup.py [--clips 100000] [--write]
+
+Makes a bank of so many clips with drawn vectors under the lite recipe and times whole commands, each in a new process:
+``--help``, a search by text, and, for comparison, a process that only loads torch and the text tower. Prints medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import numpy as np
+from pages import PERFORMANCE, put, table
+
+from pipeline import Bank, load_encoder
+from pipeline._types import ClipRow, Span, VideoRow, clip_id
+
+TOWER = "from pipeline import load_encoder; load_encoder('lite').encode_text(['a dog'])"
+
+
+def make_bank(folder: Path, clips: int) -> None:
+    recipe = load_encoder("lite").recipe(decoder="pyav")
+    random = np.random.default_rng(0)
+    store = Bank(folder, create=True)
+    for start in range(0, clips, 10_000):
+        rows, videos = [], []
+        for number in range(start, min(start + 10_000, clips), 10):
+            identity = f"{number:032x}"
+            spans = [Span(10.0 * place, 10.0 * place + 10) for place in range(10)]
+            names = [clip_id(identity, span) for span in spans]
+            for name, span in zip(names, spans, strict=True):
+                times = (span.start_seconds + 1, span.start_seconds + 5)
+                rows.append(
+                    ClipRow(
+                        name,
+                        identity,
+                        f"{number}.mp4",
+                        span.start_seconds,
+                        span.stop_seconds,
+                        "windows 10/10",
+                        times,
+                        {"camera": str(number % 7)},
+                    )
+                )
+            videos.append(VideoRow(f"{number}.mp4", identity, "ok", tuple(names), plan="windows 10/10"))
+        vectors = np.maximum(random.normal(size=(len(rows), recipe.dim)), 0).astype(np.float32)
+        store.add(recipe, rows, vectors, videos)
+
+
+def seconds(command: list[str], repeats: int) -> list[float]:
+    taken = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        taken.append(time.perf_counter() - started)
+        if done.returncode:
+            raise SystemExit(f"{command}: {done.stderr}")
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    python, cli = [sys.executable, "-W", "ignore"], ["cli.py"]
+    with tempfile.TemporaryDirectory() as name:
+        bank = Path(name, "bank")
+        make_bank(bank, arguments.clips)
+        started = time.perf_counter()
+        subprocess.run([*python, *cli, "index", "build", "--bank", bank], check=True, cwd=ROOT, capture_output=True)
+        building = time.perf_counter() - started
+        search = [*python, *cli, "search", "a dog", "--bank", str(bank), "--json"]
+        found = {
+            "clipdex --help": seconds([*python, *cli, "--help"], arguments.repeats),
+            "torch and the text tower alone": seconds([*python, "-c", TOWER], arguments.repeats),
+            f"text search, {arguments.clips:,} clips": seconds(search, arguments.repeats),
+            "the same with a filter": seconds([*search, "--where", "camera=3"], arguments.repeats),
+        }
+    rows = [
+        [name, f"{statistics.median(taken):.2f}", f"{min(taken):.2f} to {max(taken):.2f}"]
+        for name, taken in found.items()
+    ]
+    written = table(["command", "seconds", "spread"], rows)
+    print(f"{written}\n\nindex build: {building:.1f} s")
+    target = Path(__file__).parent / "results" / "startup.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({**found, "index build": building}, indent=1) + "\n")
+    if arguments.write:
+        put(PERFORMANCE, "startup", written, script="startup")
+
+
+if __name__ == "__main__":
+    main()
