@@ -20,7 +20,7 @@ from ._recipe import Recipe
 from ._types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
-from .encoders import Encoder, choose_engine, choose_route
+from .encoders import Encoder, choose_engine, choose_route, suitable_batch_size
 from .outcome import Fault, VideoUnderWay
 from .reading import Crashed, Done, Event, Opened, Read, Reader
 
@@ -71,7 +71,7 @@ class EncodingRun:
         recipe: Recipe,
         inputs: Sequence[Source],
         *,
-        batch_size: int,
+        batch_size: int | None,
         keep: Collection[Keep],
         encoded_ids: Collection[str],
         profile: Profile,
@@ -149,6 +149,8 @@ class EncodingRun:
             self._batch[name].videos.append(video)
         elif frames.pixels is not None:
             self._batch[name] = _Waiting([video], frames, frames.pixels)
+        if self._batch_size is None:  # found out when there is something to encode
+            self._batch_size = suitable_batch_size(self._encoder)
         if len(self._batch) >= self._batch_size:
             self._encode()
 

@@ -46,7 +46,7 @@ def extract(
     num_frames: int | None = None,
     decoder: str = DEFAULT_DECODER,
     device: Device = "auto",
-    batch_size: int = 8,
+    batch_size: int | None = None,
     num_workers: int | None = None,
     pooling: str | None = None,
     precision: Precision | None = None,
@@ -65,6 +65,7 @@ def extract(
         window_seconds: by default the encoder's natural span.
         stride_seconds: by default the window, so that windows follow each other.
         num_frames: frames a clip; by default the encoder's.
+        batch_size: clips that go through the encoder together; by default as many as pay on this device.
         num_workers: reading processes; by default one for each core, at most 8.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
         precision: of the network's products, by default "float32"; half precision moves vectors by some thousandths

@@ -20,6 +20,10 @@ from .labels import Labels, label_row
 from .reading import Reader
 from .stored import Stored
 
+# So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
+_QUEUE_BATCHES = 4
+_USUAL_BATCH = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class Extraction:
@@ -58,6 +62,7 @@ class Plan:
     """What is to be read, and how.
 
     Attributes:
+        batch_size: clips that go through the encoder together; by default as many as pay on its device.
         num_workers: reading processes; by default one for each core, at most 8.
         root: a folder outside of which no file is read.
 
@@ -69,12 +74,12 @@ class Plan:
     cut: Cut
     keep: Collection[Keep]
     limits: Limits
-    batch_size: int = 8
+    batch_size: int | None = None
     num_workers: int | None = None
     root: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or (self.num_workers is not None and self.num_workers < 1):
+        if any(number is not None and number < 1 for number in (self.batch_size, self.num_workers)):
             raise UsageError(f"batch size and workers must be at least 1, not {self.batch_size} and {self.num_workers}")
 
 
@@ -100,7 +105,7 @@ def run_plan(
         limits=plan.limits,
         root=plan.root,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
-        queue_clips=4 * plan.batch_size,
+        queue_clips=_QUEUE_BATCHES * (plan.batch_size or _USUAL_BATCH),
         profile=profile,
     )
     run = EncodingRun(

@@ -27,7 +27,7 @@ def retry(
     recipe: str | None = None,
     limits: Limits | None = None,
     device: Device = "auto",
-    batch_size: int = 8,
+    batch_size: int | None = None,
     num_workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:

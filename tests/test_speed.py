@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,40 @@ class TestEngine:
             frames = normalise(torch.from_numpy(clip[0]), encoder.facts.preprocessing)
             expected = published.extract_features(frames).mean(dim=(0, 2, 3)).numpy()
         assert encoder.encode(clip)[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+class TestBatchSize:
+    def test_a_processor_takes_the_usual_one(self, videomae: Path) -> None:
+        assert speed.suitable_batch_size(load_encoder(str(videomae), device="cpu")) == 8
+
+    @pytest.mark.parametrize(
+        ("seconds", "expected"),
+        [
+            (lambda size: 1.0 + 0.01 * size, 128),  # a large fixed cost: the more the better
+            (lambda size: max(8, size) / 100, 8),  # full from 8 on
+            (lambda size: size / 100, 1),
+        ],
+    )
+    def test_a_gpu_takes_the_fewest_that_come_near_the_best_rate(
+        self, videomae: Path, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float], expected: int
+    ) -> None:
+        encoder = load_encoder(str(videomae), device="cpu")
+        monkeypatch.setattr(speed, "_encoding_seconds", lambda _, pixels: seconds(len(pixels)))
+        monkeypatch.setattr(encoder, "encode", lambda _: None)
+        encoder.device = "cuda"
+        assert speed.suitable_batch_size(encoder) == expected
+
+    def test_memory_that_runs_out_ends_the_search(self, videomae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        encoder = load_encoder(str(videomae), device="cpu")
+
+        def encode(pixels: np.ndarray) -> None:
+            if len(pixels) > 4:
+                raise torch.OutOfMemoryError
+
+        monkeypatch.setattr(speed, "_encoding_seconds", lambda *_: 1.0)
+        monkeypatch.setattr(encoder, "encode", encode)
+        encoder.device = "cuda"
+        assert speed.suitable_batch_size(encoder) == 4
 
 
 class TestPrecision:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the network computes in; auto: bfloat16 on a GPU, where a test clip allows it.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay].")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
 @click.option(

@@ -15,7 +15,7 @@ from ._options import bank_option, device_option, limit_options, output_option, 
 @bank_option
 @recipe_option
 @device_option
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Clips a batch.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay].")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
 @click.option("--profile", is_flag=True, help="Say where the time went.")
 @limit_options

@@ -19,7 +19,7 @@ from ._base import Encoder, check_keep, libraries
 from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
 from ._prompts import encode_prompts, text_cosines
-from ._speed import choose_engine, choose_route, lower_precision
+from ._speed import choose_engine, choose_route, lower_precision, suitable_batch_size
 
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
@@ -47,6 +47,7 @@ __all__ = [
     "load_encoder",
     "load_for",
     "sing",
+    "suitable_batch_size",
     "text_cosines",
 ]
 
