@@ -47,7 +47,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
     **dict.fromkeys(("add_class", "compare", "import_head"), VERBS),
-    **dict.fromkeys(("plan", "retry", "watch", "upkeep"), VERBS),
+    **dict.fromkeys(("plan", "retry", "side_by_side", "watch", "upkeep"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,
     "commands": FRONT,

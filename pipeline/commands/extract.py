@@ -53,6 +53,15 @@ if TYPE_CHECKING:
 )
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay].")
 @click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
+@click.option(
+    "--processes",
+    "num_processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Encoders side by side, each in a process and, with CUDA, on a GPU of its own.",
+)
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
 @click.option(
     "--keep",
@@ -109,10 +118,15 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
         raise SystemExit(1)
 
 
-def _extract(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], **options: Any) -> Extraction:
+def _extract(
+    bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
+) -> Extraction:
     from ..extract import extract
+    from ..side_by_side import extract_side_by_side
 
     with terminal.progress() as update:
+        if num_processes > 1:
+            return extract_side_by_side(sources, bank=bank, num_processes=num_processes, on_progress=update, **options)
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
@@ -120,6 +134,8 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile:
     from ..report.summary import report_extraction
     from ..watch import watch
 
+    if options.pop("num_processes") > 1:
+        raise click.UsageError("--watch encodes in one process: leave out --processes")
     terminal.say(f"Watching {', '.join(sources)}; Ctrl-C ends it.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt):

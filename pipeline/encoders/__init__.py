@@ -18,6 +18,7 @@ from .._types import Device, Precision
 from ._base import Encoder, check_keep, libraries
 from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
+from ._device import confine, cuda_devices, device_of
 from ._prompts import encode_prompts, text_cosines
 from ._speed import choose_engine, choose_route, lower_precision, suitable_batch_size
 
@@ -40,6 +41,8 @@ __all__ = [
     "check_keep",
     "choose_engine",
     "choose_route",
+    "confine",
+    "cuda_devices",
     "encode_prompts",
     "encoder_part",
     "encoders",
@@ -103,7 +106,7 @@ def load_encoder(
     make_importable()
     part, checkpoint = _resolve(name)
     try:
-        encoder = part.load(checkpoint, device=_device(device), num_frames=num_frames, pooling=pooling)
+        encoder = part.load(checkpoint, device=device_of(device), num_frames=num_frames, pooling=pooling)
         encoder.canary = sing(encoder)
         lower_precision(encoder, precision, strict=strict)
     except ClipdexError:
@@ -180,16 +183,3 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
         )
     check_canary(now, recipe)
     return encoder
-
-
-def _device(device: Device) -> str:
-    import torch
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[device]:
-        raise EncoderError(f"this machine's torch {torch.__version__} has no {device} device; use --device auto")
-    return device
