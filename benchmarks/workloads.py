@@ -11,6 +11,10 @@ import av
 import numpy as np
 import torch
 
+from pipeline.encoders._torchvision import make_importable
+
+make_importable()  # a torchvision for another torch keeps transformers' models from loading
+
 MIXED = ((320, 180), (320, 240), (640, 360), (854, 480), (1280, 720), (1920, 1080))
 SHORT = ((320, 240),)
 LARGE = ((1280, 720), (1920, 1080))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,26 @@ class ClipTable:
 
     Args:
         parts: the files they lie in, with the number of rows of each.
+        without: ids of videos whose clips are left out.
 
     Attributes:
         ids: clip ids, (n,).
     """
 
     def __init__(
-        self, parts: Sequence[tuple[Path, int]], table: pa.Table, *, dim: int, latest_paths: dict[str, str]
+        self,
+        parts: Sequence[tuple[Path, int]],
+        table: pa.Table,
+        *,
+        dim: int,
+        latest_paths: dict[str, str],
+        without: Collection[str] = (),
     ) -> None:
         names = table["clip_id"].to_pylist()
         self._numbers = _first_of_each(names)
+        if without:
+            left_out = pc.is_in(table["video_id"], pa.array(sorted(without), pa.string())).to_numpy()
+            self._numbers = self._numbers[~left_out[self._numbers]]
         self._table = table if len(self._numbers) == len(names) else table.take(pa.array(self._numbers))
         self._parts = parts
         self._dim = dim

@@ -125,8 +125,8 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
     except Exception as error:  # a spoilt file can make the reader raise anything
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise BankError(
-            f"{path} is damaged ({told}). Set it aside with clipdex doctor --repair, then say "
-            "again what was in it: an extraction redoes a part's videos alone, labels have to be imported"
+            f"{path} is damaged ({told}). clipdex doctor --repair sets it aside; then extract its videos again, or "
+            "import its labels again"
         ) from error
 
 

@@ -92,8 +92,8 @@ class Moment:
 class Source:
     """One input of an extraction, as the catalogue found it.
 
-    ``span`` is set where a manifest or a moment asks for one stretch; ``metadata`` holds a manifest's
-    further columns.
+    ``span`` is set where a manifest or a moment asks for one stretch; ``metadata`` holds a manifest's further columns;
+    ``root`` is a folder outside of which it may not lie, whatever a link says.
     """
 
     path: Path
@@ -101,12 +101,13 @@ class Source:
     label: str | None = None
     group: str | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    root: Path | None = None
 
     def said(self) -> str | None:
         """All but the path as JSON, None where there is nothing more; ``from_said`` is the way back."""
-        facts: dict[str, Any] = {"label": self.label, "group": self.group, "metadata": dict(self.metadata)}
-        if self.span is not None:
-            facts["span"] = [self.span.start_seconds, self.span.stop_seconds]
+        span = self.span and [self.span.start_seconds, self.span.stop_seconds]
+        root = self.root and str(self.root)
+        facts = {"label": self.label, "group": self.group, "metadata": dict(self.metadata), "root": root, "span": span}
         facts = {name: value for name, value in facts.items() if value}
         return json.dumps(facts, default=str, ensure_ascii=False) if facts else None
 
@@ -114,8 +115,9 @@ class Source:
     def from_said(cls, path: Path, said: str | None) -> Source:
         """The input at ``path`` of which this was said."""
         facts = json.loads(said) if said else {}
-        span = Span(*facts["span"]) if "span" in facts else None
-        return cls(path, span, facts.get("label"), facts.get("group"), facts.get("metadata", {}))
+        span, root = facts.get("span"), facts.get("root")
+        told = facts.get("label"), facts.get("group"), facts.get("metadata", {})
+        return cls(path, span and Span(*span), *told, root and Path(root))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +129,8 @@ class VideoInfo:
         stop_seconds: when the last frame goes off the screen.
         missing_seconds: how much earlier all of the file's streams end than the container says: above 0 where
             a file was cut off.
-        hold_seconds: how long a frame counts as on screen when none follows; beyond it frames are missing. Infinite
-            where long stills are a matter of course.
+        hold_seconds: how long a frame counts as on screen when none follows; beyond it frames are missing.
+        hole: whether the file goes on behind missing bytes, in a part that is left out as its times cannot be told.
     """
 
     frame_times: Times
@@ -139,6 +141,7 @@ class VideoInfo:
     container: str
     missing_seconds: float
     hold_seconds: float = math.inf
+    hole: bool = False
 
     @property
     def span(self) -> Span:
@@ -169,10 +172,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not (self.time_seconds > 0 and self.memory_bytes > 0 and self.max_lost_frames >= 0):
-            raise UsageError(
-                f"limits must be positive: {self.time_seconds:g} s, {self.memory_bytes} bytes, "
-                f"{self.max_lost_frames} lost frames"
-            )
+            told = f"{self.time_seconds:g} s, {self.memory_bytes} bytes, {self.max_lost_frames} lost frames"
+            raise UsageError(f"limits must be positive: {told}")
 
     def budget_seconds(self, info: VideoInfo) -> float:
         """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""

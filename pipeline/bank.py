@@ -112,8 +112,11 @@ class Bank:
         """The recipe's part files, oldest first."""
         return parts_in(self.folder / "clips" / recipe_id)
 
-    def clips(self, recipe_id: str) -> ClipTable:
+    def clips(self, recipe_id: str, *, superseded: bool = False) -> ClipTable:
         """The recipe's clips, and on demand their vectors.
+
+        Args:
+            superseded: also those of files that hold something else by now, and nothing holds what they held.
 
         Raises:
             BankError: a part is damaged; the message names it.
@@ -128,7 +131,12 @@ class Bank:
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
         dim = recipe_of(parts[0]).dim if parts else 0
         sizes = [len(table) for table in tables]
-        return ClipTable(list(zip(parts, sizes, strict=True)), table, dim=dim, latest_paths=self.latest_paths())
+        outcomes = [row for row in self.outcomes() if row["video_id"]]
+        latest_paths = {row["video_id"]: row["video"] for row in outcomes}
+        holds = {row["video"]: row["video_id"] for row in outcomes}
+        gone = set() if superseded else set(latest_paths).difference(holds.values())
+        named = list(zip(parts, sizes, strict=True))
+        return ClipTable(named, table, dim=dim, latest_paths=latest_paths, without=gone)
 
     def embeddings(self, recipe_id: str) -> FloatArray:
         """(n, dim) float32, one row for each clip. Who needs the clips as well takes both from ``clips``: the bank may

@@ -35,7 +35,7 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
             target = folder / "damaged" / part.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             part.rename(target)
-            moved = f" It was moved to {target}; run the extraction again to redo its videos."
+            moved = f". It was moved to {target}"
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))

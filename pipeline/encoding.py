@@ -24,9 +24,11 @@ from .encoders import Encoder, choose_engine, choose_route, suitable_batch_size
 from .outcome import Fault, VideoUnderWay
 from .reading import Crashed, Done, Event, Opened, Read, Reader
 
-# A part is written when this many clips or seconds have gathered, so that a crash costs little.
+# A part is written when this many clips or seconds have gathered, so that a crash costs little: a tenth of what was
+# done, but for the first few seconds, and never more than half a minute.
 _PART_CLIPS = 2048
-_PART_SECONDS = 30.0
+_PART_SECONDS = (3.0, 30.0)
+_PART_SHARE = 0.1
 _PART_BYTES = 1 << 26
 
 # Another engine takes some seconds to make ready: who has encoded so much probably has more to come.
@@ -96,7 +98,7 @@ class EncodingRun:
         self._unwritten: list[_Encoded] = []
         self._unwritten_rows: list[VideoRow] = []
         self._unwritten_bytes = 0
-        self._written_at = time.monotonic()
+        self._started_at = self._written_at = time.monotonic()
 
     def over(self, reader: Reader) -> list[VideoRow]:
         """Run to the end and give one row for each input; stopped half-way, store what is complete."""
@@ -252,9 +254,13 @@ class EncodingRun:
         if (
             len(self._unwritten) >= _PART_CLIPS
             or self._unwritten_bytes >= _PART_BYTES
-            or time.monotonic() - self._written_at > _PART_SECONDS
+            or time.monotonic() - self._written_at > self._part_seconds()
         ):
             self._write()
+
+    def _part_seconds(self) -> float:
+        shortest, longest = _PART_SECONDS
+        return min(longest, max(shortest, _PART_SHARE * (time.monotonic() - self._started_at)))
 
     def _write(self) -> None:
         """Store what has gathered. Clips go first: an outcome never speaks of clips that are not there."""

@@ -7,6 +7,7 @@ stay whole and the next run goes on from there.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -89,7 +90,9 @@ def extract(
         is_video=functools.partial(looks_readable, limits=limits),
         labels_from_folders=labels_from_folders,
     )
-    plan = Plan(inputs, cut, keep, limits, batch_size, num_workers, None if root is None else Path(root))
+    if root is not None:  # it stays with each input, for whoever reads it again
+        inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
+    plan = Plan(inputs, cut, keep, limits, batch_size, num_workers)
     store = Bank(Path(bank), create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)

@@ -123,13 +123,17 @@ def failed_row(row: VideoRow, stage: Stage, error: Exception) -> VideoRow:
 def with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
     """The row with what the scan tells of the video."""
     seconds = info.span.seconds
-    cut_off = info.missing_seconds > max(_CUT_SECONDS, _CUT_SHARE * seconds)
+    problem = None
+    if info.hole:
+        problem = f"bytes are missing after {info.stop_seconds:.1f} s, and without them nothing after that can be timed"
+    elif info.missing_seconds > max(_CUT_SECONDS, _CUT_SHARE * seconds):
+        problem = f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end"
     return dataclasses.replace(
         row,
-        status="partial" if cut_off else "ok",
-        stage="scan" if cut_off else None,
-        error="DecodeError" if cut_off else None,
-        reason=f"the file is cut off: {info.missing_seconds:.1f} s are missing at its end" if cut_off else None,
+        status="ok" if problem is None else "partial",
+        stage=None if problem is None else "scan",
+        error=None if problem is None else "DecodeError",
+        reason=problem,
         duration_seconds=seconds,
         width=info.width,
         height=info.height,

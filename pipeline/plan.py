@@ -6,7 +6,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 
 from ._errors import UsageError
 from ._profile import Profile
@@ -64,7 +63,6 @@ class Plan:
     Attributes:
         batch_size: clips that go through the encoder together; by default as many as pay on its device.
         num_workers: reading processes; by default one for each core, at most 8.
-        root: a folder outside of which no file is read.
 
     Raises:
         UsageError: no workers, or empty batches.
@@ -76,7 +74,6 @@ class Plan:
     limits: Limits
     batch_size: int | None = None
     num_workers: int | None = None
-    root: Path | None = None
 
     def __post_init__(self) -> None:
         if any(number is not None and number < 1 for number in (self.batch_size, self.num_workers)):
@@ -103,7 +100,6 @@ def run_plan(
         prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
         limits=plan.limits,
-        root=plan.root,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
         queue_clips=_QUEUE_BATCHES * (plan.batch_size or _USUAL_BATCH),
         profile=profile,

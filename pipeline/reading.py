@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import queue
+import stat
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -93,7 +94,6 @@ class Reader:
         num_frames: of each clip.
         prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
         limits: what one video may cost.
-        root: a folder outside of which no file is read, whatever a manifest or a link says.
     """
 
     def __init__(
@@ -106,7 +106,6 @@ class Reader:
         prepare: Callable[[Pixels], Pixels],
         decoder: str,
         limits: Limits,
-        root: Path | None,
         num_workers: int,
         queue_clips: int,
         profile: Profile,
@@ -119,7 +118,6 @@ class Reader:
         self._profile = profile
         self._decoder = decoder
         self._limits = limits
-        self._root = None if root is None else root.resolve()
         self._num_workers = max(1, min(num_workers, len(inputs)))
         self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
@@ -193,9 +191,11 @@ class Reader:
         row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
-            if self._root is not None and not source.path.resolve().is_relative_to(self._root):
-                raise SourceError(f"{row.video} lies outside of {self._root}, and --root allows nothing else")
+            if source.root is not None and not source.path.resolve().is_relative_to(source.root):
+                raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
             facts = source.path.stat()
+            if not stat.S_ISREG(facts.st_mode):
+                raise SourceError(f"{row.video} is not a file but a device, a pipe or a folder")
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
             if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
                 yield Done(index, settled, news=self._stored.moved_to(settled))

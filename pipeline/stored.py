@@ -44,7 +44,7 @@ class Stored:
         self._trust_partial = trust_partial
         self._videos = bank.videos(recipe_id)
         self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
-        clips = bank.clips(recipe_id)
+        clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
         self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
         self.lost_frames = clips.lost_frames()

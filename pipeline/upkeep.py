@@ -39,11 +39,13 @@ class Pruning:
 
     Attributes:
         videos: paths of videos that are gone, where they were last seen.
+        edited: paths that are still there, of which only what they held earlier is removed.
         clips: how many of their clips were stored, over all recipes.
         unreachable: videos whose whole folder is missing or empty, which were left: a disk may not be mounted.
     """
 
     videos: tuple[str, ...]
+    edited: tuple[str, ...]
     clips: int
     unreachable: tuple[str, ...]
     dry_run: bool
@@ -86,7 +88,7 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
             gone, unreachable = gone | unreachable, {}
         ids = set(gone)
         doomed = {
-            recipe.id: [row.clip_id for row in store.clips(recipe.id).rows() if row.video_id in ids]
+            recipe.id: [row.clip_id for row in store.clips(recipe.id, superseded=True).rows() if row.video_id in ids]
             for recipe in store.recipes().values()
         }
         if ids and not dry_run:
@@ -94,7 +96,9 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
                 forget(store, recipe, doomed[recipe.id])
             _remove(store, ids, {name for names in doomed.values() for name in names}, set(gone.values()))
     clips = sum(len(names) for names in doomed.values())
-    return Pruning(tuple(sorted(gone.values())), clips, tuple(sorted(unreachable.values())), dry_run)
+    edited = {path for path in gone.values() if path_of(path).exists()}
+    videos = sorted(set(gone.values()) - edited)
+    return Pruning(tuple(videos), tuple(sorted(edited)), clips, tuple(sorted(set(unreachable.values()))), dry_run)
 
 
 def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:

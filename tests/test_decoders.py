@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -358,3 +359,61 @@ def test_frames_that_nothing_leans_on_are_left_out_and_the_wanted_ones_are_the_s
     assert all(np.array_equal(frame.pixels, every[frame.number].pixels) for frame in few)
     if name == "long-gop.mp4":
         assert came < 0.8 * len(every)
+
+
+class TestBrokenAvi:
+    """What ffmpeg counts on behind missing bytes, and what it says while it looks for packets."""
+
+    @pytest.fixture
+    def avi(self, tmp_path: Path) -> Path:
+        return hard_videos.write(
+            tmp_path / "whole.avi", hard_videos.steady(200), codec="mpeg4", options={"g": "10"}, tick=Fraction(1, 25)
+        ).path
+
+    def spoilt(self, avi: Path, *, start: float, stop: float, index: bool) -> Path:
+        content = bytearray(avi.read_bytes())
+        first, last = int(start * len(content)), int(stop * len(content))
+        content[first:last] = bytes(last - first)
+        if not index:
+            content = content[: content.rindex(b"idx1")]
+        target = avi.with_name("spoilt.avi")
+        target.write_bytes(content)
+        return target
+
+    @pytest.mark.parametrize("index", [True, False])
+    def test_no_frame_behind_a_hole_gets_a_wrong_time(self, avi: Path, index: bool) -> None:
+        path = self.spoilt(avi, start=0.4, stop=0.5, index=index)
+        with open_video(path) as video:
+            assert video.info.hole
+            assert 60 < len(video.info.frame_times) < 90
+            frames = list(video.frames(range(len(video.info.frame_times))))
+        assert len(frames) > 50
+        assert [hard_videos.read_bar_code(frame.pixels) for frame in frames] == [frame.number for frame in frames]
+        if decoders.get("decord").missing() is None:
+            with open_video(path, decoder="decord") as video, pytest.raises(DecoderRefusal, match="a hole"):
+                list(video.frames([0]))
+
+    def test_a_whole_file_and_one_without_its_index_have_no_hole(self, avi: Path) -> None:
+        assert not scan(avi).hole
+        assert not scan(self.spoilt(avi, start=0.0, stop=0.0, index=False)).hole
+
+    def test_a_cut_file_keeps_the_frames_before_the_cut(self, avi: Path) -> None:
+        cut = avi.with_name("cut.avi")
+        cut.write_bytes(avi.read_bytes()[: int(0.6 * avi.stat().st_size)])
+        with reading_process() as process, process.open(cut) as video:
+            count = len(video.info.frame_times)
+            numbers = [frame.number for frame in video.frames(range(count))]
+        assert 100 < count < 130
+        assert numbers[: count - 10] == list(range(count - 10))  # from the first frame on
+
+
+def test_what_is_no_file_or_lacks_its_index_is_called_that(
+    tmp_path: Path, hard: dict[str, hard_videos.HardVideo]
+) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(DecodeError, match="pipe.mp4 is not a file but a device, a pipe or a folder"):
+        scan(tmp_path / "pipe.mp4")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(hard["h264.mp4"].path.read_bytes()[:-2000])
+    with pytest.raises(DecodeError, match=r"cut.mp4 is an MP4 or MOV file whose index \(moov\) is missing"):
+        scan(cut)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -32,6 +33,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Our errors become a message and an exit status; ``--debug`` shows where they came from."""
+        # What systemd and cluster schedulers send: stop as with Ctrl-C, with what is finished stored.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except UsageError as error:

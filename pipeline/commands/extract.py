@@ -122,24 +122,25 @@ def _extract(
     bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
 ) -> Extraction:
     from ..extract import extract
+    from ..report.summary import followed
     from ..side_by_side import extract_side_by_side
 
-    with terminal.progress() as update:
+    with followed(terminal) as update:
         if num_processes > 1:
             return extract_side_by_side(sources, bank=bank, num_processes=num_processes, on_progress=update, **options)
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
 def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
-    from ..report.summary import report_extraction
+    from ..report.summary import followed, report_extraction
     from ..watch import watch
 
     if options.pop("num_processes") > 1:
         raise click.UsageError("--watch encodes in one process: leave out --processes")
     terminal.say(f"Watching {', '.join(sources)}; Ctrl-C ends it.")
     failed = False
-    with contextlib.suppress(KeyboardInterrupt):
-        for done in watch(sources, bank=bank, **options):
+    with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
+        for done in watch(sources, bank=bank, on_progress=update, **options):
             report_extraction(terminal, done, bank, profile=profile)
             failed = failed or done.failed
     return failed

@@ -28,11 +28,11 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool,
       clipdex retry
       clipdex retry --time-limit 1800 --max-lost-frames 2
     """
-    from ..report.summary import report_extraction
+    from ..report.summary import followed, report_extraction
     from ..retry import retry
 
     limits = take_limits(options)
-    with terminal.progress() as update:
+    with followed(terminal) as update:
         done = retry(bank=bank, limits=limits, on_progress=update, **options)
     report_extraction(terminal, done, bank, profile=profile)
     if done.failed and not allow_failures:

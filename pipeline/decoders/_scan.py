@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from .._errors import DecodeError, DecoderRefusal, NoVideoStream
 from .._types import Pixels, Times, VideoInfo
+from ._avi import Chunks
 
 # Formats that ffmpeg reads as "video" although nothing in them moves (its text and still readers).
 _NOT_VIDEO = ("tty", "image2")
@@ -49,10 +50,18 @@ def open_container(path: Path) -> InputContainer:
         DecodeError: missing, empty, unreadable or in no format that ffmpeg knows.
     """
     try:
-        if path.stat().st_size == 0:
+        if path.stat().st_size == 0 and path.is_file():
             raise DecodeError(f"{path} is empty (0 bytes)")
+        if not path.is_file():
+            raise DecodeError(f"{path} is not a file but a device, a pipe or a folder")
         return av.open(str(path.absolute()), metadata_errors="replace", options={"protocol_whitelist": "file"})
     except (av.error.InvalidDataError, ValueError) as error:
+        with path.open("rb") as file:
+            if file.read(8)[4:] == b"ftyp":
+                raise DecodeError(
+                    f"{path} is an MP4 or MOV file whose index (moov) is missing or damaged: it was cut off, or its "
+                    "recording was interrupted. Tools such as untrunc may repair it"
+                ) from error
         raise DecodeError(f"{path} is not a video: ffmpeg finds no format it knows in it") from error
     except (av.error.FFmpegError, OSError) as error:
         raise DecodeError(f"cannot open {path}: {error.strerror or error}") from error
@@ -96,6 +105,7 @@ class Packets:
         keyframe: whether decoding can start there.
         hidden: how many packets an edit list hides.
         end_seconds: where the last packet of any stream ends, sound included.
+        hole: whether bytes in the middle of the file are missing, after which times cannot be told; ``pts`` ends there.
     """
 
     pts: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -104,6 +114,7 @@ class Packets:
     time_base: Fraction
     hidden: int
     end_seconds: float
+    hole: bool = False
 
     @property
     def open_gop(self) -> bool:
@@ -117,6 +128,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     pts: list[int] = []
     keyframe: list[bool] = []
     hidden, untimed, duration, latest, end = 0, 0, 0, -(2**63), 0.0
+    chunks = Chunks(stream) if container.format.name == "avi" else None
     # A cut file ends in an error; what was read before it is what there is.
     with contextlib.suppress(av.error.FFmpegError):
         for packet in container.demux():
@@ -124,7 +136,11 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
                 continue
             if packet.pts is not None and packet.time_base is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index:
+            of_video = packet.stream.index == stream.index
+            if chunks is not None:
+                number = packet.dts if packet.pts is None else packet.pts
+                chunks.see(packet.pos, packet.size, number=number, of_video=of_video)
+            if not of_video:
                 continue
             if packet.pts is None:
                 untimed += 1
@@ -139,13 +155,16 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     if untimed:
         pts, duration = _decoded_pts(container, stream)
         keyframe = [index == 0 for index in range(len(pts))]
+    hole = None if chunks is None else chunks.first_untimed(stream)
+    there = [index for index, number in enumerate(pts) if hole is None or number < hole]
     return Packets(
-        np.array(pts, dtype=np.int64),
-        np.array(keyframe, dtype=np.bool_),
+        np.array([pts[index] for index in there], dtype=np.int64),
+        np.array([keyframe[index] for index in there], dtype=np.bool_),
         duration,
         time_base,
         hidden,
         end,
+        hole=hole is not None,
     )
 
 
@@ -198,6 +217,7 @@ def _scanned(path: Path) -> VideoInfo:
             codec=stream.codec_context.name,
             container=container.format.name,
             missing_seconds=max(0.0, declared - packets.end_seconds),
+            hole=packets.hole,
             hold_seconds=_hold_seconds(ticks.astype(np.float64) * float(packets.time_base), container.format.name),
         )
 

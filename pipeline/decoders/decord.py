@@ -55,7 +55,11 @@ class Decord(Decoder):
             packets = read_packets(container, video_stream(container, self.path))
         if not self.info.container.startswith(_RIGHT_IN):
             raise self._refusal(f"{self.info.container} is a container in which it returns wrong frames, or may")
-        for fault, present in {"an edit list": packets.hidden > 0, "an open GOP": packets.open_gop}.items():
+        for fault, present in {
+            "an edit list": packets.hidden > 0,
+            "an open GOP": packets.open_gop,
+            "a hole": packets.hole,
+        }.items():
             if present:
                 raise self._refusal(f"the file has {fault}, on which decord returns wrong frames")
 

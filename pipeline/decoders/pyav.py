@@ -133,6 +133,7 @@ def _frames(
     sent, damaged_at, unswept = 0, 0, 0
     keyframes: dict[int, int] = {}  # when they went in, by their times
     packets = container.demux(stream)
+    heard_of_damage()  # of what was said while the file was scanned, the pictures do not suffer
     while True:
         try:
             packet = next(packets, None)

@@ -173,7 +173,7 @@ class Lite(Encoder):
         import torch
 
         with torch.inference_mode():
-            logits = self._network._fc(torch.from_numpy(embeddings).to(self.device))  # (n, 1000)
+            logits = self._network._fc(torch.tensor(embeddings, device=self.device))  # (n, 1000)
             top = logits.softmax(dim=1).topk(_NUM_CLASSES_MIXED, dim=1)
             shares = top.values / top.values.sum(dim=1, keepdim=True)
             names = torch.from_numpy(self._class_vectors).to(self.device)[top.indices]  # (n, 10, 384)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,15 +12,16 @@ from .._types import Hit, LabelRow, Prediction, Status, VideoRow
 
 if TYPE_CHECKING:
     from ..compare import Comparison
+    from ..encoding import Progress
     from ..heads import HeadCard
     from ..plan import Extraction
     from .terminal import Terminal
 
 
-def extraction_rows(done: Extraction) -> list[dict[str, Any]]:
-    """One row for each input."""
+def outcome_row(row: VideoRow) -> dict[str, Any]:
+    """What became of one input."""
     names = ("video", "video_id", "status", "clips", "reason", "stage", "error", "frames_planned", "frames_lost")
-    return [{name: getattr(row, name) for name in names} for row in done.rows]
+    return {name: getattr(row, name) for name in names}
 
 
 def extraction_summary(done: Extraction, bank: Path) -> str:
@@ -31,13 +33,27 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
     )
 
 
+@contextlib.contextmanager
+def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
+    """Gives the function to call with an extraction's progress: a bar, and as JSON a line for each input as soon as
+    its outcome is known, so that a run that is stopped has told what it did.
+    """
+    with terminal.progress() as update:
+
+        def tell(progress: Progress) -> None:
+            update(progress)
+            if terminal.json and progress.row is not None:
+                terminal.one(outcome_row(progress.row))
+
+        yield tell
+
+
 def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
-    """Print what an extraction did: a JSON line for each input, or in words what went wrong and a summary.
+    """Say in words what went wrong in an extraction, and a summary.
 
     Args:
         profile: also say where the time went.
     """
-    terminal.rows(extraction_rows(done) if terminal.json else [], columns=())
     terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
     if profile:
         spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.profile.items())
@@ -51,7 +67,11 @@ def cautions(done: Extraction) -> list[str]:
 
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
     """What could not be stored whole, in words."""
-    return [f"{row.status}: {row.reason}" for row in rows if row.status in ("failed", "partial", "skipped")]
+    return [
+        f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}"
+        for row in rows
+        if row.status in ("failed", "partial", "skipped")
+    ]
 
 
 def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ class Terminal:
         """Print a single result: one JSON object, or a line for each field."""
         if self.json:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.flush()  # whoever follows a long run reads along
             return
         self.rows(
             [{"": name.replace("_", " "), " ": _cell(value)} for name, value in row.items()],
