@@ -4,8 +4,9 @@
 
 Each round takes other videos and runs every way over them in turn, so that a noisy neighbour hits all of them; the
 medians of the rounds' ratios are what counts, not the seconds. The ways: the loop that articles show and
-transformers' own pipeline (``loops``), Clipdex in float32 and with ``--half`` in bfloat16, and the limit, which is the
-bare work of the float32 way divided by the cores. Models are of real size with random weights, videos are generated (``workloads``).
+transformers' own pipeline (``loops``), Clipdex in float32 and with ``--half`` in bfloat16, and the limit: the bare work
+of the float32 way divided by the cores. Models are of real size with random weights, videos are generated
+(``workloads``).
 Prints tables and writes ``benchmarks/results/extraction.json``; ``--write`` puts them into docs/performance.md.
 """
 

@@ -411,3 +411,53 @@ def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path,
     assert "Watching" in said
     assert "encode " in said
     assert "Traceback" not in said
+
+
+def test_outcomes_are_printed_as_they_come_and_a_polite_end_keeps_them(tmp_path: Path, videomae: Path) -> None:
+    import signal
+
+    for number in range(3):
+        hard_videos.write(tmp_path / f"{number}.mp4", hard_videos.steady(30 + number), options=hard_videos.X264)
+    (tmp_path / "broken.mp4").write_bytes(b"\0" * 500)
+    hang = hard_videos.write(tmp_path / "z.mp4", hard_videos.steady(40), options=hard_videos.X264).path
+    call = [sys.executable, "-W", "ignore", "-c", HANGING, "extract", tmp_path, "--encoder", videomae, "--json"]
+    with subprocess.Popen(
+        [*call, "--bank", tmp_path / "bank", "--batch-size", "1"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        rows = [json.loads(process.stdout.readline()) for _ in range(4)]
+        process.send_signal(signal.SIGTERM)
+        rest, said = process.communicate(timeout=60)
+    assert {Path(row["video"]).name: row["status"] for row in rows} == {
+        "0.mp4": "ok",
+        "1.mp4": "ok",
+        "2.mp4": "ok",
+        "broken.mp4": "failed",
+    }
+    assert (rest, process.returncode) == ("", 1)
+    assert "Stopped. What was finished is stored" in said
+    assert hang.exists()
+    assert len(Bank(tmp_path / "bank").clips(Bank(tmp_path / "bank").recipe().id)) == 3
+
+
+HANGING = """
+import os, signal, sys
+from pipeline import commands
+from pipeline.decoders._process import ReadingProcess
+honest = ReadingProcess.frames
+def frames(self, numbers):
+    if self._path.name == "z.mp4":
+        os.kill(self.pid, signal.SIGSTOP)
+    yield from honest(self, numbers)
+ReadingProcess.frames = frames
+commands.main(sys.argv[1:])
+"""
+
+
+def test_a_message_names_its_file(tmp_path: Path, videos: Path, videomae: Path) -> None:
+    moment = f"{videos / 'red' / '0.mp4'}@50-60"
+    result = run("extract", moment, "--encoder", videomae, "--bank", tmp_path / "bank", fails=1)
+    assert f"failed: {videos / 'red' / '0.mp4'}: the stretch 50-60 s" in result.stderr

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import Bank, extract, load_encoder
+from pipeline import Bank, extract, load_encoder, search
 from pipeline._errors import BankError, EncoderError, SourceError, UsageError
 from pipeline._files import path_of
 from pipeline.decoders import frame_numbers, open_video
@@ -415,3 +415,18 @@ def test_a_full_disk_is_an_error_and_the_next_run_completes(videos: Path, bank: 
     assert stored(bank).keys() == before.keys()
     extract([videos], bank=bank, encoder=str(videomae), clips="whole")
     assert len(stored(bank)) == 3
+
+
+def test_what_an_edited_file_held_before_is_not_found_any_more(tmp_path: Path, xclip: Path) -> None:
+    bank, path = tmp_path / "bank", tmp_path / "growing.mp4"
+    for seconds in (2, 3):
+        hard_videos.write(path, hard_videos.steady(25 * seconds), options=hard_videos.X264)
+        extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0)
+    recipe = Bank(bank).recipe()
+    assert len(Bank(bank).clips(recipe.id)) == 3
+    assert len(Bank(bank).clips(recipe.id, superseded=True)) == 5
+    assert len(search("a dog", bank=bank, k=20)) == 3
+    hard_videos.write(path, hard_videos.steady(50), options=hard_videos.X264)  # as it was at first
+    again = extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0)
+    assert again.encoded_clips == 0
+    assert len(Bank(bank).clips(recipe.id)) == 2

@@ -503,6 +503,29 @@ class TestNames:
         write_page(page, name, [Hit(video=clip.video, start_seconds=0.0, stop_seconds=1.0, **facts)])
         assert "<script>alert" not in page.read_text(encoding="utf-8")
 
+    def test_what_lay_outside_of_the_root_stays_outside_when_it_is_tried_again(
+        self, tmp_path: Path, bank: Path, videomae: Path, video: Path
+    ) -> None:
+        (tmp_path / "inside").mkdir()
+        (tmp_path / "outside.mp4").write_bytes(video.read_bytes())
+        (tmp_path / "inside" / "list.csv").write_text("path,label\n../outside.mp4,secret\n")
+        inside = tmp_path / "inside"
+        first = extract([inside / "list.csv"], bank=bank, encoder=str(videomae), root=inside)
+        assert first.count("failed") == 1
+        (inside / "one.mp4").write_bytes(video.read_bytes()[:-1] + b"x")
+        extract([inside / "one.mp4"], bank=bank, encoder=str(videomae))
+        again = retry(bank=bank)
+        assert [row.status for row in again.rows] == ["failed"]
+        assert "--root allows nothing else" in str(again.rows[0].reason)
+
+    def test_pipes_and_devices_are_refused_and_nothing_waits_for_them(
+        self, tmp_path: Path, bank: Path, videomae: Path, video: Path
+    ) -> None:
+        os.mkfifo(tmp_path / "pipe.mp4")
+        done = extract([tmp_path / "pipe.mp4", "/dev/zero", video], bank=bank, encoder=str(videomae))
+        assert [row.status for row in done.rows] == ["failed", "failed", "ok"]
+        assert "pipe.mp4 is not a file but a device, a pipe or a folder" in str(done.rows[0].reason)
+
     def test_nothing_is_read_outside_of_the_root(
         self, videos: Path, bank: Path, videomae: Path, tmp_path: Path
     ) -> None:

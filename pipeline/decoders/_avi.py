@@ -42,10 +42,7 @@ class Chunks:
         fair = _FAIR_GAP_TIMES * float(np.percentile(gaps, 95)) + _FAIR_GAP_BYTES if gaps.size else 0.0
         missing = bool(self._video) and stream.frames > self._video[-1][2] + 1
         for place, gap, number in self._video:
-            if place in self._known:
-                right = self._known[place] == number
-            else:
-                right = not (missing and gap > fair)
-            if not right:
+            expected = self._known.get(place, None if missing and gap > fair else number)
+            if expected != number:
                 return number
         return None
