@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -98,6 +99,8 @@ def limit_seconds(paths: Sequence[Path], encoder: Encoder) -> float:
     """What the same work takes at least: the processor seconds of decoding the wanted frames (one thread), of
     preparing them, and of the bare forward pass, divided by the cores.
     """
+    # Decoding calls Python's collector, which in a reading process has little to look through; here it would have much.
+    gc.freeze()
     cores = len(os.sched_getaffinity(0))
     span = encoder.card.span_seconds
     cut = Cut("whole", span, span)
