@@ -109,7 +109,7 @@ class Source:
         root = self.root and str(self.root)
         facts = {"label": self.label, "group": self.group, "metadata": dict(self.metadata), "root": root, "span": span}
         facts = {name: value for name, value in facts.items() if value}
-        return json.dumps(facts, default=str, ensure_ascii=False) if facts else None
+        return json.dumps(facts, default=str) if facts else None  # in ASCII, as names may hold bytes that are no text
 
     @classmethod
     def from_said(cls, path: Path, said: str | None) -> Source:

@@ -133,8 +133,9 @@ class Bank:
         sizes = [len(table) for table in tables]
         outcomes = [row for row in self.outcomes() if row["video_id"]]
         latest_paths = {row["video_id"]: row["video"] for row in outcomes}
-        holds = {row["video"]: row["video_id"] for row in outcomes}
-        gone = set() if superseded else set(latest_paths).difference(holds.values())
+        ours = [row for row in outcomes if row["recipe_id"] == recipe_id]
+        holds = {row["video"]: row["video_id"] for row in ours}
+        gone = set() if superseded else {row["video_id"] for row in ours}.difference(holds.values())
         named = list(zip(parts, sizes, strict=True))
         return ClipTable(named, table, dim=dim, latest_paths=latest_paths, without=gone)
 

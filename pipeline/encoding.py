@@ -21,11 +21,11 @@ from ._types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, S
 from .bank import Bank
 from .decoders import ClipFrames
 from .encoders import Encoder, choose_engine, choose_route, suitable_batch_size
+from .events import Crashed, Done, Event, Idle, Opened, Read
 from .outcome import Fault, VideoUnderWay
-from .reading import Crashed, Done, Event, Opened, Read, Reader
+from .reading import Reader
 
-# A part is written when this many clips or seconds have gathered, so that a crash costs little: a tenth of what was
-# done, but for the first few seconds, and never more than half a minute.
+# A part is written when so many clips or seconds have gathered: a crash costs a tenth of what was done at most.
 _PART_CLIPS = 2048
 _PART_SECONDS = (3.0, 30.0)
 _PART_SHARE = 0.1
@@ -37,7 +37,7 @@ _BATCHES_BEFORE_ENGINE = 6
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far an extraction is; ``row`` is the input that was just finished, if one was."""
+    """How far an extraction is; ``row`` is the outcome of an input that was just stored, if one was."""
 
     videos: int
     videos_total: int
@@ -120,6 +120,8 @@ class EncodingRun:
             )
         elif isinstance(event, Read):
             self._take(self._videos[event.index], event.frames)
+        elif isinstance(event, Idle):
+            self._write_if_due()
         elif isinstance(event, Crashed):
             self._videos.pop(event.index, None)
         elif (video := self._videos.get(event.index)) is not None:
@@ -204,8 +206,7 @@ class EncodingRun:
         ]
 
     def _speed_up(self, pixels: Pixels) -> None:
-        """Look for faster ways when there is enough to encode to be worth the search."""
-        self._full_batches += 1
+        self._full_batches += 1  # when there is enough to encode for a search to pay
         if self._full_batches == 1:
             choose_route(self._encoder, pixels)
         if self._full_batches == _BATCHES_BEFORE_ENGINE:
@@ -240,7 +241,7 @@ class EncodingRun:
         if news:
             self._unwritten_rows.append(row)
         self._write_if_due()
-        self._tell(row)
+        self._tell(None if news else row)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -278,6 +279,8 @@ class EncodingRun:
         with self._profile.timing("write"):
             self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
         self._unwritten, self._unwritten_rows, self._unwritten_bytes = [], [], 0
+        for row in rows:  # said only now: who reads it may rely on it
+            self._tell(row)
 
     def _tell(self, row: VideoRow | None = None) -> None:
         self._on_progress(Progress(len(self._outcomes), len(self._inputs), self.encoded_clips, row))

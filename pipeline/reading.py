@@ -22,7 +22,8 @@ from ._files import name_of
 from ._profile import Profile
 from ._types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from .clips import Cut
-from .decoders import ClipFrames, read_clips, reading_process
+from .decoders import read_clips, reading_process
+from .events import Crashed, Done, Event, Idle, Opened, Read
 from .outcome import failed_row, with_facts
 from .stored import Stored
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .decoders._process import ReadingProcess
 
 _WAIT_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
 
 # More windows than frames are no film; a few are fine, as in a slide show.
 _FEWEST_WINDOWS = 10_000
@@ -37,53 +39,10 @@ _WINDOWS_A_FRAME = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
-    """An input whose missing clips follow. ``row`` holds its facts and all its clips; losses are settled later."""
-
-    index: int
-    row: VideoRow
-    missing_ids: frozenset[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Read:
-    """One of its clips."""
-
-    index: int
-    frames: ClipFrames
-
-
-@dataclasses.dataclass(frozen=True)
-class Crashed:
-    """Reading it took its process down: forget what came of it, it will be read once more."""
-
-    index: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Done:
-    """Nothing more comes of this input.
-
-    Attributes:
-        row: its outcome, where nothing (more) is to be encoded.
-        news: whether the bank does not say so already.
-        same_as: another input of this run with the same content, whose outcome it shares.
-    """
-
-    index: int
-    row: VideoRow | None = None
-    news: bool = True
-    same_as: Path | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class _Broke:
     """A fault in the program itself, not in a video."""
 
     error: BaseException
-
-
-Event = Opened | Read | Crashed | Done
 
 
 class Reader:
@@ -140,7 +99,10 @@ class Reader:
         left, crashed = len(indices), []
         try:
             while left:
-                event = self._events.get()
+                try:
+                    event = self._events.get(timeout=_IDLE_SECONDS)
+                except queue.Empty:
+                    event = Idle()
                 if isinstance(event, _Broke):
                     raise event.error
                 if isinstance(event, Crashed):
@@ -191,7 +153,7 @@ class Reader:
         row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
-            if source.root is not None and not source.path.resolve().is_relative_to(source.root):
+            if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
                 raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
             facts = source.path.stat()
             if not stat.S_ISREG(facts.st_mode):

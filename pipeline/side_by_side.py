@@ -6,18 +6,20 @@ Each takes its share of the inputs and extracts it like any extraction, which ma
 from __future__ import annotations
 
 import concurrent.futures
+import concurrent.futures.process
 import contextlib
 import functools
 import multiprocessing
 import os
-import threading
+import queue
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._errors import UsageError
+from ._errors import ClipdexError, UsageError
 from ._types import Device, Limits, Source
 from .catalog import find_sources
 from .decoders import looks_readable
@@ -26,7 +28,7 @@ from .encoding import Progress
 from .extract import extract
 from .plan import Extraction
 
-_LAST_WORD = None
+_LISTEN_SECONDS = 0.5
 
 
 def extract_side_by_side(
@@ -60,14 +62,16 @@ def extract_side_by_side(
     shares = [share for share in deal(inputs, num_processes) if share]
     cores = os.cpu_count() or 1
     options |= {"limits": limits, "num_workers": num_workers or max(1, min(8, cores // len(shares)))}
-    with multiprocessing.Manager() as manager, _followed(manager.Queue(), len(inputs), on_progress) as news:
+    context = multiprocessing.get_context("spawn")  # a fork would take threads' locks along
+    with context.Manager() as manager:
+        news = manager.Queue()
         run = functools.partial(_extract_share, news=news, options=options)
-        context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(len(shares), mp_context=context) as pool:
             tasks = [
                 pool.submit(run, [inputs[number] for number in share], place=place)
                 for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
             ]
+            _follow(tasks, news, len(inputs), on_progress or (lambda _: None))
             done = [task.result() for task in tasks]
     rows = {
         number: row
@@ -116,26 +120,45 @@ def _extract_share(
 ) -> Extraction:
     """In a process of its own."""
     confine(**place)
-    return extract(inputs, on_progress=lambda progress: news.put((os.getpid(), progress)), **options)
-
-
-@contextlib.contextmanager
-def _followed(news: Any, total: int, tell: Callable[[Progress], None] | None) -> Iterator[Any]:
-    """Put together what the processes say of their progress in this queue, as long as the block runs."""
-
-    def follow() -> None:
-        latest: dict[int, Progress] = {}
-        while (word := news.get()) is not _LAST_WORD:
-            who, progress = word
-            latest[who] = progress
-            videos, clips = (sum(getattr(one, name) for one in latest.values()) for name in ("videos", "clips"))
-            if tell is not None:
-                tell(Progress(videos, total, clips, progress.row))
-
-    follower = threading.Thread(target=follow)
-    follower.start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    news.put((os.getpid(), None))
     try:
-        yield news
-    finally:
-        news.put(_LAST_WORD)
-        follower.join()
+        return extract(inputs, on_progress=lambda progress: news.put((os.getpid(), progress)), **options)
+    except KeyboardInterrupt:  # what is finished is stored; the other side knows why
+        raise ClipdexError("stopped") from None
+
+
+def _follow(
+    tasks: Sequence[concurrent.futures.Future[Extraction]], news: Any, total: int, tell: Callable[[Progress], None]
+) -> None:
+    """Put together what the processes say of their progress, until all are done. Where one fails, or this one is told
+    to stop, the others are stopped as by Ctrl-C.
+
+    Raises:
+        ClipdexError: a process died.
+    """
+    latest: dict[int, Progress | None] = {}
+    try:
+        while not all(task.done() for task in tasks) or not news.empty():
+            for task in tasks:
+                if task.done():
+                    task.result()
+            try:
+                who, progress = news.get(timeout=_LISTEN_SECONDS)
+            except queue.Empty:
+                continue
+            latest[who] = progress
+            known = [one for one in latest.values() if one is not None]
+            if progress is not None:
+                videos, clips = sum(one.videos for one in known), sum(one.clips for one in known)
+                tell(Progress(videos, total, clips, progress.row))
+    except BaseException as error:
+        for pid in latest:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        if isinstance(error, concurrent.futures.process.BrokenProcessPool):
+            raise ClipdexError(
+                "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
+                "Run this again, with fewer --processes"
+            ) from error
+        raise

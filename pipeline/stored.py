@@ -43,6 +43,7 @@ class Stored:
     def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = (), trust_partial: bool = True) -> None:
         self._trust_partial = trust_partial
         self._videos = bank.videos(recipe_id)
+        self._holds = {row.video: row.video_id for row in self._videos.values() if row.video_id}
         self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
         clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
@@ -61,7 +62,11 @@ class Stored:
         return self._again(row)
 
     def moved_to(self, row: VideoRow) -> bool:
-        """Whether this is news: the content was last seen under another path, where it no longer is."""
+        """Whether this is news: the content was last seen under another path, where it no longer is, or this path with
+        another content.
+        """
+        if self._holds.get(row.video) != row.video_id:
+            return True
         latest = self._latest_paths.get(str(row.video_id))
         return latest is not None and latest != row.video and not path_of(latest).exists()
 
@@ -78,7 +83,8 @@ class Stored:
             facts = path.stat()
         except OSError:
             return None
-        return self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
+        row = self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
+        return None if row is not None and self.moved_to(row) else row
 
     def known(self, row: VideoRow) -> VideoRow | None:
         """The outcome of content that is stored under another path or date."""

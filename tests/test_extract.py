@@ -430,3 +430,17 @@ def test_what_an_edited_file_held_before_is_not_found_any_more(tmp_path: Path, x
     again = extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0)
     assert again.encoded_clips == 0
     assert len(Bank(bank).clips(recipe.id)) == 2
+
+
+def test_an_edit_that_is_taken_back_with_its_date_shows_the_old_clips_again(tmp_path: Path, xclip: Path) -> None:
+    bank, path, saved = tmp_path / "bank", tmp_path / "one.mp4", tmp_path / "saved"
+    hard_videos.write(path, hard_videos.steady(50), options=hard_videos.X264)
+    first = extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0)
+    shutil.copy2(path, saved)
+    hard_videos.write(path, hard_videos.steady(75), options=hard_videos.X264)
+    extract([path], bank=bank, encoder=str(xclip), clips="whole")  # under another plan
+    assert len(Bank(bank).clips(first.recipe.id)) == 1
+    shutil.copy2(saved, path)
+    for again in (extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0),):
+        assert (again.count("unchanged"), again.encoded_clips) == (1, 0)
+    assert sorted(Bank(bank).clips(first.recipe.id).ids) == sorted(first.rows[0].clip_ids)

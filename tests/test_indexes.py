@@ -114,6 +114,55 @@ def test_an_index_may_become_empty_and_grow_again(kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_an_index_that_was_stored_empty_takes_as_many_as_it_had(kind: str, tmp_path: Path) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    index.remove(index.ids)
+    index.save(tmp_path)
+    index = indexes.get(kind).load(tmp_path)
+    index.add([f"clip {number}" for number in range(len(rows))], rows)
+    assert index.search(rows[:1], k=1)[0][0][0] == "clip 0"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_that_bring_one_index_up_to_date_at_once_both_answer_rightly(kind: str, tmp_path: Path) -> None:
+    rows = data("random")
+    filled(kind, rows[:300]).save(tmp_path)
+    first, second = (indexes.get(kind).load(tmp_path) for _ in range(2))
+    for index in (first, second):
+        index.add([f"clip {number}" for number in range(300, 400)], rows[300:])
+        index.save(tmp_path)
+    truth = filled("exact", rows).search(rows[:20], k=5)
+    for index in (first, second, indexes.get(kind).load(tmp_path)):
+        for exact, ours in zip(truth, index.search(rows[:20], k=5), strict=True):
+            assert [score for _, score in ours] == pytest.approx([score for _, score in exact], abs=1e-5)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_save_that_fails_leaves_the_index_as_it_was(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = data("random")
+    index = filled(kind, rows[:300])
+    index.save(tmp_path)
+    index.add([f"clip {number}" for number in range(300, 400)], rows[300:])
+    before = index.search(rows[:20], k=5)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(BankError, match="No space left"):
+            index.save(tmp_path)
+    assert index.search(rows[:20], k=5) == before
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+    index.save(tmp_path)
+    assert indexes.get(kind).load(tmp_path).search(rows[:20], k=5) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_index_that_grows_by_the_drop_is_as_good_as_one_built_at_once(kind: str, tmp_path: Path) -> None:
     rows = data("random", num=3000, dim=48)
     index, start = filled(kind, rows[:2] * 0.01), 2

@@ -28,8 +28,9 @@ from pipeline._errors import (
 from pipeline.decoders import _process, looks_readable, open_video, reading_process
 from pipeline.decoders._process import ReadingProcess
 from pipeline.encoders import load_encoder
+from pipeline.events import Crashed
 from pipeline.labels import Labels
-from pipeline.reading import Crashed, Reader
+from pipeline.reading import Reader
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 

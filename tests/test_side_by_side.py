@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from pipeline import Bank, extract, side_by_side
-from pipeline._errors import UsageError
+from pipeline._errors import ClipdexError, UsageError
 from pipeline._types import Source
 from pipeline.encoding import Progress
 from pipeline.labels import Labels
@@ -63,3 +66,35 @@ def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     ]
     with pytest.raises(UsageError, match="each process loads its own encoder"):
         extract_side_by_side([videos], bank=tmp_path, num_processes=2, encoder=object())
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
+    videos: Path, tmp_path: Path, videomae: Path, blow: signal.Signals
+) -> None:
+    struck: list[int] = []
+
+    def strike(_: Progress) -> None:
+        if not struck:
+            children = Path("/proc/self/task").glob("*/children")
+            pids = [int(pid) for file in children for pid in file.read_text().split()]
+            struck.extend(
+                pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes() and pid != manager()
+            )
+            os.kill(struck[0], blow)
+
+    def manager() -> int:
+        """The process that holds the queue is the first that was started."""
+        (*_, first) = sorted(multiprocessing.active_children(), key=lambda one: -one.pid)
+        return first.pid
+
+    for number in range(30):
+        shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
+        with (videos / f"copy{number}.mp4").open("ab") as file:
+            file.write(bytes(number + 1))
+    with pytest.raises(ClipdexError, match=r"stopped|an encoder process died"):
+        extract_side_by_side(
+            [videos], bank=tmp_path / "bank", num_processes=2, on_progress=strike, encoder=str(videomae)
+        )
+    done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
+    assert len(Bank(tmp_path / "bank").clips(done.recipe.id)) == 33

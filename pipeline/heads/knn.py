@@ -39,7 +39,7 @@ class KNN(Head):
         queries = unit(X)
         k = min(self.k, len(self.codes_))
         _, rows = faiss.knn(queries, stored, k, metric=faiss.METRIC_INNER_PRODUCT)
-        # In double precision, so that a clip's score does not depend on which others are scored with it.
+        # In double precision, so that these scores do not depend on which other clips are scored along.
         cosines = np.einsum("nd,nkd->nk", queries, stored[rows], dtype=np.float64)
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
         scores = np.zeros((len(X), len(self.classes_)))

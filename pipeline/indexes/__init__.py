@@ -101,6 +101,7 @@ class Index(abc.ABC):
             self._save(target)
             (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
         except (OSError, RuntimeError) as error:  # faiss raises its own
+            shutil.rmtree(target, ignore_errors=True)
             raise BankError(f"cannot write an index under {folder}: {error}") from error
         with replacing(folder / _POINTER) as temporary:
             temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,15 +82,21 @@ class Rows:
             yield self.read(np.arange(start, min(start + BLOCK_ROWS, len(self))))
 
     def save(self, folder: Path) -> None:
-        """Write into a new folder. Segments that are saved already are linked, not copied."""
+        """Write into a new folder. Segments that are saved already are linked, not copied.
+
+        Raises:
+            OSError: nothing was written that counts, and these rows are what they were.
+        """
         gone = self._end - len(self)
-        if len(self._segments) >= _MOST_SEGMENTS or gone > _MOST_GONE * self._end:
-            self._rewrite(folder)
-        else:
-            self._link(folder)
-        facts = [{"name": path.name, "rows": len(block)} for path, block in self._segments]
+        whole = len(self._segments) >= _MOST_SEGMENTS or gone > _MOST_GONE * self._end
+        segments = self._rewritten(folder) if whole else self._linked(folder)
+        places = np.arange(len(self)) if whole else self._places
+        facts = [{"name": path.name, "rows": len(block)} for path, block in segments]
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        np.save(folder / _PLACES, self._places, allow_pickle=False)
+        np.save(folder / _PLACES, places, allow_pickle=False)
+        self._spool.close()
+        self._new_spool()
+        self._segments, self._places = segments, places
 
     @classmethod
     def load(cls, folder: Path, *, dim: int, count: int, scratch: Path | None) -> Rows:
@@ -102,7 +107,7 @@ class Rows:
         """
         rows = cls(dim, scratch=scratch)
         for fact in json.loads((folder / _FACTS).read_text(encoding="utf-8")):
-            rows._take(folder / Path(fact["name"]).name, int(fact["rows"]))
+            rows._segments.append(rows._opened(folder / Path(fact["name"]).name, int(fact["rows"])))
         rows._places = np.load(folder / _PLACES, allow_pickle=False)
         fits = rows._places.shape == (count,) and rows._places.dtype == np.int64
         if not fits or (count and not 0 <= rows._places.min() <= rows._places.max() < rows._end):
@@ -121,39 +126,35 @@ class Rows:
                 self._mapped = np.memmap(self._spool, np.float32, "r", shape=(self._spooled, self._dim))
             yield self._mapped
 
-    def _take(self, path: Path, count: int) -> None:
+    def _opened(self, path: Path, count: int) -> tuple[Path, FloatArray]:
         if path.stat().st_size != 4 * count * self._dim:
             raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {4 * count * self._dim}")
-        self._segments.append((path, np.memmap(path, np.float32, "r", shape=(count, self._dim))))
+        return path, np.memmap(path, np.float32, "r", shape=(count, self._dim))
 
-    def _link(self, folder: Path) -> None:
-        before, self._segments = self._segments, []
-        for path, block in before:
+    def _linked(self, folder: Path) -> list[tuple[Path, FloatArray]]:
+        segments = []
+        for path, block in self._segments:
             target = folder / path.name
             try:
                 target.hardlink_to(path)
-            except OSError:  # a file system without links
-                shutil.copyfile(path, target)
-            self._take(target, len(block))
+            except OSError:  # a file system without links, or another process has made the index anew
+                _write(target, [block])
+            segments.append(self._opened(target, len(block)))
         if self._spooled:
-            numbers = {int(path.stem) for path, _ in before}
-            target = folder / f"{next(number for number in itertools.count() if number not in numbers):04d}.f32"
-            self._spool.seek(0)
-            with target.open("wb") as file:
-                shutil.copyfileobj(self._spool, file, 1 << 24)
-            self._take(target, self._spooled)
-            self._spool.close()
-            self._new_spool()
+            taken = {int(path.stem) for path, _ in self._segments}
+            target = folder / f"{next(number for number in itertools.count() if number not in taken):04d}.f32"
+            _write(target, [list(self._blocks())[-1]])
+            segments.append(self._opened(target, self._spooled))
+        return segments
 
-    def _rewrite(self, folder: Path) -> None:
+    def _rewritten(self, folder: Path) -> list[tuple[Path, FloatArray]]:
         target = folder / "0000.f32"
-        with target.open("wb") as file:
-            for block in self.in_blocks():
-                file.write(block.data)
-        count = len(self)
-        self._spool.close()
-        self._new_spool()
-        self._segments = []
-        if count:
-            self._take(target, count)
-        self._places = np.arange(count)
+        _write(target, self.in_blocks())
+        return [self._opened(target, len(self))] if len(self) else []
+
+
+def _write(target: Path, blocks: Iterable[FloatArray]) -> None:
+    with target.open("wb") as file:
+        for block in blocks:
+            for start in range(0, len(block), BLOCK_ROWS):
+                file.write(np.ascontiguousarray(block[start : start + BLOCK_ROWS]).data)

@@ -122,7 +122,7 @@ class SQ8(Index):
         if not fits or (codes.dtype, ranges.dtype) != (np.uint8, np.float32):
             raise ValueError(f"arrays of {codes.shape} and {ranges.shape} for {count} ids of {self.dim}")
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        self._learned_from = int(facts["learned_from"])
+        self._learned_from = int(facts["learned_from"]) if self.ids else 0
         self._index = self._new()
         if self.ids:
             faiss.copy_array_to_vector(ranges, self._index.sq.trained)
