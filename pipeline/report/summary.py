@@ -26,9 +26,12 @@ def outcome_row(row: VideoRow) -> dict[str, Any]:
 
 def extraction_summary(done: Extraction, bank: Path) -> str:
     """The last line of an extraction."""
+    if not done.rows:
+        return "Nothing was left to do."
     counts = ", ".join(f"{count} {status}" for status in get_args(Status) if (count := done.count(status)))
+    videos = "1 video" if len(done.rows) == 1 else f"{len(done.rows)} videos"
     return (
-        f"{len(done.rows)} videos: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
+        f"{videos}: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
         f"with {done.recipe.encoder} (recipe {done.recipe.id}) into {bank}"
     )
 
