@@ -71,8 +71,7 @@ def extract_side_by_side(
                 pool.submit(run, [inputs[number] for number in share], place=place)
                 for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
             ]
-            _follow(tasks, news, len(inputs), on_progress or (lambda _: None))
-            done = [task.result() for task in tasks]
+            done = _follow(tasks, news, len(inputs), on_progress or (lambda _: None))
     rows = {
         number: row
         for share, one in zip(shares, done, strict=True)
@@ -125,14 +124,17 @@ def _extract_share(
     try:
         return extract(inputs, on_progress=lambda progress: news.put((os.getpid(), progress)), **options)
     except KeyboardInterrupt:  # what is finished is stored; the other side knows why
-        raise ClipdexError("stopped") from None
+        raise ClipdexError("an encoder process was stopped; what it had finished is stored") from None
+    finally:
+        # From here on it only waits, with a lock that the others need: the pool ends it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _follow(
     tasks: Sequence[concurrent.futures.Future[Extraction]], news: Any, total: int, tell: Callable[[Progress], None]
-) -> None:
-    """Put together what the processes say of their progress, until all are done. Where one fails, or this one is told
-    to stop, the others are stopped as by Ctrl-C.
+) -> list[Extraction]:
+    """What the processes did. Until all are done, what they say of their progress is put together. Where one fails, or
+    this one is told to stop, the others are stopped as by Ctrl-C.
 
     Raises:
         ClipdexError: a process died.
@@ -152,11 +154,13 @@ def _follow(
             if progress is not None:
                 videos, clips = sum(one.videos for one in known), sum(one.clips for one in known)
                 tell(Progress(videos, total, clips, progress.row))
+        return [task.result() for task in tasks]
     except BaseException as error:
         for pid in latest:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-        if isinstance(error, concurrent.futures.process.BrokenProcessPool):
+        # What it looks like depends on what the process was about when it died.
+        if isinstance(error, concurrent.futures.process.BrokenProcessPool | EOFError | ConnectionError):
             raise ClipdexError(
                 "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
                 "Run this again, with fewer --processes"
