@@ -3,20 +3,27 @@
     python benchmarks/scale.py memory --videos 500 --plot docs/memory.png
     python benchmarks/scale.py long --hours 2
     python benchmarks/scale.py unchanged --files 100000
+    python benchmarks/scale.py growth --clips 10 100 1000
 
 ``memory`` extracts generated videos in one run and notes what this process and its reading processes hold after each;
 exits with 1 if this one grew by more than 5% from the second tenth to the last fifth (medians). ``long`` extracts
 windows of a 4K video and prints the peak. ``unchanged`` asks a bank with so many small files whether anything is new.
+``growth`` extracts so many clips (tens) into new banks, in processes of their own, and prints seconds and peak memory
+of each.
 Linux: it reads /proc.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
+import contextlib
+import multiprocessing
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 import av
 import hard_videos
 import numpy as np
+import workloads
 from processes import children_megabytes, held_megabytes
 
 from pipeline import Bank, extract, load_encoder
@@ -35,6 +43,7 @@ from pipeline.extract import extract_for
 from pipeline.stored import video_id_of
 
 _FAIR_GROWTH = 0.05
+_WINDOWS = 10  # of a video
 
 
 def memory(videos: int, plot: Path | None) -> int:
@@ -90,22 +99,11 @@ def long(hours: float) -> int:
         options = {"preset": "ultrafast", "crf": "35", "g": "5", "bf": "0"}
         hard_videos.write(minute, times, options=options, size=(3840, 2160))
         _repeat(minute, whole, times=round(60 * hours))
-        peak = {"ours": 0.0, "theirs": 0.0}
-        ending = threading.Event()
-
-        def watch() -> None:
-            while not ending.wait(0.2):
-                peak["ours"] = max(peak["ours"], held_megabytes())
-                peak["theirs"] = max(peak["theirs"], children_megabytes())
-
         load_encoder("lite")
         before = held_megabytes()
-        thread = threading.Thread(target=watch)
-        thread.start()
         started = time.monotonic()
-        done = extract([whole], bank=Path(name, "bank"), encoder="lite", window_seconds=10.0)
-        ending.set()
-        thread.join()
+        with watched() as peak:
+            done = extract([whole], bank=Path(name, "bank"), encoder="lite", window_seconds=10.0)
         (row,) = done.rows
         print(
             f"{row.duration_seconds / 3600:.2f} h of {row.width}x{row.height}: {row.status}, {row.clips} clips in "
@@ -113,6 +111,58 @@ def long(hours: float) -> int:
             f"most, its reading process {peak['theirs']:.0f} MB"
         )
     return int(row.status != "ok")
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """What this process and its reading processes hold at most, in megabytes; to be read afterwards."""
+    peak = {"ours": 0.0, "theirs": 0.0}
+    ending = threading.Event()
+
+    def watch() -> None:
+        while not ending.wait(0.2):
+            peak["ours"] = max(peak["ours"], held_megabytes())
+            peak["theirs"] = max(peak["theirs"], children_megabytes())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ending.set()
+        thread.join()
+
+
+def growth(clips: list[int], rounds: int) -> int:
+    """Windows of two seconds of 240p videos of twenty."""
+    spawn = multiprocessing.get_context("spawn")
+    print("clips | s, median | spread | ms a clip | this process, MB | its reading processes, MB")
+    with tempfile.TemporaryDirectory() as name:
+        num_videos = -(-max(clips) // _WINDOWS)
+        videos = workloads.make_videos(Path(name, "videos"), num_videos, sizes=workloads.SHORT, seconds=2.0 * _WINDOWS)
+        found: dict[int, list[tuple[float, float, float]]] = {count: [] for count in clips}
+        for number in range(rounds):
+            for count in clips:
+                bank = Path(name, f"bank {number} {count}")
+                with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+                    found[count].append(pool.submit(_grown, videos[: -(-count // _WINDOWS)], bank, count).result())
+    for count, runs in found.items():
+        seconds, ours, theirs = zip(*runs, strict=True)
+        middle = float(np.median(seconds))
+        print(
+            f"{count} | {middle:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | {1000 * middle / count:.0f} | "
+            f"{max(ours):.0f} | {max(theirs):.0f}"
+        )
+    return 0
+
+
+def _grown(videos: list[Path], bank: Path, count: int) -> tuple[float, float, float]:
+    encoder = load_encoder("lite")
+    started = time.monotonic()
+    with watched() as peak:
+        done = extract(videos, bank=bank, encoder=encoder, window_seconds=2.0)
+    assert done.encoded_clips == count, done.rows
+    return time.monotonic() - started, peak["ours"], peak["theirs"]
 
 
 def _repeat(source: Path, target: Path, *, times: int) -> None:
@@ -179,8 +229,11 @@ def main() -> int:
     one.add_argument("--plot", type=Path)
     commands.add_parser("long").add_argument("--hours", type=float, default=2.0)
     commands.add_parser("unchanged").add_argument("--files", type=int, default=100_000)
+    one = commands.add_parser("growth")
+    one.add_argument("--clips", type=int, nargs="+", default=[10, 100, 1000])
+    one.add_argument("--rounds", type=int, default=5)
     options = vars(parser.parse_args())
-    return {"memory": memory, "long": long, "unchanged": unchanged}[options.pop("command")](**options)
+    return {"memory": memory, "long": long, "unchanged": unchanged, "growth": growth}[options.pop("command")](**options)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from checkpoints import PROCESSOR
 
 from pipeline.encoders._torchvision import make_importable
 
@@ -19,19 +20,7 @@ MIXED = ((320, 180), (320, 240), (640, 360), (854, 480), (1280, 720), (1920, 108
 SHORT = ((320, 240),)
 LARGE = ((1280, 720), (1920, 1080))
 
-_PROCESSOR = {
-    "do_resize": True,
-    "size": {"shortest_edge": 224},
-    "resample": 2,
-    "do_center_crop": True,
-    "crop_size": {"height": 224, "width": 224},
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "do_normalize": True,
-    "image_mean": [0.485, 0.456, 0.406],
-    "image_std": [0.229, 0.224, 0.225],
-    "image_processor_type": "VideoMAEImageProcessor",
-}
+_PROCESSOR = {**PROCESSOR, "size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}
 
 
 def make_videos(folder: Path, count: int, *, sizes: Sequence[tuple[int, int]], seconds: float) -> list[Path]:

@@ -80,6 +80,21 @@ class Plan:
             raise UsageError(f"batch size and workers must be at least 1, not {self.batch_size} and {self.num_workers}")
 
 
+def together(
+    parts: Sequence[Extraction], *, inputs: Sequence[Source], rows: Sequence[VideoRow], seconds: float
+) -> Extraction:
+    """Several extractions by one recipe as one; ``inputs`` and ``rows`` in the order that the whole is to have."""
+    return Extraction(
+        tuple(inputs),
+        tuple(rows),
+        parts[0].recipe,
+        sum(part.encoded_clips for part in parts),
+        seconds,
+        parts[0].caution,
+        {name: sum(part.profile[name] for part in parts) for name in parts[0].profile},
+    )
+
+
 def run_plan(
     plan: Plan,
     *,

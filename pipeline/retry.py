@@ -12,7 +12,7 @@ from .bank import Bank
 from .clips import WHOLE, Cut
 from .encoders import load_for
 from .encoding import Progress
-from .plan import Extraction, Plan, run_plan
+from .plan import Extraction, Plan, run_plan, together
 from .stored import Stored
 
 
@@ -62,12 +62,9 @@ def retry(
         )
         for cut, inputs in by_cut.items()
     ]
-    return Extraction(
-        tuple(source for one in done for source in one.inputs),
-        tuple(row for one in done for row in one.rows),
-        chosen,
-        sum(one.encoded_clips for one in done),
-        time.monotonic() - started,
-        encoder.notes,
-        {name: sum(one.profile[name] for one in done) for name in done[0].profile},
+    return together(
+        done,
+        inputs=[source for one in done for source in one.inputs],
+        rows=[row for one in done for row in one.rows],
+        seconds=time.monotonic() - started,
     )

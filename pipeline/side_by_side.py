@@ -26,7 +26,7 @@ from .decoders import looks_readable
 from .encoders import confine, cuda_devices
 from .encoding import Progress
 from .extract import extract
-from .plan import Extraction
+from .plan import Extraction, together
 
 _LISTEN_SECONDS = 0.5
 
@@ -77,15 +77,8 @@ def extract_side_by_side(
         for share, one in zip(shares, done, strict=True)
         for number, row in zip(share, one.rows, strict=True)
     }
-    return Extraction(
-        tuple(inputs),
-        tuple(rows[number] for number in range(len(inputs))),
-        done[0].recipe,
-        sum(one.encoded_clips for one in done),
-        time.monotonic() - started,
-        done[0].caution,
-        {name: sum(one.profile[name] for one in done) for name in done[0].profile},
-    )
+    in_order = [rows[number] for number in range(len(inputs))]
+    return together(done, inputs=inputs, rows=in_order, seconds=time.monotonic() - started)
 
 
 def deal(inputs: Sequence[Source], num_shares: int) -> list[list[int]]:

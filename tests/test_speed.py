@@ -47,33 +47,20 @@ class TestRoute:
             choose_route(encoder, pixels)
         assert not encoder.fast_products
 
-    def test_a_route_that_costs_digits_is_not_taken(
-        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("fault", ["digits", "failure"])
+    def test_a_route_that_costs_digits_or_fails_is_not_taken(
+        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
         encoder = load_encoder(str(videomae))
         honest = encoder.encode
 
-        def rounded(clips: np.ndarray) -> np.ndarray:
+        def faulty(clips: np.ndarray) -> np.ndarray:
+            if encoder.fast_products and fault == "failure":
+                raise EncoderError("not finite")
             return honest(clips) * (1.001 if encoder.fast_products else 1.0)
 
         ticking(monkeypatch, 2.0, 1.0)
-        monkeypatch.setattr(encoder, "encode", rounded)
-        choose_route(encoder, pixels)
-        assert not encoder.fast_products
-
-    def test_a_route_that_fails_is_not_taken(
-        self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        encoder = load_encoder(str(videomae))
-        honest = encoder.encode
-
-        def failing(clips: np.ndarray) -> np.ndarray:
-            if encoder.fast_products:
-                raise EncoderError("not finite")
-            return honest(clips)
-
-        ticking(monkeypatch, 2.0, 1.0)
-        monkeypatch.setattr(encoder, "encode", failing)
+        monkeypatch.setattr(encoder, "encode", faulty)
         choose_route(encoder, pixels)
         assert not encoder.fast_products
 

@@ -11,7 +11,7 @@ import click
 from .._registry import part_names
 from .._types import Keep, Precision
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, limit_options, output_option, take_limits
+from ._options import bank_option, device_option, effort_options, limit_options, output_option, take_limits
 
 if TYPE_CHECKING:
     from ..plan import Extraction
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the network computes in; auto: bfloat16 on a GPU, where a test clip allows it.",
 )
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay].")
-@click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
+@effort_options
 @click.option(
     "--processes",
     "num_processes",
@@ -77,7 +76,6 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Read nothing outside of this folder, whatever a manifest or a link says.",
 )
-@click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--watch", "watching", is_flag=True, help="Go on until Ctrl-C: extract what arrives once it is complete.")
 @click.option(
     "--poll",

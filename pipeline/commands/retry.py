@@ -8,16 +8,22 @@ from typing import Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, limit_options, output_option, recipe_option, take_limits
+from ._options import (
+    bank_option,
+    device_option,
+    effort_options,
+    limit_options,
+    output_option,
+    recipe_option,
+    take_limits,
+)
 
 
 @click.command("retry")
 @bank_option
 @recipe_option
 @device_option
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay].")
-@click.option("--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core].")
-@click.option("--profile", is_flag=True, help="Say where the time went.")
+@effort_options
 @limit_options
 @output_option
 def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Any) -> None:

@@ -10,8 +10,8 @@ says how much.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
+import timeit
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +30,11 @@ _SAME = 1e-5
 _WORTH = 0.95
 
 _PRODUCT = (1024, 768)
+_TRIALS = 5
 
 _BATCH_ON_CPU = 8
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _WORTHWHILE_RATE = 1.05  # a batch twice as large has to bring this much
-_TRIALS = 5
 
 # How far half precision may move the canary, as a share of its length. VideoMAE moves by 3e-3, X-CLIP by 5e-3.
 _PRECISION_LIMIT = 1e-2
@@ -64,7 +64,7 @@ def choose_route(encoder: Encoder, pixels: Pixels) -> None:
     Args:
         pixels: prepared clips, (n, t, 3, h, w); one of them is encoded by both routes.
     """
-    if encoder.device != "cpu" or encoder.precision != "float32":
+    if not _has_choice(encoder):
         return
     encoder.fast_products = False
     if _product_seconds(fast=True) < _WORTH * _product_seconds(fast=False):
@@ -79,7 +79,7 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
     Args:
         pixels: as for ``choose_route``.
     """
-    if encoder.device != "cpu" or encoder.precision != "float32":
+    if not _has_choice(encoder):
         return
     encoder.engine = "torch"
     try:
@@ -93,6 +93,10 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
             encoder.engine = "torch"
 
 
+def _has_choice(encoder: Encoder) -> bool:
+    return encoder.device == "cpu" and encoder.precision == "float32"
+
+
 def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
     try:
         vector = encoder.encode(pixels)[0]
@@ -101,30 +105,22 @@ def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
     return bool(np.linalg.norm(vector - usual) <= _SAME * np.linalg.norm(usual))
 
 
-def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
+def _best_seconds(run: Callable[[], object]) -> float:
     """The best of several, so that a busy machine does not decide."""
-    seconds = []
-    for _ in range(_TRIALS):
-        started = time.perf_counter()
-        encoder.encode(pixels)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+    return min(timeit.repeat(run, number=1, repeat=_TRIALS))
+
+
+def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
+    return _best_seconds(lambda: encoder.encode(pixels))
 
 
 def _product_seconds(*, fast: bool) -> float:
-    """What a product of the size that transformers make takes by one of the routes: the best of several, so that a
-    busy machine does not decide.
-    """
+    """What a product of the size that transformers make takes by one of the routes."""
     import torch
 
     one, other = torch.ones(_PRODUCT), torch.ones(_PRODUCT[::-1])
-    seconds = []
     with running("cpu", "float32", fast=fast):
-        for _ in range(_TRIALS):
-            started = time.perf_counter()
-            one @ other
-            seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        return _best_seconds(lambda: one @ other)
 
 
 def suitable_batch_size(encoder: Encoder) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray
 from . import Index
+from ._selection import Selection
 
 
 class Flat(Index):
@@ -30,13 +31,8 @@ class Flat(Index):
     def _search(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        if allowed is None:
-            scores, rows = self._index.search(queries, k)
-        else:
-            bits = np.packbits(allowed, bitorder="little")
-            chosen = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-            parameters: Any = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
-            scores, rows = self._index.search(queries, k, params=parameters)
+        selection = Selection(allowed)
+        scores, rows = self._index.search(queries, k, params=selection.parameters)
         return scores, rows
 
     def _save(self, folder: Path) -> None:

@@ -20,6 +20,7 @@ from .._errors import BankError
 from .._types import FloatArray
 from . import Index
 from ._rows import Rows
+from ._selection import Selection
 
 # So many candidates for each hit that is wanted, and at least so many, are scored again.
 _CANDIDATES = 10
@@ -72,13 +73,13 @@ class SQ8(Index):
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         self._squeeze()
         there = len(self._rows) if allowed is None else int(allowed.sum())
-        bits = None if allowed is None else np.packbits(allowed, bitorder="little")
+        selection = Selection(allowed)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
         open_ones = np.arange(len(queries))
         wanted = min(there, max(_CANDIDATES * k, _FEWEST_CANDIDATES))
         while open_ones.size:
-            squeezed, found = self._scan(queries[open_ones], wanted, bits, there)
+            squeezed, found = self._scan(queries[open_ones], wanted, selection, there)
             unsettled = []
             for query, near, candidates in zip(open_ones, squeezed, found, strict=True):
                 exact = self._rows.read(candidates) @ queries[query]
@@ -91,14 +92,10 @@ class SQ8(Index):
         return scores, rows
 
     def _scan(
-        self, queries: FloatArray, wanted: int, bits: npt.NDArray[np.uint8] | None, rows: int
+        self, queries: FloatArray, wanted: int, selection: Selection, rows: int
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """Squeezed scores and row numbers of so many candidates, best first."""
-        parameters: Any = None
-        if bits is not None:
-            chosen = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
-        scores, found = self._index.search(queries, wanted, params=parameters)
+        scores, found = self._index.search(queries, wanted, params=selection.parameters)
         if (found < 0).any():
             raise BankError(
                 f"the index gave fewer than {wanted} of {rows} rows; make it anew with: clipdex index build"
@@ -118,7 +115,7 @@ class SQ8(Index):
         codes = np.load(folder / "codes.npy", allow_pickle=False)
         ranges = np.load(folder / "ranges.npy", allow_pickle=False)
         count = len(self.ids)
-        fits = codes.shape == (count, self.dim) and ranges.size in (2 * self.dim, 0 if not count else 2 * self.dim)
+        fits = codes.shape == (count, self.dim) and (not count or ranges.size == 2 * self.dim)
         if not fits or (codes.dtype, ranges.dtype) != (np.uint8, np.float32):
             raise ValueError(f"arrays of {codes.shape} and {ranges.shape} for {count} ids of {self.dim}")
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
