@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from ._answers import Hit, Prediction
     from ._errors import ClipdexError
     from ._recipe import Recipe
-    from ._types import Hit, Limits, Moment, Prediction, Span
+    from ._types import Limits, Moment, Span
     from .add_class import AddReport, add_class
     from .bank import Bank
+    from .change_classes import remove_class, rename_class, undo
     from .compare import Comparison, compare
+    from .compare_heads import compare_heads
     from .encoders import load_encoder
+    from .evaluate import Evaluation, evaluate
     from .extract import extract
     from .heads import load_head
     from .import_head import import_head
     from .plan import Extraction
-    from .predict import predict
+    from .predict import detect, predict
     from .retry import retry
     from .search import Part, Searcher, search
+    from .segments import Segment
+    from .shots import shot_curves
     from .train import TrainReport, train_head
     from .watch import watch
 
@@ -36,6 +42,7 @@ __all__ = [
     "Bank",
     "ClipdexError",
     "Comparison",
+    "Evaluation",
     "Extraction",
     "Hit",
     "Limits",
@@ -44,19 +51,27 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Searcher",
+    "Segment",
     "Span",
     "TrainReport",
     "__version__",
     "add_class",
     "compare",
+    "compare_heads",
+    "detect",
+    "evaluate",
     "extract",
     "import_head",
     "load_encoder",
     "load_head",
     "predict",
+    "remove_class",
+    "rename_class",
     "retry",
     "search",
+    "shot_curves",
     "train_head",
+    "undo",
     "watch",
 ]
 
@@ -65,26 +80,35 @@ _WHERE = {
     "Bank": "bank",
     "ClipdexError": "_errors",
     "Comparison": "compare",
+    "Evaluation": "evaluate",
     "Extraction": "plan",
-    "Hit": "_types",
+    "Hit": "_answers",
     "Limits": "_types",
     "Moment": "_types",
     "Part": "search",
-    "Prediction": "_types",
+    "Prediction": "_answers",
     "Recipe": "_recipe",
     "Searcher": "search",
+    "Segment": "segments",
     "Span": "_types",
     "TrainReport": "train",
     "add_class": "add_class",
     "compare": "compare",
+    "compare_heads": "compare_heads",
+    "detect": "predict",
+    "evaluate": "evaluate",
     "extract": "extract",
     "import_head": "import_head",
     "load_encoder": "encoders",
     "load_head": "heads",
     "predict": "predict",
+    "remove_class": "change_classes",
+    "rename_class": "change_classes",
     "retry": "retry",
     "search": "search",
+    "shot_curves": "shots",
     "train_head": "train",
+    "undo": "change_classes",
     "watch": "watch",
 }
 

@@ -96,6 +96,12 @@ class ClipTable:
         counts = {name: json.loads(metadata).get(LOST_FRAMES) for name, metadata in pairs}
         return {name: count for name, count in counts.items() if isinstance(count, int)}
 
+    def of_videos(self, video_ids: Collection[str]) -> list[int]:
+        """Row numbers of the clips of these videos."""
+        chosen = pc.is_in(self._table["video_id"], pa.array(sorted(video_ids), pa.string()))
+        found: list[int] = np.flatnonzero(chosen.to_numpy()).tolist()
+        return found
+
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
         """The clips of these row numbers, by default all."""
         table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))

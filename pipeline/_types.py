@@ -270,31 +270,3 @@ class LabelRow:
         if self.start_seconds is None or self.stop_seconds is None:
             return None
         return Span(self.start_seconds, self.stop_seconds)
-
-
-@dataclasses.dataclass(frozen=True)
-class Hit:
-    """A stretch of video that answers a query; larger ``score`` is closer."""
-
-    rank: int
-    score: float
-    video: str
-    video_id: str
-    start_seconds: float
-    stop_seconds: float
-    clip_id: str
-    metadata: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """What a head says of one clip. ``label`` is None when it abstains."""
-
-    video: str
-    video_id: str
-    start_seconds: float
-    stop_seconds: float
-    clip_id: str
-    label: str | None
-    score: float
-    top: tuple[tuple[str, float], ...]

@@ -1,6 +1,7 @@
-"""A new class from a few clips: extract them if they are new, label them, train the head again.
+"""A new class from a few clips: extract them if they are new, label them, and teach the head that class alone.
 
-The backbone is never touched. What the addition did to the other classes is measured and said.
+The backbone is never touched, and where a head's classes can be learned one by one neither are the scores of the
+others. What the addition did to them is measured and said.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 
 from ._errors import HeadError, LabelError
-from ._types import ClipRow, Device, FloatArray, LabelRow, Moment
+from ._types import Device, FloatArray, LabelRow, Moment
 from .bank import Bank
+from .change_classes import note
+from .encoders import load_for
 from .encoding import Progress
+from .examples import Examples, frames_of
 from .extract import extract_for
-from .heads import Head, HeadCard, load_head, save_head
+from .heads import Head, HeadCard, JudgedHead, load_judged, remember, save_head
 from .labels import Labels, label_of_clips, label_row
-from .train import DEFAULT_NAME, build_head
-from .validation import Examples, fit
+from .train import DEFAULT_NAME, build_head, class_texts
+from .validation import fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +36,9 @@ class AddReport:
     Attributes:
         clips: stored clips that now stand for the class.
         encoded_clips: how many of them had to be encoded.
-        other_scores_changed: whether any probability among the other classes changed, each clip's scores
-            compared without the new class.
+        retrained: whether the whole head was trained again, and not the class alone.
+        other_scores_changed: whether any score of another class changed on the clips the head was trained on, to the
+            last bit; of a head that was trained again, any probability among the other classes.
         largest_change: by how much at most.
         confusions: for each other class, how many of its training clips were right and now go to the new one.
     """
@@ -43,6 +48,7 @@ class AddReport:
     clips: int
     seconds: float
     encoded_clips: int
+    retrained: bool
     other_scores_changed: bool
     largest_change: float
     confusions: dict[str, int]
@@ -54,6 +60,7 @@ def add_class(
     *,
     bank: str | Path = "bank",
     head_name: str = DEFAULT_NAME,
+    retrain: bool = False,
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AddReport:
@@ -61,6 +68,7 @@ def add_class(
 
     Args:
         moments: files, or ``FILE@START-STOP`` in seconds; each becomes a clip where it is not one yet.
+        retrain: train the whole head again, where the class alone could be learned.
 
     Raises:
         HeadError: there is no such head.
@@ -69,7 +77,8 @@ def add_class(
     started = time.monotonic()
     class_name = class_name.strip()
     store = Bank(Path(bank))
-    before, card = load_head(store.folder / "heads", head_name)
+    before = load_judged(store.folder / "heads", head_name)
+    card = before.card
     if not card.examples:
         raise HeadError(
             f"the head {head_name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
@@ -83,36 +92,33 @@ def add_class(
         label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
         for source, row in zip(extraction.inputs, extraction.rows, strict=True)
     ]
-    stored = store.clips(card.recipe.id)
-    clips, vectors = list(stored.rows()), stored.embeddings()
-    examples, taught = _with(card, clips, vectors, labels)
-    after = fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
-    change, confusions = _effect(before, after, examples.take(examples.y != class_name), class_name)
-    new_card = dataclasses.replace(
-        card,
-        classes=tuple(str(one) for one in after.classes_),
-        examples=tuple(zip(examples.ids, examples.y.tolist(), examples.groups.tolist(), strict=True)),
-        cv=None,  # it was measured without the new class; train-head measures again
-    )
-    Labels(store.folder).add(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
-    save_head(store.folder / "heads", after, new_card)
+    examples, taught = _with(before, store, labels)
+    alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
+    after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
+    change, confusions = _effect(before.head, after, examples, class_name, exactly=alone is not None)
+    table = Labels(store.folder)
+    new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
+    remember(store.folder / "heads", head_name, note("add-class", class_name, added=new_labels))
+    _save(store, before, after, examples, class_name, device=device)
+    table.add(new_labels)
     return AddReport(
         class_name=class_name,
         head=head_name,
         clips=len(taught),
         seconds=time.monotonic() - started,
         encoded_clips=extraction.encoded_clips,
+        retrained=alone is None,
         other_scores_changed=change > 0,
         largest_change=change,
         confusions=confusions,
     )
 
 
-def _with(
-    card: HeadCard, clips: Sequence[ClipRow], vectors: FloatArray, labels: Sequence[LabelRow]
-) -> tuple[Examples, list[LabelRow]]:
-    """What the head was trained on, together with the clips that the new labels cover."""
-    numbers = {clip.clip_id: number for number, clip in enumerate(clips)}
+def _with(before: JudgedHead, store: Bank, labels: Sequence[LabelRow]) -> tuple[Examples, list[LabelRow]]:
+    """What the head was trained on with the clips that the new labels cover, and the label of each of those."""
+    card = before.card
+    stored = store.clips(card.recipe.id)
+    numbers = {name: number for number, name in enumerate(stored.ids)}
     gone = [name for name, _, _ in card.examples if name not in numbers]
     if gone:
         raise HeadError(
@@ -120,7 +126,8 @@ def _with(
             f"bank (the first: {gone[0]}); train the head again with train-head"
         )
     known = {name: (label, group) for name, label, group in card.examples}
-    taught: list[LabelRow] = []  # the label of each new example
+    taught: list[LabelRow] = []
+    clips = list(stored.rows(stored.of_videos({label.video_id for label in labels})))
     for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
         # A label on a whole file does not overrule what was said of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
@@ -137,27 +144,61 @@ def _with(
             "Name other moments, or label them anew (label remove, label add) and run train-head"
         )
     ids = tuple(known)
+    vectors = stored.embeddings([numbers[name] for name in ids])
     examples = Examples(
-        X=vectors[[numbers[name] for name in ids]],
+        X=vectors if before.head.reads == "clips" else frames_of(store, card.recipe, ids),
         y=np.array([label for label, _ in known.values()]),
         groups=np.array([group for _, group in known.values()]),
         ids=ids,
         held_out=np.zeros(len(ids), dtype=np.bool_),
         named_groups=False,
+        vectors=vectors,
     )
     return examples, taught
 
 
-def _effect(before: Head, after: Head, others: Examples, class_name: str) -> tuple[float, dict[str, int]]:
-    """The largest change of a probability among the other classes, and the clips that the new class took."""
-    old = [str(name) for name in before.classes_ if str(name) != class_name]
+def _effect(
+    before: Head, after: Head, examples: Examples, class_name: str, *, exactly: bool
+) -> tuple[float, dict[str, int]]:
+    """The largest change among the other classes, and the clips that the new class took from them.
 
-    def among_old(head: Head) -> Any:
-        columns = [list(map(str, head.classes_)).index(name) for name in old]
-        shares = head.predict_proba(others.X)[:, columns]
+    Args:
+        exactly: compare scores; else probabilities, without the new class.
+    """
+    others = examples.y != class_name
+    X, y = examples.X[others], examples.y[others]
+    old = [str(name) for name in before.classes_ if str(name) != class_name]
+    scores = [head.scores(X) for head in (before, after)]
+
+    def among_old(head: Head, found: Any) -> Any:
+        columns = [head.classes_.astype(str).tolist().index(name) for name in old]
+        if exactly:
+            return found[:, columns]
+        shares = head.predict_proba(X)[:, columns]
         return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
 
-    change = float(np.abs(among_old(after) - among_old(before)).max())
-    right_before = before.predict(others.X) == others.y
-    taken = right_before & (after.predict(others.X) == class_name)
-    return change, dict(sorted(Counter(others.y[taken].tolist()).items()))
+    first, second = (among_old(head, found) for head, found in zip((before, after), scores, strict=True))
+    right_before, said_after = (
+        head.classes_.astype(str)[found.argmax(axis=1)] for head, found in zip((before, after), scores, strict=True)
+    )
+    taken = (right_before == y) & (said_after == class_name)
+    return float(np.abs(second - first).max()), dict(sorted(Counter(y[taken].tolist()).items()))
+
+
+def _save(store: Bank, before: JudgedHead, after: Head, examples: Examples, class_name: str, *, device: Device) -> None:
+    """The head with the class; what was measured without it is dropped, train-head measures again."""
+    card: HeadCard = dataclasses.replace(
+        before.card,
+        classes=tuple(str(one) for one in after.classes_),
+        examples=tuple(zip(examples.ids, examples.y.tolist(), examples.groups.tolist(), strict=True)),
+        cv=None,
+        thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
+    )
+    familiarity, prior = before.familiarity, before.prior
+    if familiarity is not None:
+        mine: FloatArray = examples.vectors[examples.y == class_name]
+        familiarity = familiarity.with_class(class_name, mine).in_order(card.classes)
+    if prior is not None:
+        encoder = load_for(card.recipe, device=device)
+        prior = class_texts(encoder, card.classes, card.templates, weight=prior.weight)
+    save_head(store.folder / "heads", after, card, familiarity=familiarity, prior=prior)

@@ -9,7 +9,6 @@ independent, and what makes a video hard makes it hard for both.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,11 +21,10 @@ from ._recipe import Recipe
 from ._types import Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, canary_clip, cards, load_for
-from .labels import Labels, read_label_csv
+from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .metrics import average_precision
-from .stored import video_id_of
-from .train import build_head, check_classes, labelled_examples
-from .validation import Examples, held_out_scores
+from .train import build_head
+from .validation import held_out_scores
 from .vectors import unit
 
 _RESAMPLES = 2000
@@ -99,7 +97,7 @@ def compare(
     held = [held_out_scores(model, one) for one in examples]
     if held[0].protocol == "none":
         raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out and compare on")
-    resamples = _resamples(examples[0].groups)
+    resamples = resamples_of(examples[0].groups)
     measures = [
         _with_intervals("top-1", [one.hits(1) for one in held], resamples),
         *([_with_intervals("top-5", [one.hits(5) for one in held], resamples)] if len(held[0].classes) > 5 else []),
@@ -120,9 +118,7 @@ def compare(
 
 def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list[Examples]:
     """The labelled clips that both have, in the same order."""
-    rows = Labels(store.folder).rows()
-    if labels is not None:
-        rows = read_label_csv(labels, identify=functools.cache(video_id_of))
+    rows = label_rows_of(store, labels)
     found = [labelled_examples(store, recipe, rows) for recipe in recipes]
     both = set(found[0].ids) & set(found[1].ids)
     if not both:
@@ -135,7 +131,7 @@ def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list
     return shared
 
 
-def _resamples(groups: npt.NDArray[np.str_]) -> list[npt.NDArray[np.int64]]:
+def resamples_of(groups: npt.NDArray[np.str_]) -> list[npt.NDArray[np.int64]]:
     """Row numbers of resamples: whole groups, drawn with replacement."""
     names, codes = np.unique(groups, return_inverse=True)
     rows = [np.flatnonzero(codes == number) for number in range(len(names))]
@@ -152,19 +148,21 @@ def _with_intervals(name: str, values: Sequence[Numbers], resamples: Sequence[np
         drawn = np.array([[np.nanmean(one[rows]) for one in values] for rows in resamples if _any(values, rows)])
     means = [float(np.nanmean(one)) for one in values]
 
-    def middle(column: Numbers) -> tuple[float, float]:
-        low, high = np.quantile(column, [0.025, 0.975])
-        return float(low), float(high)
-
     return Measure(
         name,
         means[0],
         means[1],
-        middle(drawn[:, 0]),
-        middle(drawn[:, 1]),
+        interval(drawn[:, 0]),
+        interval(drawn[:, 1]),
         means[1] - means[0],
-        middle(drawn[:, 1] - drawn[:, 0]),
+        interval(drawn[:, 1] - drawn[:, 0]),
     )
+
+
+def interval(drawn: Numbers) -> tuple[float, float]:
+    """What holds 95% of what was drawn."""
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _any(values: Sequence[Numbers], rows: npt.NDArray[np.int64]) -> bool:

@@ -73,6 +73,11 @@ class Labels:
             self._write(kept.values())
             return len(kept) - before
 
+    def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
+        """Those that say something new: nobody said the same of the same stretch."""
+        known = set(map(_key, self.rows()))
+        return [row for row in rows if _key(row) not in known]
+
     def remove(self, keep: Callable[[LabelRow], bool]) -> list[LabelRow]:
         """Remove the labels that are not to be kept, and give them back."""
         with self._locked():

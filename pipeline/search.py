@@ -14,9 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from ._answers import Hit
 from ._errors import DecodeError, UsageError
 from ._recipe import Recipe
-from ._types import ClipRow, Device, FloatArray, Hit, KeptArray, Moment, Pixels, Span, clip_id
+from ._types import ClipRow, Device, FloatArray, KeptArray, Moment, Pixels, Span, clip_id
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import read_clips, reading_process

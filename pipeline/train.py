@@ -7,29 +7,28 @@ fold could not learn count as errors.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
+import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+import numpy.typing as npt
 
-from ._errors import LabelError, UsageError
-from ._recipe import Recipe
-from ._types import LabelRow
+from ._errors import UsageError
+from ._types import Device
 from .bank import Bank
-from .heads import Head, HeadCard, heads, save_head
-from .labels import Labels, label_of_clips, read_label_csv
-from .stored import video_id_of
-from .validation import Examples, cross_validate, fit
+from .calibration import Calibration, Method
+from .encoders import Encoder, encode_prompts, load_for
+from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, without_clips
+from .heads import Familiarity, Head, HeadCard, Prior, forget, heads, save_head
+from .judging import validate
+from .validation import choose, fit
 
 DEFAULT_NAME = "default"
-
-_HELD_OUT = ("test", "val", "valid", "validation", "holdout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +43,9 @@ class TrainReport:
     groups: int
     seconds: float
     cv: Mapping[str, Any] | None
+    class_counts: Mapping[str, int]
+    parameters: Mapping[str, Any]
+    calibration: Calibration
     warnings: tuple[str, ...] = ()
 
 
@@ -56,6 +58,12 @@ def train_head(
     name: str = DEFAULT_NAME,
     seed: int = 0,
     recipe: str | None = None,
+    tune: bool = False,
+    calibrate: Method | Literal["auto"] = "auto",
+    precision: float | None = None,
+    texts: bool = False,
+    templates: Sequence[str] = (),
+    device: Device = "auto",
     **parameters: Any,
 ) -> TrainReport:
     """Train a head on the stored vectors of labelled clips and keep it in the bank.
@@ -64,6 +72,11 @@ def train_head(
         head: kind of head; by default the MLP where a loss is given, else the linear one.
         loss: what the MLP is trained with.
         labels: a CSV or Parquet file; by default the bank's own labels.
+        tune: choose the head's parameters, but for those given, on held-out groups; inside the folds for the score.
+        calibrate: how held-out clips make probabilities come true.
+        precision: share of right answers that each class is to have: below its threshold it is not said.
+        texts: blend in what the encoder's text side says of the class names; held-out clips choose how much.
+        templates: for ``texts``: sentences that the names are put into, such as ``"a video of {}"``.
         parameters: further keyword arguments of the head's class.
 
     Raises:
@@ -77,15 +90,18 @@ def train_head(
     if loss is not None and (head is not None or loss != "cross-entropy"):
         parameters["loss"] = loss
     model = build_head(kind, seed=seed, **parameters)
-    source = None if labels is None else Path(labels)
-    rows = (
-        Labels(store.folder).rows() if source is None else read_label_csv(source, identify=functools.cache(video_id_of))
-    )
-    examples = labelled_examples(store, chosen, rows)
+    if precision is not None and not 0 < precision <= 1:
+        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
+    rows = label_rows_of(store, None if labels is None else Path(labels))
+    examples = labelled_examples(store, chosen, rows, reads=model.reads)
     check_classes(examples)
-    cv, warnings = cross_validate(model, examples)
-    warnings += _without_clips(rows, examples)
     training = examples.take(~examples.held_out)
+    encoder = load_for(chosen, device=device) if texts else None
+    shares = None if encoder is None else text_shares(encoder, examples, templates)
+    given = frozenset(parameters) if tune else None
+    said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
+    if given is not None:
+        model = choose(model, training, fixed=given)
     fitted = fit(model, training)
     card = HeadCard(
         name=name,
@@ -94,22 +110,53 @@ def train_head(
         classes=tuple(str(one) for one in fitted.classes_),
         recipe=chosen,
         examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
-        cv=cv,
-        labels=None if source is None else source.name,
+        cv=said.figures,
+        labels=None if labels is None else Path(labels).name,
         seed=seed,
+        calibration=said.calibration,
+        thresholds=said.thresholds,
+        familiar=said.familiar,
+        templates=tuple(templates),
     )
-    save_head(store.folder / "heads", fitted, card)
+    forget(store.folder / "heads", name)
+    save_head(
+        store.folder / "heads",
+        fitted,
+        card,
+        familiarity=Familiarity.fit(training.vectors, training.y),
+        prior=None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
+    )
+    return _report(card, seconds=time.monotonic() - started, warnings=[*said.warnings, *without_clips(rows, examples)])
+
+
+def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> TrainReport:
+    counts = dict(sorted(Counter(label for _, label, _ in card.examples).items()))
     return TrainReport(
-        head=name,
-        kind=kind,
+        head=card.name,
+        kind=card.kind,
         loss=card.loss,
         classes=card.classes,
-        clips=len(training),
-        groups=len(set(training.groups.tolist())),
-        seconds=time.monotonic() - started,
-        cv=cv,
-        warnings=tuple(warnings),
+        clips=len(card.examples),
+        groups=len({group for _, _, group in card.examples}),
+        seconds=seconds,
+        cv=card.cv,
+        class_counts=counts,
+        parameters=card.parameters,
+        calibration=card.calibration,
+        warnings=(*warnings, *imbalance(counts)),
     )
+
+
+def text_shares(encoder: Encoder, examples: Examples, templates: Sequence[str]) -> npt.NDArray[np.float64]:
+    """What texts for the classes say of each example, (n, classes of ``np.unique(y)``)."""
+    prior = class_texts(encoder, np.unique(examples.y).tolist(), templates)
+    return prior.shares(encoder.text_space(examples.vectors))
+
+
+def class_texts(encoder: Encoder, classes: Sequence[str], templates: Sequence[str], *, weight: float = 1.0) -> Prior:
+    """Class names as texts, in this order; ``jumping_jack`` is read as "jumping jack"."""
+    texts = encode_prompts(encoder, [re.sub(r"[_-]+", " ", name) for name in classes], templates)
+    return Prior(texts, encoder.text_scale, weight)
 
 
 def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:
@@ -126,79 +173,3 @@ def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:
             f"the {kind} head has no {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'no parameters'}"
         )
     return part(**parameters, **({"seed": seed} if "seed" in known else {}))
-
-
-def labelled_examples(bank: Bank, recipe: Recipe, labels: Sequence[LabelRow]) -> Examples:
-    """The stored clips that the labels cover, with their vectors.
-
-    Raises:
-        LabelError: there are no labels, or no stored clip answers to any.
-    """
-    if not labels:
-        raise LabelError(
-            "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
-            "--labels-from-folders"
-        )
-    stored = bank.clips(recipe.id)
-    clips = list(stored.rows())
-    found = label_of_clips(clips, labels)
-    # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
-    order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
-    numbers = [number for number in order if found[number] is not None]
-    if not numbers:
-        raise LabelError(
-            f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
-            f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
-        )
-    rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
-    return Examples(
-        X=stored.embeddings()[numbers],
-        y=np.array([label.label for _, label in rows]),
-        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows])),
-        ids=tuple(clip.clip_id for clip, _ in rows),
-        held_out=np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_),
-        named_groups=any(label.group is not None for _, label in rows),
-    )
-
-
-def _joined(members: Sequence[tuple[str, str | None]]) -> list[str]:
-    """One name for all clips that must stay together: those of one video, of one group, or linked by both."""
-    names = [f"video {video}" for video, _ in members]
-    nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
-    edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
-    rows, columns = zip(*edges, strict=True) if edges else ((), ())
-    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(nodes), len(nodes)))
-    _, component = connected_components(graph, directed=False)
-    # A component is called by its first group, or by its only video.
-    called: dict[int, str] = {}
-    for name, number in nodes.items():
-        if not name.startswith("video ") or component[number] not in called:
-            called[component[number]] = name
-    return [called[component[nodes[name]]] for name in names]
-
-
-def check_classes(examples: Examples) -> None:
-    """Refuse what nothing can be learned from.
-
-    Raises:
-        LabelError: fewer than two classes outside of the held-out split.
-    """
-    classes = sorted(set(examples.y[~examples.held_out].tolist()))
-    if len(classes) < 2:
-        raise LabelError(
-            f"a head tells classes apart, so it needs labels of at least 2; the stored clips have: "
-            f"{', '.join(classes) or 'none'}"
-        )
-
-
-def _without_clips(labels: Sequence[LabelRow], examples: Examples) -> list[str]:
-    """A warning where whole classes that were labelled have no stored clip."""
-    missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
-    if not missing:
-        return []
-    example = next(label for label in labels if label.label == missing[0])
-    where = "" if example.span is None else f"@{example.start_seconds:g}-{example.stop_seconds:g}"
-    return [
-        f"no stored clip is labelled {', '.join(map(repr, missing))}: no clip lies mostly in these labels, or another "
-        f"label speaks of the same stretch. Store one with: clipdex extract {example.video}{where}"
-    ]

@@ -1,4 +1,4 @@
-"""How good a head is on clips it was not trained on.
+"""Scores of clips that a head was not trained on.
 
 Clips of one video, or of one named group, are never on both sides of a split.
 """
@@ -8,63 +8,25 @@ from __future__ import annotations
 import dataclasses
 import warnings as python_warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
+from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedGroupKFold
 
 from ._errors import HeadError, LabelError
-from ._types import FloatArray
-from .heads import Head
-from .metrics import (
-    NOTHING,
-    balanced_accuracy,
-    expected_calibration_error,
-    in_top_k,
-    macro_f1,
-    top_k_accuracy,
-)
+from .examples import Bools, Examples
+from .heads import Familiarity, Head
+from .metrics import NOTHING, classification_figures, in_top_k, log_loss
 
 # With at most this many named groups, each is held out once; with more, they are dealt into folds.
 _MOST_LEFT_OUT = 20
 _FOLDS = 5
+_INNER_FOLDS = 3
 
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Labelled clips of one recipe: vectors (n, dim), and for each its class, group, clip id and split."""
-
-    X: FloatArray
-    y: npt.NDArray[np.str_]
-    groups: npt.NDArray[np.str_]
-    ids: tuple[str, ...]
-    held_out: npt.NDArray[np.bool_]
-    named_groups: bool
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, chosen: npt.NDArray[np.bool_]) -> Examples:
-        """The examples that are chosen."""
-        ids = tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep)
-        return Examples(
-            self.X[chosen], self.y[chosen], self.groups[chosen], ids, self.held_out[chosen], self.named_groups
-        )
-
-
-def fit(model: Head, examples: Examples) -> Head:
-    """A trained copy of ``model``.
-
-    Raises:
-        HeadError: the vectors or parameters cannot be trained on; the message says why.
-    """
-    try:
-        fitted: Head = clone(model).fit(examples.X, examples.y)
-    except ValueError as error:
-        raise HeadError(f"cannot train this head: {error}") from error
-    return fitted
+Protocol = Literal["auto", "holdout", "cv", "leave-one-group-out"]
+Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +37,9 @@ class HeldOut:
         protocol: how the clips were held out; "none" where no honest split exists.
         classes: names, (classes,).
         truth: class numbers of the clips that were tested, (n,).
-        scores: (n, classes); what a fold could not learn is -inf, and never a hit.
+        scores: (n, classes) probabilities; what a fold could not learn is -inf, and never a hit.
+        familiar: (n,), see ``Familiarity``; nan where it could not be told.
+        groups: of the clips that were tested, (n,).
         tested: which of the examples these are.
     """
 
@@ -84,7 +48,9 @@ class HeldOut:
     classes: npt.NDArray[np.str_]
     truth: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
-    tested: npt.NDArray[np.bool_]
+    familiar: npt.NDArray[np.float64]
+    groups: npt.NDArray[np.str_]
+    tested: Bools
 
     def hits(self, k: int) -> npt.NDArray[np.float64]:
         """For each example 1 where its class is among the ``k`` best, 0 where not, nan where it was not tested."""
@@ -92,58 +58,104 @@ class HeldOut:
         found[self.tested] = in_top_k(self.truth, self.scores, k=k)
         return found
 
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The likeliest class of each clip that was tested, ``NOTHING`` where none was known."""
+        return np.where(np.isfinite(self.scores).any(axis=1), self.scores.argmax(axis=1), NOTHING)
 
-def held_out_scores(model: Head, examples: Examples) -> HeldOut:
+
+def fit(model: Head, examples: Examples) -> Head:
+    """A trained copy of ``model``.
+
+    Raises:
+        HeadError: the vectors or parameters cannot be trained on; the message says why.
+    """
+    try:
+        fitted: Head = clone(model).fit(examples.X, examples.y, groups=examples.groups)
+    except ValueError as error:
+        raise HeadError(f"cannot train this head: {error}") from error
+    return fitted
+
+
+def choose(model: Head, examples: Examples, *, fixed: frozenset[str] = frozenset()) -> Head:
+    """An untrained copy with the parameters of its grid that do best on held-out groups of these examples.
+
+    Args:
+        fixed: parameters that stay as they are.
+    """
+    grid = {name: values for name, values in model.grid.items() if name not in fixed}
+    codes = np.unique(examples.y, return_inverse=True)[1]
+    fewest = min(len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes))
+    if not grid or fewest < 2:
+        return model
+    splitter = StratifiedGroupKFold(min(_INNER_FOLDS, fewest), shuffle=True, random_state=0)
+    splits = list(_of(splitter, examples, codes))
+    candidates = [clone(model).set_params(**values) for values in ParameterGrid(grid)]
+
+    def merit(candidate: Head) -> tuple[float, float]:
+        held = _over(candidate, examples, "inner", splits, fixed=None)
+        figures = classification_figures(held.truth, held.scores)
+        return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
+
+    best: Head = max(candidates, key=merit)
+    return best
+
+
+def held_out_scores(
+    model: Head, examples: Examples, *, protocol: Protocol = "auto", tune: frozenset[str] | None = None
+) -> HeldOut:
     """Train on some groups, score the others, in turn.
+
+    Args:
+        protocol: "auto" takes the split column where there is one, leaves out one named group at a time where they
+            are few, and else deals groups into folds.
+        tune: choose parameters inside each fold, but for these.
 
     Raises:
         HeadError: the vectors or parameters cannot be trained on.
         LabelError: a split column that puts one group on both sides.
     """
+    name, splits = splits_of(examples, protocol)
+    return _over(model, examples, name, splits, fixed=tune)
+
+
+def _over(
+    model: Head, examples: Examples, protocol: str, splits: list[Split], *, fixed: frozenset[str] | None
+) -> HeldOut:
     classes, codes = np.unique(examples.y, return_inverse=True)
-    protocol, splits = _splits(examples, codes)
     probabilities = np.full((len(examples), len(classes)), -np.inf)
+    familiar = np.full(len(examples), np.nan)
     tested = np.zeros(len(examples), dtype=np.bool_)
     for train, test in splits:
         tested[test] = True
         known = np.unique(codes[train])
         if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
-            fitted = fit(model, examples.take(np.isin(np.arange(len(examples)), train)))
-            probabilities[np.ix_(test, known)] = fitted.predict_proba(examples.X[test])
-    return HeldOut(protocol, len(splits), classes, codes[tested], probabilities[tested], tested)
+            taught = examples.take(np.isin(np.arange(len(examples)), train))
+            chosen = model if fixed is None else choose(model, taught, fixed=fixed)
+            probabilities[np.ix_(test, known)] = fit(chosen, taught).predict_proba(examples.X[test])
+            look = Familiarity.fit(taught.vectors, taught.y) if protocol != "inner" else None
+            if look is not None:
+                familiar[test] = look.scores(examples.vectors[test])
+    return HeldOut(
+        protocol,
+        len(splits),
+        classes,
+        codes[tested],
+        probabilities[tested],
+        familiar[tested],
+        examples.groups[tested],
+        tested,
+    )
 
 
-def cross_validate(model: Head, examples: Examples) -> tuple[dict[str, Any] | None, list[str]]:
-    """Figures on clips that were not trained on, and warnings; no figures where no honest split exists."""
-    held = held_out_scores(model, examples)
-    warnings = [
-        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
-        "learned of it may be that one, and no held-out score can tell"
-        for name in held.classes
-        if len(set(examples.groups[examples.y == name].tolist())) == 1
-    ]
-    if not held.folds:
-        return None, [*warnings, "no cross-validation: no class was seen in two groups or videos"]
-    truth, scores = held.truth, held.scores
-    predicted = np.where(np.isfinite(scores).any(axis=1), scores.argmax(axis=1), NOTHING)
-    return {
-        "protocol": held.protocol,
-        "folds": held.folds,
-        "clips": len(truth),
-        "top1": top_k_accuracy(truth, scores, k=1),
-        "top5": top_k_accuracy(truth, scores, k=5),
-        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes=len(held.classes)),
-        "macro_f1": macro_f1(truth, predicted, num_classes=len(held.classes)),
-        "ece": expected_calibration_error(truth, scores),
-    }, warnings
+def splits_of(examples: Examples, protocol: Protocol) -> tuple[str, list[Split]]:
+    """Rows to train on and rows to test on, and the name of that protocol; see ``held_out_scores``.
 
-
-Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list[Split]]:
-    """Rows to train on and rows to test on, and the name of that protocol."""
-    if examples.held_out.any():
+    Raises:
+        LabelError: a split column that puts one group on both sides.
+    """
+    codes = np.unique(examples.y, return_inverse=True)[1]
+    if examples.held_out.any() and protocol in ("auto", "holdout"):
         both = set(examples.groups[examples.held_out].tolist()) & set(examples.groups[~examples.held_out].tolist())
         if both:
             raise LabelError(
@@ -153,18 +165,22 @@ def _splits(examples: Examples, codes: npt.NDArray[np.int64]) -> tuple[str, list
         return "held-out split", [(np.flatnonzero(~examples.held_out), np.flatnonzero(examples.held_out))]
     num_groups = len(set(examples.groups.tolist()))
     of_class = [len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes)]
-    if max(of_class) < 2:
+    if not of_class or max(of_class) < 2:
         return "none", []
-    if examples.named_groups and num_groups <= _MOST_LEFT_OUT:
+    few = examples.named_groups and num_groups <= _MOST_LEFT_OUT
+    if protocol == "leave-one-group-out" or (protocol == "auto" and few):
         return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
     num_folds = max(2, min(_FOLDS, *of_class))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
     unit = "group" if examples.named_groups else "video"
-    return f"{num_folds} folds by {unit}", list(_of(splitter, examples, codes))
+    splits = list(_of(splitter, examples, codes))
+    if protocol == "holdout":
+        return f"one of {num_folds} parts held out by {unit}", splits[:1]
+    return f"{num_folds} folds by {unit}", splits
 
 
 def _of(splitter: Any, examples: Examples, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
     with python_warnings.catch_warnings():
         # It warns of classes with few members; ours says which, and what that means.
         python_warnings.simplefilter("ignore", UserWarning)
-        yield from splitter.split(examples.X, codes, examples.groups)
+        yield from splitter.split(examples.y, codes, examples.groups)

@@ -21,7 +21,7 @@ MODULES = {
 # From the ground up. A module may import what is below it; on the parts' floor nobody imports a neighbour.
 GROUND, TOOLS, PARTS, VERBS, REPORT, FRONT = range(6)
 FLOORS = {
-    **dict.fromkeys(("_errors", "_types", "_recipe", "_version"), GROUND),
+    **dict.fromkeys(("_errors", "_types", "_recipe", "_version", "_answers"), GROUND),
     **dict.fromkeys(
         (
             "_registry",
@@ -37,6 +37,8 @@ FLOORS = {
             "clips",
             "metrics",
             "vectors",
+            "calibration",
+            "segments",
         ),
         TOOLS,
     ),
@@ -58,7 +60,8 @@ FLOORS = {
         VERBS,
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
-    **dict.fromkeys(("add_class", "compare", "import_head"), VERBS),
+    **dict.fromkeys(("add_class", "change_classes", "compare", "import_head"), VERBS),
+    **dict.fromkeys(("examples", "judging", "evaluate", "shots", "compare_heads"), VERBS),
     **dict.fromkeys(("plan", "retry", "side_by_side", "watch", "upkeep"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,
@@ -72,7 +75,8 @@ KNOWN_IN = {
     "execnet": ("decoders",),
     "faiss": ("indexes", "heads.knn"),
     "click": ("commands",),
-    "torch": ("encoders", "preprocess", "heads.mlp"),
+    "matplotlib": ("report",),
+    "torch": ("encoders", "preprocess", "heads.mlp", "heads.temporal", "heads._network"),
     "transformers": ("encoders",),
     "openvino": ("encoders._openvino",),
     "pyarrow": ("bank", "labels", "_parquet", "_kept", "_schema", "_tables", "_clip_table", "_rewriting"),

@@ -18,11 +18,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from pipeline import metrics
 from pipeline._errors import HeadError, UsageError
 from pipeline.heads import HeadCard, heads, linear, list_heads, load_head, remove_head, save_head
+from pipeline.heads._network import batches
 from pipeline.heads.linear import Linear
-from pipeline.heads.mlp import MLP, _batches
+from pipeline.heads.mlp import MLP
 
 KINDS = heads.names()
-QUICK = {"mlp": {"num_epochs": 30, "hidden_dim": 32, "embedding_dim": 8, "dropout": 0.0}}
+QUICK = {
+    "mlp": {"num_epochs": 30, "hidden_dim": 32, "embedding_dim": 8, "dropout": 0.0},
+    "temporal": {"num_epochs": 30, "width": 16, "dropout": 0.0, "batch_size": 16},
+}
 
 
 def make(kind: str, **parameters: object) -> object:
@@ -155,11 +159,11 @@ def test_wrong_options_are_named() -> None:
         make("mlp", classify="vote").fit(X, y).predict(X)
 
 
-def test_an_epoch_shows_every_clip_once_with_company_of_its_class() -> None:
+def test_an_epoch_shows_every_clip_with_company_of_its_class_and_those_of_rare_classes_more_often() -> None:
     y = np.repeat([0, 1, 2], [9, 4, 1])
-    batches = _batches(y, size=8, order=np.random.default_rng(0))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(14))
-    assert max(len(batch) for batch in batches) == 8
+    dealt = list(batches(y, size=8, order=np.random.default_rng(0)))
+    assert sorted(np.concatenate(dealt).tolist()) == [*range(13), 13, 13, 13, 13]
+    assert max(len(batch) for batch in dealt) == 8
 
 
 def test_training_leaves_torchs_own_randomness_alone() -> None:

@@ -84,7 +84,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
         pixels = normalise(torch.from_numpy(read.pixels), encoder.facts.preprocessing)
         with torch.inference_mode():
             logits = model(pixels[None]).logits[0].numpy()
-        assert np.abs(head.logits(vectors[number : number + 1])[0] - logits).max() < 1e-4
+        assert np.abs(head.scores(vectors[number : number + 1])[0] - logits).max() < 1e-4
         (found,) = (one for one in predictions if one.clip_id == row.clip_id)
         assert [label for label, _ in found.top] == [names[index] for index in np.argsort(-logits)]
 

@@ -483,7 +483,7 @@ class TestRetry:
 class TestNames:
     @pytest.mark.parametrize("name", ['it\'s "odd".mp4', "two\nlines.mp4", "<script>alert(1)</script>.mp4", "..mp4"])
     def test_odd_names_are_data(self, name: str, tmp_path: Path, bank: Path, videomae: Path, video: Path) -> None:
-        from pipeline._types import Hit
+        from pipeline._answers import Hit
         from pipeline.report.page import write_page
 
         path = tmp_path / name.replace("/", "\u2215")

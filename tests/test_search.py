@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline import Bank, Part, Searcher, extract, indexing, load_encoder, search
+from pipeline._answers import Hit
 from pipeline._errors import BankError, EncoderError, UsageError
-from pipeline._types import ClipRow, Hit
+from pipeline._types import ClipRow
 from pipeline.decoders import open_video
 from pipeline.filters import fulfilled
 from pipeline.indexes import Index, indexes

@@ -13,10 +13,11 @@ from pipeline import add_class, load_head, predict, train_head
 from pipeline._errors import HeadError, LabelError, UsageError
 from pipeline._types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
 from pipeline.bank import Bank
+from pipeline.examples import Examples, labelled_examples
+from pipeline.judging import validate
 from pipeline.labels import Labels, label_of_clips
 from pipeline.plan import Extraction
-from pipeline.train import build_head, labelled_examples
-from pipeline.validation import Examples, cross_validate
+from pipeline.train import build_head
 
 RECIPE = make_recipe()
 QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
@@ -56,7 +57,7 @@ def label(folder: Path, rows: list[ClipRow], y: np.ndarray, **more: object) -> N
 def examples(X: np.ndarray, y: np.ndarray, groups: list[str], *, held_out: np.ndarray | None = None) -> Examples:
     nobody = np.zeros(len(X), dtype=np.bool_)
     ids = tuple(str(number) for number in range(len(X)))
-    return Examples(X, y, np.array(groups), ids, nobody if held_out is None else held_out, True)
+    return Examples(X, y, np.array(groups), ids, nobody if held_out is None else held_out, True, X)
 
 
 def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:
@@ -67,7 +68,8 @@ def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:
     assert (report.classes, report.clips, report.groups) == (("class 0", "class 1", "class 2"), 60, 60)
     assert report.cv["protocol"] == "5 folds by video"
     assert report.cv["top1"] > 0.9
-    assert set(report.cv) == {"protocol", "folds", "clips", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
+    promised = {"protocol", "folds", "clips", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
+    assert set(report.cv) == {*promised, "ece_uncalibrated"}
     head, card = load_head(tmp_path / "heads", "sports")
     assert (head.predict(X) == y).mean() > 0.95
     assert card.cv == report.cv
@@ -90,10 +92,89 @@ def test_clips_of_one_video_never_stand_on_both_sides() -> None:
     videos = np.repeat(np.arange(40), 5)
     X = (random.normal(size=(40, 32))[videos] + 0.01 * random.normal(size=(200, 32))).astype(np.float32)
     y = np.array(["a", "b"])[random.permutation(40) % 2][videos]
-    leaking, _ = cross_validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in range(200)]))
-    honest, _ = cross_validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in videos]))
-    assert leaking["top1"] > 0.95
-    assert honest["top1"] < 0.7
+    leaking = validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in range(200)]))
+    honest = validate(build_head("knn", seed=0), examples(X, y, [str(n) for n in videos]))
+    assert leaking.figures["top1"] > 0.95
+    assert honest.figures["top1"] < 0.7
+
+
+def test_one_recording_under_two_files_stays_on_one_side_of_every_split(tmp_path: Path) -> None:
+    """A container that was written anew holds the same pictures under another content hash."""
+    random = np.random.default_rng(4)
+    X, y = random.normal(size=(60, 8)).astype(np.float32), np.array(["a", "b", "c"] * 20)
+    copies = X * (1 + 1e-6 * random.normal(size=X.shape)).astype(np.float32)
+    rows = fill(tmp_path, np.concatenate([X, copies]))
+    label(tmp_path, rows, np.concatenate([y, y]))
+    found = labelled_examples(Bank(tmp_path), RECIPE, Labels(tmp_path).rows())
+    groups = dict(zip(found.ids, found.groups, strict=True))
+    assert all(groups[rows[n].clip_id] == groups[rows[n + 60].clip_id] for n in range(60))
+    assert len(set(groups.values())) == 60
+    assert train_head(bank=tmp_path, head="knn").cv["top1"] < 0.6  # labels were drawn: copies would give 1.0
+
+
+def test_parameters_are_chosen_on_held_out_groups_and_those_given_stay(tmp_path: Path) -> None:
+    X, y = clusters(each=20, spread=1.5)
+    label(tmp_path, fill(tmp_path, X), y)
+    report = train_head(bank=tmp_path, head="knn", tune=True, temperature=0.2)
+    assert report.parameters["temperature"] == 0.2
+    assert report.parameters["k"] in (1, 3, 5, 10, 20)
+    assert report.cv["protocol"] == "5 folds by video"
+    assert train_head(bank=tmp_path, head="knn", tune=True, k=2).parameters["k"] == 2
+
+
+def test_uneven_classes_are_said_and_counted(tmp_path: Path) -> None:
+    X, y = clusters(classes=2, each=30)
+    keep = (y == "class 0") | (np.arange(60) % 15 == 0)
+    label(tmp_path, fill(tmp_path, X[keep]), y[keep])
+    report = train_head(bank=tmp_path)
+    assert report.class_counts == {"class 0": 30, "class 1": 2}
+    assert any("30 clips of 'class 0', 2 of 'class 1'" in warning for warning in report.warnings)
+
+
+class TestAbstaining:
+    @pytest.fixture
+    def bank(self, tmp_path: Path) -> Path:
+        """Three classes that were taught and one that was not."""
+        X, y = clusters(classes=4, each=40, spread=0.4)
+        known = y != "class 3"
+        rows = fill(tmp_path, X)
+        label(tmp_path, [row for row, k in zip(rows, known, strict=True) if k], y[known])
+        train_head(bank=tmp_path)
+        self.strange = {row.clip_id for row, k in zip(rows, known, strict=True) if not k}
+        return tmp_path
+
+    def test_nothing_is_said_of_what_looks_like_nothing_that_was_taught(self, bank: Path) -> None:
+        found, _ = predict(bank=bank)
+        strange = [one for one in found if one.clip_id in self.strange]
+        usual = [one for one in found if one.clip_id not in self.strange]
+        assert np.mean([one.label is None for one in strange]) > 0.6
+        assert np.mean([one.label is None for one in usual]) <= 0.06
+        silent = next(one for one in strange if one.label is None)
+        assert (silent.abstained, silent.score) == ("unknown", silent.top[0][1])
+        assert silent.known < 0.05
+
+    def test_it_can_be_forced(self, bank: Path) -> None:
+        found, _ = predict(bank=bank, never_abstain=True)
+        assert all(one.label == one.top[0][0] and one.abstained is None for one in found)
+        assert all(one.label is not None for one in predict(bank=bank, accept_known=1.0)[0])
+
+    def test_a_share_is_a_share(self, bank: Path) -> None:
+        with pytest.raises(UsageError, match="between 0 and 1, not at 2"):
+            predict(bank=bank, accept_known=2)
+
+    def test_a_class_is_not_said_below_the_precision_that_was_asked_for(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=3, each=60, spread=2.5)
+        rows = fill(tmp_path, X)
+        label(tmp_path, rows, y)
+        truth = {row.clip_id: name for row, name in zip(rows, y, strict=True)}
+        report = train_head(bank=tmp_path, precision=0.95)
+        assert report.cv["top1"] < 0.95
+        found, _ = predict(bank=tmp_path)
+        assert {one.abstained for one in found} >= {None, "unsure"}
+        said = [one for one in found if one.label is not None]
+        assert np.mean([one.label == truth[one.clip_id] for one in said]) > 0.93
+        with pytest.raises(UsageError, match="a share above 0"):
+            train_head(bank=tmp_path, precision=1.5)
 
 
 def test_named_groups_are_each_left_out_once(tmp_path: Path) -> None:
@@ -131,7 +212,8 @@ def test_a_held_out_split_is_honoured_and_not_learned_from(tmp_path: Path) -> No
 def test_a_class_that_a_fold_could_not_learn_counts_as_wrong() -> None:
     X, y = clusters(classes=3, each=10)
     groups = [f"g{number % 5}" if name != "class 2" else "alone" for number, name in enumerate(y)]
-    figures, warnings = cross_validate(build_head("linear", seed=0), examples(X, y, groups))
+    said = validate(build_head("linear", seed=0), examples(X, y, groups))
+    figures, warnings = said.figures, said.warnings
     assert figures["top1"] == pytest.approx(2 / 3, abs=0.05)
     assert figures["top5"] == pytest.approx(2 / 3, abs=0.05)  # although there are only three classes
     assert figures["macro_f1"] < 0.67
@@ -141,9 +223,9 @@ def test_a_class_that_a_fold_could_not_learn_counts_as_wrong() -> None:
 
 def test_where_no_honest_split_exists_there_is_no_score() -> None:
     X, y = clusters()
-    figures, warnings = cross_validate(build_head("linear", seed=0), examples(X, y, list(y)))
-    assert figures is None
-    assert "no cross-validation" in warnings[-1]
+    said = validate(build_head("linear", seed=0), examples(X, y, list(y)))
+    assert said.figures is None
+    assert "no cross-validation" in said.warnings[-1]
 
 
 def test_duplicates_under_new_names_do_not_raise_the_score(tmp_path: Path) -> None:
@@ -203,9 +285,9 @@ def test_a_new_class_is_learned_from_stored_clips_and_its_effect_is_measured(tmp
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("class 3", [row.video for row in newcomers[:5]], bank=tmp_path)
     assert (report.class_name, report.clips, report.encoded_clips) == ("class 3", 5, 0)
-    assert report.other_scores_changed
+    assert (report.retrained, report.other_scores_changed, report.largest_change) == (False, False, 0.0)
     assert report.confusions == {}
-    predictions, _ = predict(bank=tmp_path)
+    predictions, _ = predict(bank=tmp_path, never_abstain=True)
     by_id = {one.clip_id: one.label for one in predictions}
     assert all(by_id[row.clip_id] == "class 3" for row in newcomers[5:])
     right = [by_id[row.clip_id] == name for row, name in zip(rows, y, strict=True)]
@@ -235,7 +317,7 @@ def test_predict_lists_the_best_classes_and_refuses_nonsense(tmp_path: Path) -> 
     with pytest.raises(HeadError, match="there is no head 'default'"):
         predict(bank=tmp_path)
     train_head(bank=tmp_path)
-    predictions, rows = predict(bank=tmp_path, top=2)
+    predictions, rows = predict(bank=tmp_path, top=2, never_abstain=True)
     assert rows == []
     assert len(predictions) == 36
     for one in predictions:

@@ -45,13 +45,33 @@ def recipe_option(command: Command) -> Command:
     )(command)
 
 
+def labels_option(command: Command) -> Command:
+    """``--labels``."""
+    return click.option(
+        "--labels",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="CSV",
+        help="CSV or Parquet of labels [the bank's own].",
+    )(command)
+
+
+def head_name_option(command: Command) -> Command:
+    """``--head-name``."""
+    return click.option("--head-name", default="default", show_default=True, help="Which head.")(command)
+
+
 def prompt_options(command: Command) -> Command:
     """``--template`` and ``--rerank``."""
-    command = click.option(
+    command = template_option(command)
+    return click.option(
         "--rerank",
         is_flag=True,
         help="Use the model's full score with texts (X-CLIP); needs clips extracted with --keep patches.",
     )(command)
+
+
+def template_option(command: Command) -> Command:
+    """``--template``."""
     return click.option(
         "--template",
         "templates",
@@ -59,6 +79,22 @@ def prompt_options(command: Command) -> Command:
         metavar="'a video of {}'",
         help="A sentence to put texts into; several are averaged [the bare text].",
     )(command)
+
+
+_EFFORT = (
+    click.option("--profile", is_flag=True, help="Say where the time went."),
+    click.option(
+        "--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core]."
+    ),
+    click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay]."),
+)
+
+
+def effort_options(command: Command) -> Command:
+    """``--batch-size``, ``--workers`` and ``--profile``."""
+    for option in _EFFORT:
+        command = option(command)
+    return command
 
 
 _LIMITS = (

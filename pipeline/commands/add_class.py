@@ -8,21 +8,22 @@ from typing import Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option
+from ._options import bank_option, device_option, head_name_option, output_option
 
 
 @click.command("add-class")
 @click.argument("class_name", metavar="CLASS")
 @click.argument("moments", nargs=-1, required=True, metavar="MOMENT...")
-@click.option("--head-name", default="default", show_default=True, help="Which head learns it.")
+@click.option("--retrain", is_flag=True, help="Train the whole head again, where the class alone could be learned.")
+@head_name_option
 @bank_option
 @device_option
 @output_option
 def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **options: Any) -> None:
     """Teach a head a new class from a few clips, FILE or FILE@START-STOP in seconds.
 
-    New clips are encoded once; the encoder itself is never trained. What the addition did to the other
-    classes is said.
+    New clips are encoded once; the encoder itself is never trained. Where the head allows, the class alone is learned
+    and the scores of all others stay as they are; what the addition did to them is said. `clipdex undo` takes it back.
 
     \b
     Example:

@@ -9,17 +9,13 @@ import click
 
 from .._registry import part_names
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option
+from ._options import bank_option, device_option, labels_option, output_option
 
 
 @click.command("compare")
 @click.option("--a", required=True, metavar="A", help="A recipe of the bank: its id, its encoder or its checkpoint.")
 @click.option("--b", required=True, metavar="B", help="Another one.")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="CSV or Parquet of labels [the bank's own].",
-)
+@labels_option
 @click.option("--head", type=click.Choice(part_names("heads")), default="linear", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--speed/--no-speed", default=True, show_default=True, help="Also load both encoders and time them.")

@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..report.terminal import Terminal
 from ._options import bank_option, device_option, output_option, prompt_options, recipe_option
+
+if TYPE_CHECKING:
+    from .._types import VideoRow
+
+_WHEN = (
+    click.option(
+        "--export",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
+    ),
+    click.option(
+        "--min-seconds", type=click.FloatRange(0), default=0.0, metavar="S", help="With --segments: drop shorter ones."
+    ),
+    click.option(
+        "--merge-gap",
+        "merge_gap_seconds",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="S",
+        help="With --segments: those of one class at most so far apart become one.",
+    ),
+    click.option(
+        "--min-score",
+        type=click.FloatRange(0, 1),
+        default=0.5,
+        show_default=True,
+        help="With --segments: say a class from this probability on.",
+    ),
+    click.option("--stride", "stride_seconds", type=float, metavar="S", help="With --segments [half a window]."),
+    click.option(
+        "--window", "window_seconds", type=float, metavar="S", help="With --segments [as the head's examples]."
+    ),
+    click.option("--segments", "whole", is_flag=True, help="Say what happens when, with start and stop."),
+)
+
+
+def _segment_options(command: Any) -> Any:
+    for option in _WHEN:
+        command = option(command)
+    return command
 
 
 @click.command("predict")
@@ -16,30 +59,74 @@ from ._options import bank_option, device_option, output_option, prompt_options,
 @click.option("--head-name", help="Which head [default].")
 @click.option("--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from, separated by commas.")
 @prompt_options
+@click.option("--never-abstain", is_flag=True, help="Say the likeliest class, however unlike anything taught.")
+@click.option(
+    "--accept-known",
+    type=click.FloatRange(0, 1),
+    default=0.95,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of clips of known classes that must not be taken for unknown ones.",
+)
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to list.")
+@_segment_options
 @bank_option
 @recipe_option
 @device_option
 @output_option
-def command(sources: tuple[str, ...], prompts: str | None, bank: Path, terminal: Terminal, **options: Any) -> None:
+def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal: Terminal, **options: Any) -> None:
     """Label videos, or without SOURCE everything in the bank. New videos are encoded and stored first.
+
+    The label is null where a clip looks like nothing the head was taught ("unknown"), or where its class does not reach
+    the precision that was asked for when the head was trained ("unsure"). The field known says how familiar a clip
+    looks: the share of held-out clips of known classes that look no more so.
 
     \b
     Examples:
       clipdex predict new-videos/
       clipdex predict match.mp4@10-12 --head-name sports
+      clipdex predict match.mp4 --segments --merge-gap 1 --export match.vtt
       clipdex predict --prompts "a dog running,a person cycling" --template "a video of {}"
     """
-    from ..predict import predict
-    from ..report.summary import prediction_rows, troubles
+    from ..report.summary import troubles
 
     if prompts is not None and not prompts.strip(" ,"):
         raise click.UsageError("--prompts needs at least one text")
     texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
-    with terminal.progress() as update:
-        predictions, rows = predict(sources, bank=bank, prompts=texts, on_progress=update, **options)
-    columns = ("label", "score", *(("top",) if options["top"] > 1 else ()), "start_seconds", "stop_seconds", "video")
-    terminal.rows(prediction_rows(predictions), columns=columns)
+    rows = (_segments if whole else _clips)(terminal, sources, prompts=texts, **options)
     terminal.say(*troubles(rows))
     if any(row.status in ("failed", "partial") for row in rows):
         raise SystemExit(1)
+
+
+def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequence[VideoRow]:
+    from ..predict import predict
+    from ..report.summary import prediction_rows
+
+    timing = {
+        "window_seconds": None, "stride_seconds": None, "min_score": 0.5, "merge_gap_seconds": 0.0, "min_seconds": 0.0,
+        "export": None,
+    }  # fmt: skip
+    for name, usual in timing.items():
+        if options.pop(name) != usual:
+            raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} goes with --segments")
+    with terminal.progress() as update:
+        predictions, rows = predict(sources, on_progress=update, **options)
+    shown = ("label", "score", *(("top",) if options["top"] > 1 else ()), "known", "start_seconds", "stop_seconds")
+    terminal.rows(prediction_rows(predictions), columns=(*shown, "video"))
+    return rows
+
+
+def _segments(terminal: Terminal, sources: Sequence[str], *, export: Path | None, **options: Any) -> Sequence[VideoRow]:
+    from ..predict import detect
+    from ..segments import export_segments
+
+    del options["top"]
+    with terminal.progress() as update:
+        found, rows = detect(sources, on_progress=update, **options)
+    columns = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
+    terminal.rows([dataclasses.asdict(one) for one in found], columns=columns)
+    if export is not None:
+        for path in export_segments(found, export):
+            terminal.say(f"Wrote {path}")
+    return rows

@@ -11,7 +11,7 @@ import click
 from .._registry import part_names
 from .._types import Loss, Triplets
 from ..report.terminal import Terminal
-from ._options import bank_option, output_option, recipe_option
+from ._options import bank_option, device_option, labels_option, output_option, recipe_option, template_option
 
 
 @click.command("train-head")
@@ -25,12 +25,7 @@ from ._options import bank_option, output_option, recipe_option
     type=click.Choice(get_args(Loss)),
     help="What the mlp is trained with; --loss triplet alone picks the mlp.",
 )
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="CSV",
-    help="[the bank's labels]",
-)
+@labels_option
 @click.option("--name", default="default", show_default=True, help="What the head is called.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--margin", type=float, help="mlp, triplet: margin of the loss [0.1].")
@@ -39,18 +34,38 @@ from ._options import bank_option, output_option, recipe_option
 @click.option("--classify", type=click.Choice(["mean", "knn"]), help="mlp: nearest class mean or neighbours [mean].")
 @click.option("--epochs", "num_epochs", type=click.IntRange(1), help="mlp [20].")
 @click.option("-k", "k", type=click.IntRange(1), help="knn, mlp with --classify knn: how many neighbours vote [5].")
+@click.option("--vote", type=click.Choice(["nearest", "each-class"]), help="knn: whose votes count [nearest].")
+@click.option("--early-stopping", is_flag=True, default=None, help="mlp, temporal: hold groups out to see when.")
+@click.option("--tune", is_flag=True, default=None, help="Choose the head's other parameters on held-out groups.")
+@click.option(
+    "--calibrate",
+    type=click.Choice(["auto", "temperature", "isotonic", "none"]),
+    help="How held-out clips make scores come true as often as they say [auto].",
+)
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="P",
+    help="Say a class only where that was right in a share P of held-out cases.",
+)
+@click.option("--texts", is_flag=True, default=None, help="Blend in what the encoder's text side says of class names.")
+@template_option
 @bank_option
 @recipe_option
+@device_option
 @output_option
 def command(bank: Path, terminal: Terminal, **options: Any) -> None:
     """Train a light head on the stored vectors of labelled clips.
 
-    The score is cross-validated with whole videos, or whole groups where labels name them, held out.
+    The score is cross-validated with whole videos, or whole groups where labels name them, held out; so are the
+    probabilities made to mean what they say, and the head learns which clips look like nothing it was taught.
 
     \b
     Examples:
       clipdex train-head --loss triplet
       clipdex train-head --head linear --labels labels.csv --name sports
+      clipdex train-head --precision 0.9 --tune
+      clipdex train-head --texts --template "a video of {}"
     """
     from ..train import train_head
 

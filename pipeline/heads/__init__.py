@@ -8,8 +8,27 @@ from __future__ import annotations
 
 from .._registry import Registry
 from ._base import Head
-from ._store import HeadCard, list_heads, load_head, remove_head, save_head
+from ._familiarity import Familiarity
+from ._history import forget, latest_change, remember, take_back
+from ._prior import Prior
+from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head
 
-__all__ = ["Head", "HeadCard", "heads", "list_heads", "load_head", "remove_head", "save_head"]
+__all__ = [
+    "Familiarity",
+    "Head",
+    "HeadCard",
+    "JudgedHead",
+    "Prior",
+    "forget",
+    "heads",
+    "latest_change",
+    "list_heads",
+    "load_head",
+    "load_judged",
+    "remember",
+    "remove_head",
+    "save_head",
+    "take_back",
+]
 
 heads: Registry[Head] = Registry("pipeline.heads", Head, kind="head")  # type: ignore[type-abstract]

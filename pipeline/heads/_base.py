@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +13,43 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..vectors import softmax
+
 Arrays = dict[str, npt.NDArray[Any]]
+Rows = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.int64]
+Groups = npt.NDArray[np.str_]
 
 
 class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     """A classifier on stored vectors.
 
-    Subclasses implement ``_fit`` and ``_probabilities`` on checked input, and keep what they learned in
-    arrays named ``*_``, listed in ``learned``.
+    Subclasses implement ``_fit`` and ``scores`` on checked input, and keep what they learned in arrays named ``*_``,
+    listed in ``learned``.
+
+    Attributes:
+        reads: a clip's vector, or the features of its frames.
+        learned: names of the arrays that hold what was learned.
+        per_class: those of them with one row for each class, in the order of ``classes_``.
+        grid: values worth trying, by parameter (``validation.choose``).
     """
 
+    reads: ClassVar[Literal["clips", "frames"]] = "clips"
     learned: tuple[str, ...] = ()
+    per_class: ClassVar[tuple[str, ...]] = ()
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Learn from vectors (n, dim) and one class name each.
+
+        Args:
+            X: (n, dim), or (n, steps, dim) for a head that reads frames.
+            groups: (n,), what must stay together where a kind holds clips out to know when to stop.
 
         Raises:
             ValueError: not finite, of different lengths, or fewer than two classes.
         """
-        checked: tuple[npt.NDArray[np.float32], npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32)
+        checked: tuple[Rows, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32, allow_nd=self._nested)
         rows, names = checked
         check_classification_targets(names)
         self.classes_, codes = np.unique(names, return_inverse=True)
@@ -38,20 +57,63 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             raise ValueError(
                 f"{type(self).__name__} needs labels of at least 2 classes, got 1 class: {self.classes_[0]}"
             )
-        self._fit(rows, codes)
+        self._fit(rows, codes, None if groups is None else np.asarray(groups))
         return self
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities, in the order of ``classes_``."""
-        check_is_fitted(self, "classes_")
-        rows: npt.NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._probabilities(rows)
+        return self._shares(self.scores(X))
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """The likeliest class of each row."""
-        probabilities = self.predict_proba(X)
-        best: npt.NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        places = self.scores(X).argmax(axis=1)
+        best: npt.NDArray[Any] = self.classes_[places]
         return best
+
+    def scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """(n, classes), larger is likelier; what the probabilities are made of."""
+        check_is_fitted(self, "classes_")
+        rows: Rows = validate_data(self, X, dtype=np.float32, reset=False, allow_nd=self._nested)
+        return self._scores(rows)
+
+    def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
+        """A copy that knows one class more, or one anew, while the scores of all others stay as they are, to the last
+        bit. None where a kind's scores hang together, so that it has to be trained again.
+
+        Args:
+            X: all examples, of that class and of the others.
+            y: their classes.
+        """
+        row = self._learn_class(X, y, name)
+        if row is None:
+            return None
+        after = copy.deepcopy(self)
+        known = [str(one) for one in self.classes_]
+        if name not in known:
+            after.classes_ = np.array([*known, name])  # at the end: the others keep their places
+        place = [str(one) for one in after.classes_].index(name)
+        for array in self.per_class:
+            rows = getattr(self, array)
+            rows = rows if place < len(rows) else np.concatenate([rows, np.zeros_like(rows[:1])])
+            setattr(after, array, rows.copy())
+            getattr(after, array)[place] = row[array]
+        return after
+
+    def without_class(self, name: str) -> Self:
+        """A copy that does not know a class.
+
+        Raises:
+            ValueError: fewer than two would be left.
+        """
+        kept = np.flatnonzero(self.classes_.astype(str) != name)
+        if len(kept) < 2:
+            raise ValueError(f"without {name!r} fewer than 2 classes are left")
+        after = copy.deepcopy(self)
+        after.classes_ = self.classes_[kept]
+        for array in self.per_class:
+            setattr(after, array, getattr(self, array)[kept])
+        after._forget(int(np.flatnonzero(self.classes_.astype(str) == name)[0]))
+        return after
 
     def arrays(self) -> Arrays:
         """All that was learned, for storing."""
@@ -65,10 +127,30 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         self.n_features_in_ = dim
         return self
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one row, once fitted."""
+        return (int(self.n_features_in_),)
+
+    @property
+    def _nested(self) -> bool:
+        return self.reads == "frames"
+
     @abc.abstractmethod
-    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
         """Learn; ``y`` holds class numbers."""
 
     @abc.abstractmethod
-    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(n, classes), rows sum to 1."""
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        """(n, classes), larger is likelier."""
+
+    def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Scores as probabilities: rows sum to 1."""
+        return softmax(scores)
+
+    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:  # noqa: ARG002
+        """The row of each array in ``per_class`` for this class, or None where that cannot be had alone."""
+        return None
+
+    def _forget(self, code: int) -> None:
+        """Drop what else was learned of a class; arrays in ``per_class`` are done."""

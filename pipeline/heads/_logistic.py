@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
+from scipy.special import expit, logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 # Of the covariance's mean, added so that directions without variance can be whitened too.
@@ -20,6 +21,9 @@ _FLOOR = 1e-3
 
 # Largest entry of the gradient, in whitened coordinates, at which the search ends.
 _TOLERANCE = 1e-5
+
+# A class is told from at most so many clips of others: half of them the nearest, the rest drawn to stand for all.
+_MOST_OTHERS = 8192
 
 FloatMatrix = npt.NDArray[np.floating]
 
@@ -79,3 +83,59 @@ def fit_logistic(
         warnings.warn(f"logistic regression did not converge: {found.message}", ConvergenceWarning, stacklevel=2)
     weights = whitening.T @ found.x.reshape(shape)[:-1]  # (dim, classes)
     return weights.T, found.x.reshape(shape)[-1] - mean @ weights, int(found.nit)
+
+
+def fit_class(
+    X: npt.NDArray[np.float32],
+    y: npt.NDArray[np.str_],
+    others: FloatMatrix,
+    *,
+    name: str,
+    C: float,
+    class_weight: str | None,
+) -> tuple[FloatMatrix, float]:
+    """Weights (dim,) and intercept of one class beside others whose logits stay as they are.
+
+    The same problem as ``fit_logistic``, minimised over this class's row alone: whether a clip is of the class is a
+    logistic regression in which what the others score together is a given offset.
+
+    Args:
+        X: (n, dim), clips of all classes.
+        y: their classes, (n,).
+        others: logits of the other classes, (n, classes - 1).
+        name: the class that is learned.
+    """
+    names, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    weight = (len(y) / (len(names) * counts) if class_weight == "balanced" else np.ones(len(names)))[codes]
+    mine = y == name
+    rows, weights = _nearest_and_drawn(X, mine, weight)
+    mine, data = mine[rows], X[rows].astype(np.float64)
+    offset = logsumexp(others[rows], axis=1)
+    sign = np.where(mine, 1.0, -1.0)
+
+    def objective(flat: FloatMatrix) -> tuple[float, FloatMatrix]:
+        margin = sign * (data @ flat[:-1] + flat[-1] - offset)
+        loss = C * float((weights * np.logaddexp(0, -margin)).sum()) + float(flat[:-1] @ flat[:-1]) / 2
+        pull = -C * weights * sign * expit(-margin)
+        return loss, np.append(data.T @ pull + flat[:-1], pull.sum())
+
+    start = np.append(np.zeros(X.shape[1]), float(np.median(offset)))
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-4})
+    return found.x[:-1], float(found.x[-1])
+
+
+def _nearest_and_drawn(
+    X: npt.NDArray[np.float32], mine: npt.NDArray[np.bool_], weight: FloatMatrix
+) -> tuple[npt.NDArray[np.int64], FloatMatrix]:
+    """Rows to learn a class from, and their weights: of many others some are drawn, which then stand for more."""
+    positives, others = np.flatnonzero(mine), np.flatnonzero(~mine)
+    if len(others) <= _MOST_OTHERS:
+        rows = np.concatenate([positives, others])
+        return rows, weight[rows]
+    order = others[np.argsort(-(X[others] @ (X[positives].mean(axis=0) - X[others].mean(axis=0))), kind="stable")]
+    near, far = np.split(order, [_MOST_OTHERS // 2])
+    drawn = np.random.default_rng(0).choice(far, _MOST_OTHERS // 2, replace=False)
+    rows = np.concatenate([positives, near, drawn])
+    stands_for = np.ones(len(rows))
+    stands_for[len(positives) + len(near) :] = weight[far].sum() / weight[drawn].sum()
+    return rows, weight[rows] * stands_for

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
 from .._errors import HeadError, UsageError
 from .._files import replacing
 from .._recipe import Recipe
+from .._types import FloatArray
+from ..calibration import Calibration
 from ._base import Head
+from ._familiarity import Familiarity
+from ._prior import Prior
 
 _FORMAT = 1
+_FAMILIARITY, _PRIOR = "familiarity.", "prior."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -33,6 +39,10 @@ class HeadCard:
         examples: what it was trained on: (clip id, class, group) of each clip, in the order of training.
         cv: cross-validated figures, with the protocol.
         labels: where the labels came from: a file's name, or None for the bank's own.
+        calibration: of the probabilities, from held-out clips.
+        thresholds: below this probability a class is not said; None: it never is. Classes without one always are.
+        templates: sentences that class names are put into, where texts are blended in.
+        familiar: quantiles, at equal steps from 0 to 1, of held-out clips' familiarity; none where none were held out.
     """
 
     name: str
@@ -44,6 +54,10 @@ class HeadCard:
     cv: Mapping[str, Any] | None
     labels: str | None
     seed: int
+    calibration: Calibration = dataclasses.field(default_factory=Calibration)
+    thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    familiar: tuple[float, ...] = ()
+    templates: tuple[str, ...] = ()
 
     @property
     def loss(self) -> str | None:
@@ -64,16 +78,58 @@ class HeadCard:
             )
 
 
-def save_head(folder: Path, head: Head, card: HeadCard) -> None:
+@dataclasses.dataclass(frozen=True)
+class JudgedHead:
+    """A head with what turns its scores into an answer, or into none.
+
+    Attributes:
+        familiarity: what it was taught looks like, where clips enough were there to tell.
+        prior: what texts say of its classes, where they have a say.
+    """
+
+    head: Head
+    card: HeadCard
+    familiarity: Familiarity | None = None
+    prior: Prior | None = None
+
+    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """(n, classes), calibrated.
+
+        Args:
+            X: what the head reads.
+            in_text_space: (n, text dim), where there is a prior.
+        """
+        shares = self.head.predict_proba(X)
+        if self.prior is not None and in_text_space is not None:
+            shares = self.prior.blend(shares, in_text_space)
+        return self.card.calibration.apply(shares)
+
+    def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
+        """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
+        no clips were held out to compare with.
+        """
+        if self.familiarity is None or not self.card.familiar:
+            return None
+        shares = np.linspace(0, 1, len(self.card.familiar))
+        found: npt.NDArray[np.float64] = np.interp(self.familiarity.scores(vectors), self.card.familiar, shares)
+        return found
+
+
+def save_head(
+    folder: Path, head: Head, card: HeadCard, *, familiarity: Familiarity | None = None, prior: Prior | None = None
+) -> None:
     """Write a head under ``folder``; one of the same name is replaced, whole or not at all.
 
     Raises:
         UsageError: the name cannot be a file's.
     """
-    path = _path(folder, card.name)
+    path = head_path(folder, card.name)
     facts = {**dataclasses.asdict(card), "recipe": card.recipe.to_dict()}
     document = json.dumps({"format": _FORMAT, **facts}, ensure_ascii=False)
-    arrays = {name: np.ascontiguousarray(array) for name, array in head.arrays().items()}
+    arrays = dict(head.arrays())
+    for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior)):
+        arrays |= {prefix + name: array for name, array in (part.arrays() if part is not None else {}).items()}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(path) as temporary:
         # The card travels in the file's own header: one file, one rename, never half a head.
         safetensors.numpy.save_file(arrays, temporary, metadata={"clipdex.head": document})
@@ -85,21 +141,42 @@ def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
     Raises:
         HeadError: there is none of that name, or its file is damaged.
     """
+    judged = load_judged(folder, name)
+    return judged.head, judged.card
+
+
+def load_judged(folder: Path, name: str) -> JudgedHead:
+    """A stored head with what turns its scores into answers.
+
+    Raises:
+        HeadError: there is none of that name, or its file is damaged.
+    """
     from . import heads
 
-    path = _path(folder, name)
+    path = head_path(folder, name)
     card = _read_card(path, folder)
     try:
         arrays = safetensors.numpy.load_file(path)
+        familiarity, prior = _part(arrays, _FAMILIARITY), _part(arrays, _PRIOR)
         head = heads.get(card.kind)(**card.parameters)
         head.restore(arrays, classes=list(card.classes), dim=card.recipe.dim)
         with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
-            scores = head.predict_proba(np.zeros((1, card.recipe.dim), np.float32))
+            scores = head.predict_proba(np.zeros((1, *head.input_shape), np.float32))
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not finite")
+        return JudgedHead(
+            head,
+            card,
+            Familiarity(**familiarity, classes=card.classes) if familiarity else None,
+            Prior.restore(prior) if prior else None,
+        )
     except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError) as error:
         raise _damaged(path, error) from error
-    return head, card
+
+
+def _part(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin so, without the beginning; they are taken out."""
+    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
 
 
 def list_heads(folder: Path) -> list[HeadCard]:
@@ -113,13 +190,18 @@ def remove_head(folder: Path, name: str) -> None:
     Raises:
         HeadError: there is none of that name.
     """
-    path = _path(folder, name)
+    path = head_path(folder, name)
     if not path.exists():
         raise _unknown(name, folder)
     path.unlink()
 
 
-def _path(folder: Path, name: str) -> Path:
+def head_path(folder: Path, name: str) -> Path:
+    """The file of a head.
+
+    Raises:
+        UsageError: the name cannot be a file's.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a head: letters, digits, '.', '_' and '-' only")
     return folder / f"{name}.safetensors"
@@ -139,10 +221,23 @@ def _read_card(path: Path, folder: Path) -> HeadCard:
                 "recipe": Recipe.from_dict(document["recipe"]),
                 "classes": tuple(document["classes"]),
                 "examples": tuple((str(a), str(b), str(c)) for a, b, c in document["examples"]),
+                **_judgement(document),
             }
         )
     except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
+
+
+def _judgement(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a card that older heads do not have."""
+    calibration = dict(document.get("calibration") or {})
+    if "knots" in calibration:
+        calibration["knots"] = tuple(tuple(map(float, side)) for side in calibration["knots"])
+    return {
+        "calibration": Calibration(**calibration),
+        "familiar": tuple(map(float, document.get("familiar", ()))),
+        "templates": tuple(map(str, document.get("templates", ()))),
+    }
 
 
 def _damaged(path: Path, error: Exception) -> HeadError:

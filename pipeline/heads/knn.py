@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, get_args
+
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import unit
-from ._base import Head
+from ..vectors import softmax, unit
+from ._base import Codes, Groups, Head, Rows
 
 _BLOCK_ROWS = 8192
+_MOST_SCORES = 1 << 24  # numbers of one block of cosines to single classes
+
+Vote = Literal["nearest", "each-class"]
 
 
 class KNN(Head):
@@ -17,23 +24,37 @@ class KNN(Head):
     Args:
         k: how many neighbours vote; all, where there are fewer.
         temperature: of the votes: a neighbour weighs ``exp(cosine / temperature)``.
+        vote: "nearest": the k nearest of all clips. "each-class": the k nearest of each class, on the average, so
+            that a class's score does not depend on the others, and a class with few clips is not outvoted.
     """
 
     learned = ("vectors_", "codes_")
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"k": (1, 3, 5, 10, 20)}
 
-    def __init__(self, *, k: int = 5, temperature: float = 0.07) -> None:
+    def __init__(self, *, k: int = 5, temperature: float = 0.07, vote: Vote = "nearest") -> None:
         self.k = k
         self.temperature = temperature
+        self.vote = vote
 
-    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+        if self.vote not in get_args(Vote):
+            raise ValueError(f"unknown vote {self.vote!r}; there are: {', '.join(get_args(Vote))}")
         self.vectors_, self.codes_ = unit(X), y
 
-    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        if self.vote == "each-class":
+            return self._of_each_class(unit(X))
         stored = np.ascontiguousarray(self.vectors_)
         blocks = [self._votes(X[start : start + _BLOCK_ROWS], stored) for start in range(0, len(X), _BLOCK_ROWS)]
         return np.concatenate(blocks)
 
-    def _votes(self, X: npt.NDArray[np.float32], stored: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if self.vote == "each-class":
+            return softmax(scores)
+        shares: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
+        return shares
+
+    def _votes(self, X: Rows, stored: Rows) -> npt.NDArray[np.float64]:
         import faiss
 
         queries = unit(X)
@@ -44,5 +65,35 @@ class KNN(Head):
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
         scores = np.zeros((len(X), len(self.classes_)))
         np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
-        result: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
-        return result
+        return scores
+
+    def _of_each_class(self, queries: Rows) -> npt.NDArray[np.float64]:
+        """Mean cosine to the nearest of each class, over the temperature; a class alone in each product."""
+        scores = np.empty((len(queries), len(self.classes_)))
+        for code in range(len(self.classes_)):
+            own = np.ascontiguousarray(self.vectors_[self.codes_ == code])
+            k = min(self.k, len(own))
+            step = max(1, _MOST_SCORES // len(own))
+            for start in range(0, len(queries), step):
+                cosines = queries[start : start + step] @ own.T
+                best = np.partition(cosines, len(own) - k, axis=1)[:, len(own) - k :]
+                scores[start : start + step, code] = best.mean(axis=1, dtype=np.float64) / self.temperature
+        return scores
+
+    def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
+        """See ``Head.with_class``."""
+        if self.vote == "nearest":
+            return None
+        after = copy.deepcopy(self)
+        known = [str(one) for one in self.classes_]
+        after.classes_ = self.classes_ if name in known else np.array([*known, name])
+        code = [str(one) for one in after.classes_].index(name)
+        others, mine = self.codes_ != code, unit(X[y == name])
+        after.vectors_ = np.concatenate([self.vectors_[others], mine])
+        after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
+        return after
+
+    def _forget(self, code: int) -> None:
+        kept = self.codes_ != code
+        self.vectors_, self.codes_ = self.vectors_[kept], self.codes_[kept]
+        self.codes_ = self.codes_ - (self.codes_ > code)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from ..vectors import softmax, unit
-from ._base import Head
-from ._logistic import fit_logistic
+from ..vectors import class_products, unit
+from ._base import Arrays, Codes, Groups, Head, Rows
+from ._logistic import fit_class, fit_logistic
 
 # From about this many numbers on, scikit-learn's solver takes minutes; with few rows for each dimension it stays the
 # faster one, as classes can then be separated by many planes.
@@ -31,6 +32,8 @@ class Linear(Head):
     """
 
     learned = ("coef_", "intercept_")
+    per_class = ("coef_", "intercept_")
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"C": (1.0, 10.0, 100.0, 1000.0)}
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class Linear(Head):
         self.max_iter = max_iter
         self.normalise = normalise
 
-    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
         if X.size >= _MANY_NUMBERS and len(X) >= _MANY_ROWS_A_DIMENSION * X.shape[1]:
             self.coef_, self.intercept_, self.n_iter_ = fit_logistic(
                 self._scaled(X), y, C=self.C, class_weight=self.class_weight, max_iter=self.max_iter
@@ -62,13 +65,14 @@ class Linear(Head):
         self.intercept_ = np.concatenate([-model.intercept_, model.intercept_]) / 2 if two else model.intercept_
         self.n_iter_ = model.n_iter_
 
-    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        return softmax(self.logits(X))
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        logits: npt.NDArray[np.float64] = class_products(self._scaled(X), self.coef_) + self.intercept_
+        return logits
 
-    def logits(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
-        """(n, classes), what the probabilities are the softmax of."""
-        scores: npt.NDArray[np.floating] = self._scaled(X) @ self.coef_.T + self.intercept_
-        return scores
+    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
+        others = self._scores(X)[:, self.classes_.astype(str) != name]
+        weights, intercept = fit_class(self._scaled(X), y, others, name=name, C=self.C, class_weight=self.class_weight)
+        return {"coef_": weights, "intercept_": np.asarray(intercept)}
 
-    def _scaled(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _scaled(self, X: Rows) -> Rows:
         return unit(X) if self.normalise else X

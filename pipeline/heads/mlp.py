@@ -7,22 +7,19 @@ nearest neighbours there.
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss, Triplets
-from ..vectors import softmax, unit
-from ._base import Head
+from ..vectors import class_products, softmax, unit
+from ._base import Arrays, Codes, Groups, Head, Rows
+from ._network import TEMPERATURE, Schedule, Task, class_means, train
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Cosines to class means are divided by this before the softmax.
-_TEMPERATURE = 0.1
-_PER_CLASS = 4  # clips of one class in a batch: triplets need at least two
 
 
 class MLP(Head):
@@ -35,12 +32,15 @@ class MLP(Head):
         miner_margin: of the miner. With hard triplets neither margin changes anything, as each of them violates
             any margin; "semihard", "easy" and "all" are bounded by it.
         num_epochs: few, on purpose: with hard triplets the space begins to collapse when trained for long.
+        early_stopping: where groups are given, hold some out to choose the number of epochs, up to ``num_epochs``.
         max_steps: of the optimiser; a large bank has learned after fewer epochs.
         classify: "mean" (nearest class mean) or "knn", in the learned space.
         seed: of the weights, the batches and the dropout.
     """
 
     learned = ("centre_", "scale_", "weight1_", "bias1_", "weight2_", "bias2_", "means_", "space_", "codes_")
+    per_class = ("means_",)
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class MLP(Head):
         hidden_dim: int = 512,
         embedding_dim: int = 128,
         num_epochs: int = 20,
+        early_stopping: bool = False,
         max_steps: int = 1500,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
@@ -69,6 +70,7 @@ class MLP(Head):
         self.hidden_dim = hidden_dim
         self.embedding_dim = embedding_dim
         self.num_epochs = num_epochs
+        self.early_stopping = early_stopping
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -77,95 +79,118 @@ class MLP(Head):
         self.k = k
         self.seed = seed
 
-    def _fit(self, X: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> None:
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
         import torch
 
+        if self.classify not in ("mean", "knn"):
+            raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
         rows = unit(X)
         self.centre_ = rows.mean(axis=0)
         self.scale_ = np.float32(max(float(np.abs(rows - self.centre_).std()), 1e-6))
+        schedule = Schedule(
+            self.num_epochs, self.max_steps, self.batch_size, self.learning_rate, self.weight_decay, self.seed
+        )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self._train(torch.from_numpy(self._standardised(X)), torch.from_numpy(y))
-        space = self._embed(X).astype(np.float32)
-        self.space_, self.codes_ = space, y
-        sums = np.zeros((len(self.classes_), space.shape[1]), np.float32)
-        np.add.at(sums, y, space)
-        self.means_ = unit(sums)
+            task, self.n_epochs_ = train(
+                lambda: self._task(X.shape[1], len(self.classes_)),
+                self._standardised(X),
+                y,
+                schedule=schedule,
+                groups=groups if self.early_stopping else None,
+            )
+        self._take(task)
+        self.space_, self.codes_ = self._embed(self._standardised(X)).astype(np.float32), y
+        self.means_ = class_means(self.space_, y)
 
-    def _train(self, X: Tensor, y: Tensor) -> None:
+    def _task(self, dim: int, num_classes: int) -> Task:
         import torch
         from torch import nn
 
-        first, second = nn.Linear(X.shape[1], self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
+        torch.manual_seed(self.seed)
+        first, second = nn.Linear(dim, self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
         network = nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second)
-        criterion, miner = self._criterion(len(self.classes_))
-        parameters = [*network.parameters(), *criterion.parameters()]
-        optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
-        order = np.random.default_rng(self.seed)
-        network.train()
-        epochs = (_batches(y.numpy(), size=self.batch_size, order=order) for _ in range(self.num_epochs))
-        for batch in itertools.islice(itertools.chain.from_iterable(epochs), self.max_steps):
-            vectors, classes = network(X[batch]), y[batch]
-            mined = miner(vectors, classes) if miner is not None else None
-            value = criterion(vectors, classes, mined) if mined is not None else criterion(vectors, classes)
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
-        self.weight1_, self.bias1_ = first.weight.detach().numpy(), first.bias.detach().numpy()
-        self.weight2_, self.bias2_ = second.weight.detach().numpy(), second.bias.detach().numpy()
+        task = Task(network, self._loss(num_classes), lambda rows: self._take(task)._embed(rows))
+        return task
 
-    def _criterion(self, num_classes: int) -> tuple[Any, Any]:
-        """The loss and, for triplets, the miner."""
+    def _loss(self, num_classes: int) -> Any:
+        """The loss as a module, the miner of triplets within."""
         from pytorch_metric_learning import losses, miners
+        from torch import nn
 
         if self.loss == "triplet":
             miner = miners.TripletMarginMiner(margin=self.miner_margin, type_of_triplets=self.triplets)
-            return losses.TripletMarginLoss(margin=self.margin), miner
+            return _mined(losses.TripletMarginLoss(margin=self.margin), miner)
         if self.loss == "supcon":
-            return losses.SupConLoss(), None
+            return losses.SupConLoss()
         if self.loss == "multi-similarity":
-            return losses.MultiSimilarityLoss(), None
+            return losses.MultiSimilarityLoss()
         if self.loss == "arcface":
-            return losses.ArcFaceLoss(num_classes, self.embedding_dim), None
+            return losses.ArcFaceLoss(num_classes, self.embedding_dim)
         if self.loss == "cross-entropy":
-            return losses.NormalizedSoftmaxLoss(num_classes, self.embedding_dim), None
+            made: nn.Module = losses.NormalizedSoftmaxLoss(num_classes, self.embedding_dim)
+            return made
         raise ValueError(f"unknown loss {self.loss!r}; there are: {', '.join(get_args(Loss))}")
 
-    def _standardised(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        result: npt.NDArray[np.float32] = ((unit(X) - self.centre_) / self.scale_).astype(np.float32)
+    def _take(self, task: Task) -> Self:
+        """The network's weights as arrays."""
+        first, second = task.network[0], task.network[3]  # type: ignore[index]
+        self.weight1_, self.bias1_ = (one.detach().numpy().copy() for one in (first.weight, first.bias))
+        self.weight2_, self.bias2_ = (one.detach().numpy().copy() for one in (second.weight, second.bias))
+        return self
+
+    def _standardised(self, X: Rows) -> Rows:
+        result: Rows = ((unit(X) - self.centre_) / self.scale_).astype(np.float32)
         return result
 
-    def _embed(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def _embed(self, standardised: Rows) -> npt.NDArray[np.float64]:
         # In double precision, so that a clip's score does not depend on which others are scored with it.
-        rows = self._standardised(X).astype(np.float64)
+        rows = standardised.astype(np.float64)
         hidden = np.maximum(rows @ self.weight1_.T + self.bias1_, 0)
         space = hidden @ self.weight2_.T + self.bias2_
         result: npt.NDArray[np.float64] = space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-12)
         return result
 
-    def _probabilities(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        space = self._embed(X)
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        space = self._embed(self._standardised(X))
         if self.classify == "mean":
-            return softmax(space @ self.means_.T / _TEMPERATURE)
+            return class_products(space, self.means_.astype(np.float64)) / TEMPERATURE
+        cosines = space @ self.space_.T  # (n, stored)
+        rows = np.argsort(-cosines, axis=1, kind="stable")[:, : self.k]
+        votes = softmax(np.take_along_axis(cosines, rows, axis=1) / TEMPERATURE)
+        scores = np.zeros((len(X), len(self.classes_)))
+        np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
+        return scores
+
+    def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return softmax(scores) if self.classify == "mean" else scores
+
+    def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
+        """See ``Head.with_class``: the learned space stays, and the class gets its mean there."""
+        after = super().with_class(name, X, y)
+        if after is not None:
+            code = [str(one) for one in after.classes_].index(name)
+            others, mine = self.codes_ != code, self._embed(self._standardised(X[y == name])).astype(np.float32)
+            after.space_ = np.concatenate([self.space_[others], mine])
+            after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
+        return after
+
+    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
         if self.classify == "knn":
-            cosines = space @ self.space_.T  # (n, stored)
-            rows = np.argsort(-cosines, axis=1, kind="stable")[:, : self.k]
-            votes = softmax(np.take_along_axis(cosines, rows, axis=1) / _TEMPERATURE)
-            scores = np.zeros((len(X), len(self.classes_)))
-            np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
-            return scores
-        raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
+            return None
+        space = self._embed(self._standardised(X[y == name]))
+        return {"means_": class_means(space, np.zeros(len(space), np.int64))[0]}
+
+    def _forget(self, code: int) -> None:
+        kept = self.codes_ != code
+        self.space_, self.codes_ = self.space_[kept], self.codes_[kept]
+        self.codes_ = self.codes_ - (self.codes_ > code)
 
 
-def _batches(y: npt.NDArray[np.int64], *, size: int, order: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """One epoch of batches in which each class that is drawn brings several clips, so triplets exist.
+def _mined(criterion: Any, miner: Any) -> Any:
+    """A loss on what a miner lets through."""
 
-    Every clip appears once; the clips of a class are dealt in groups of ``_PER_CLASS`` in random order.
-    """
-    groups = []
-    for code in np.unique(y):
-        rows = order.permutation(np.flatnonzero(y == code))
-        groups += [rows[start : start + _PER_CLASS] for start in range(0, len(rows), _PER_CLASS)]
-    shuffled = [groups[index] for index in order.permutation(len(groups))]
-    rows = np.concatenate(shuffled)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    def loss(vectors: Tensor, classes: Tensor) -> Tensor:
+        value: Tensor = criterion(vectors, classes, miner(vectors, classes))
+        return value
+
+    return loss

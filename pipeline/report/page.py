@@ -8,9 +8,10 @@ from typing import Any
 
 import jinja2
 
+from .._answers import Hit
 from .._errors import SourceError
 from .._files import path_of
-from .._types import Hit, Span
+from .._types import Span
 from .thumbnails import strip
 
 
@@ -23,16 +24,21 @@ def question(text: str | None = None, **parts: Any) -> str:
     return ", ".join(said)
 
 
+def rendered(template: str, **values: Any) -> str:
+    """A page made of a template beside this file."""
+    # Names of files and classes are data from strangers: everything is escaped.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(template).render(**values)
+
+
 def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
     """Write the hits of one question.
 
     Raises:
         SourceError: the file cannot be written.
     """
-    # Names of files and classes are data from strangers: everything is escaped.
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     cards = [
         {
             "hit": hit,
@@ -42,7 +48,7 @@ def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
         }
         for hit in hits
     ]
-    page = environment.get_template("page.html").render(title=title, cards=cards)
+    page = rendered("page.html", title=title, cards=cards)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8", errors="replace")

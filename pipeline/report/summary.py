@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from .._types import Hit, LabelRow, Prediction, Status, VideoRow
+from .._answers import Hit, Prediction
+from .._types import LabelRow, Status, VideoRow
 
 if TYPE_CHECKING:
     from ..compare import Comparison
@@ -122,4 +123,6 @@ def head_row(card: HeadCard) -> dict[str, Any]:
         "seed": card.seed,
         "parameters": dict(card.parameters),
         "cv": card.cv,
+        "calibration": card.calibration.method,
+        "thresholds": dict(card.thresholds),
     }

@@ -1,0 +1,40 @@
+"""What searches and heads answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A stretch of video that answers a query; larger ``score`` is closer."""
+
+    rank: int
+    score: float
+    video: str
+    video_id: str
+    start_seconds: float
+    stop_seconds: float
+    clip_id: str
+    metadata: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a head says of one clip; ``top`` holds what it would have said where it abstains.
+
+    ``known`` is the share of held-out clips of known classes that look no more familiar.
+    """
+
+    video: str
+    video_id: str
+    start_seconds: float
+    stop_seconds: float
+    clip_id: str
+    label: str | None
+    score: float
+    top: tuple[tuple[str, float], ...]
+    known: float | None = None
+    abstained: Literal["unknown", "unsure"] | None = None

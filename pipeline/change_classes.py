@@ -1,0 +1,157 @@
+"""Classes of a head removed, renamed, and the latest change undone. Nothing is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._errors import HeadError, LabelError
+from ._types import LabelRow
+from .bank import Bank
+from .heads import HeadCard, JudgedHead, latest_change, load_judged, remember, save_head, take_back
+from .labels import Labels
+from .train import DEFAULT_NAME
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeReport:
+    """What was done to a head's classes.
+
+    Attributes:
+        change: "remove-class", "rename-class", or "undo" with what was undone.
+        classes: that the head knows now.
+        labels_changed: how many of the bank's labels were changed along.
+    """
+
+    change: str
+    head: str
+    classes: tuple[str, ...]
+    labels_changed: int
+
+
+def remove_class(
+    class_name: str, *, bank: str | Path = "bank", head_name: str = DEFAULT_NAME, labels: bool = False
+) -> ChangeReport:
+    """Make a head forget a class; the scores of the others stay.
+
+    Args:
+        labels: remove the bank's labels of that class too; else the next ``train-head`` learns it again.
+
+    Raises:
+        HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
+    """
+    store, before = _opened(bank, head_name, class_name)
+    try:
+        after = before.head.without_class(class_name)
+    except ValueError as error:
+        raise HeadError(f"cannot remove {class_name!r} from the head {head_name!r}: {error}") from error
+    table = Labels(store.folder)
+    gone = [row for row in table.rows() if labels and row.label == class_name]
+    classes = [str(name) for name in after.classes_]
+    kept = [number for number, name in enumerate(before.card.classes) if name != class_name]
+    remember(store.folder / "heads", head_name, note("remove-class", class_name, removed=gone))
+    _save(
+        store,
+        dataclasses.replace(
+            before,
+            head=after,
+            familiarity=before.familiarity and before.familiarity.in_order(classes),
+            prior=before.prior and dataclasses.replace(before.prior, texts=before.prior.texts[kept]),
+        ),
+        classes=tuple(classes),
+        examples=tuple(one for one in before.card.examples if one[1] != class_name),
+        thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
+        cv=None,
+    )
+    table.remove(lambda row: row not in gone)
+    return ChangeReport("remove-class", head_name, tuple(classes), len(gone))
+
+
+def rename_class(
+    class_name: str, new_name: str, *, bank: str | Path = "bank", head_name: str = DEFAULT_NAME
+) -> ChangeReport:
+    """Call a class of a head, and the bank's labels of it, by another name.
+
+    Raises:
+        HeadError: there is no such head, it does not know the class, or knows one of the new name.
+        LabelError: the new name is empty.
+    """
+    new_name = new_name.strip()
+    if not new_name:
+        raise LabelError(f"the new name of {class_name!r} is empty")
+    store, before = _opened(bank, head_name, class_name)
+    if new_name in before.card.classes:
+        raise HeadError(
+            f"the head {head_name!r} knows a class {new_name!r} already; two classes become one by renaming their "
+            "labels (label export, label import) and train-head"
+        )
+
+    def called(name: str) -> str:
+        return new_name if name == class_name else name
+
+    table = Labels(store.folder)
+    old = [row for row in table.rows() if row.label == class_name]
+    new = [dataclasses.replace(row, label=new_name) for row in old]
+    classes = tuple(map(called, before.card.classes))
+    before.head.classes_ = np.array(classes)
+    remember(store.folder / "heads", head_name, note("rename-class", class_name, added=new, removed=old))
+    _save(
+        store,
+        dataclasses.replace(before, familiarity=before.familiarity and before.familiarity.called(classes)),
+        classes=classes,
+        examples=tuple((name, called(label), group) for name, label, group in before.card.examples),
+        thresholds={called(name): least for name, least in before.card.thresholds.items()},
+    )
+    table.remove(lambda row: row.label != class_name)
+    table.add(new)
+    return ChangeReport("rename-class", head_name, classes, len(new))
+
+
+def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeReport:
+    """Take back the latest ``add-class``, ``remove-class`` or ``rename-class`` of a head, with its labels.
+
+    Raises:
+        HeadError: there is no such head, or nothing to undo.
+    """
+    store = Bank(Path(bank))
+    folder = store.folder / "heads"
+    change = latest_change(folder, head_name)
+    added, removed = ([LabelRow(**row) for row in change[side]] for side in ("labels_added", "labels_removed"))
+    take_back(folder, head_name)
+    table = Labels(store.folder)
+    table.remove(lambda row: row not in added)
+    table.add(removed)
+    card = load_judged(folder, head_name).card
+    said = f"undo {change['verb']} {change['class']}"
+    return ChangeReport(said, head_name, card.classes, len(added) or len(removed))
+
+
+def note(
+    verb: str, class_name: str, *, added: Sequence[LabelRow] = (), removed: Sequence[LabelRow] = ()
+) -> dict[str, Any]:
+    """What ``undo`` has to know of a change, as JSON."""
+    return {
+        "verb": verb,
+        "class": class_name,
+        "labels_added": [dataclasses.asdict(row) for row in added],
+        "labels_removed": [dataclasses.asdict(row) for row in removed],
+    }
+
+
+def _opened(bank: str | Path, head_name: str, class_name: str) -> tuple[Bank, JudgedHead]:
+    store = Bank(Path(bank))
+    judged = load_judged(store.folder / "heads", head_name)
+    if class_name not in judged.card.classes:
+        raise HeadError(
+            f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(judged.card.classes)}"
+        )
+    return store, judged
+
+
+def _save(store: Bank, judged: JudgedHead, **changes: Any) -> None:
+    card: HeadCard = dataclasses.replace(judged.card, **changes)
+    save_head(store.folder / "heads", judged.head, card, familiarity=judged.familiarity, prior=judged.prior)

@@ -1,0 +1,44 @@
+"""clipdex compare-heads."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, labels_option, output_option, recipe_option
+
+
+@click.command("compare-heads")
+@labels_option
+@click.option(
+    "--protocol",
+    type=click.Choice(["auto", "holdout", "cv", "leave-one-group-out"]),
+    default="auto",
+    show_default=True,
+    help="auto: as train-head measures.",
+)
+@click.option("--tune", is_flag=True, help="Choose each head's parameters inside the folds.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@bank_option
+@recipe_option
+@output_option
+def command(terminal: Terminal, **options: Any) -> None:
+    """Every kind of head, and the mlp with every loss, on the same labelled clips and folds.
+
+    The intervals hold 95% of resamples of whole videos or groups. The temporal head takes part where frames were kept
+    (extract --keep frames).
+
+    \b
+    Example:
+      clipdex compare-heads
+    """
+    from ..compare_heads import compare_heads
+
+    with terminal.working("Training"):
+        results = compare_heads(**options)
+    columns = ("head", "loss", "top1", "top1_interval", "balanced_accuracy", "macro_f1", "ece", "seconds")
+    terminal.rows([dataclasses.asdict(one) for one in results], columns=columns)
+    terminal.say(f"{results[0].clips} held-out clips, {results[0].protocol}.")

@@ -1,0 +1,80 @@
+"""clipdex evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, head_name_option, labels_option, output_option, template_option
+
+
+@click.command("evaluate")
+@head_name_option
+@labels_option
+@click.option(
+    "--protocol",
+    type=click.Choice(["auto", "holdout", "cv", "leave-one-group-out", "k-shot"]),
+    default="auto",
+    show_default=True,
+    help="auto: the head as stored on videos it has never seen, else as train-head measures.",
+)
+@click.option("--shots", default="0,1,2,4,8,16", show_default=True, help="k-shot: labelled clips a class.")
+@click.option("--draws", type=click.IntRange(1), default=10, show_default=True, help="k-shot: how often to draw them.")
+@template_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write metrics.json, report.html and plots as PNG.",
+)
+@bank_option
+@device_option
+@output_option
+def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any) -> None:
+    """How good a head is on clips it was not trained on, and where it errs.
+
+    Labels of videos that the head has never seen are put to the head as it is stored; else heads of its kind are
+    trained on parts of the labelled clips and measured on the rest, whole videos or groups held out.
+
+    \b
+    Examples:
+      clipdex evaluate --out report
+      clipdex evaluate --head-name sports --labels test.csv --out report
+      clipdex evaluate --protocol k-shot --out few
+    """
+    figures = (_few if protocol == "k-shot" else _whole)(terminal, out, protocol=protocol, **options)
+    terminal.one(figures)
+    if out is not None:
+        terminal.say(f"Wrote {out / 'report.html'}")
+
+
+def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
+    from ..evaluate import evaluate
+    from ..report.evaluation import write_evaluation
+
+    for name in ("shots", "draws", "templates", "device"):
+        del options[name]
+    with terminal.working("Evaluating"):
+        done = evaluate(**options)
+        if out is not None:
+            write_evaluation(out, done)
+    return done.figures
+
+
+def _few(terminal: Terminal, out: Path | None, *, shots: str, protocol: str, **options: Any) -> Any:
+    from ..report.evaluation import write_shots
+    from ..shots import shot_curves
+
+    del protocol
+    try:
+        counts = [int(part) for part in shots.split(",")]
+    except ValueError as error:
+        raise click.UsageError(f"--shots wants numbers separated by commas, not {shots!r}") from error
+    with terminal.working("Drawing clips and training"):
+        curves, figures = shot_curves(shots=counts, **options)
+        if out is not None:
+            write_shots(out, curves, figures)
+    return figures

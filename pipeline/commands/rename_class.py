@@ -1,0 +1,29 @@
+"""clipdex rename-class."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, head_name_option, output_option
+
+
+@click.command("rename-class")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("new_name", metavar="NEW")
+@head_name_option
+@bank_option
+@output_option
+def command(terminal: Terminal, **options: Any) -> None:
+    """Call a class of a head, and the bank's labels of it, by another name. `clipdex undo` takes it back.
+
+    \b
+    Example:
+      clipdex rename-class backhand "two-handed backhand"
+    """
+    from ..change_classes import rename_class
+
+    terminal.one(dataclasses.asdict(rename_class(**options)))

@@ -1,0 +1,259 @@
+"""How good a head is, where it errs, how far its scores can be believed, and whether it knows what it does not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import HeadError, LabelError
+from ._recipe import Recipe
+from ._types import ClipRow
+from .bank import Bank
+from .calibration import calibrated_across
+from .examples import Examples, check_classes, label_rows_of, labelled_examples
+from .heads import Familiarity, JudgedHead, load_judged
+from .metrics import (
+    auroc,
+    average_precision,
+    classification_figures,
+    mean_average_precision,
+    risk_coverage,
+)
+from .train import DEFAULT_NAME, build_head
+from .validation import HeldOut, Protocol, held_out_scores, splits_of
+from .vectors import unit
+
+# Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
+_CHOICES = 10
+_UNKNOWN_SHARE = 0.2
+
+_BLOCK_ROWS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A head's figures and what they were made of.
+
+    Attributes:
+        figures: as they go into ``metrics.json``.
+        classes: names, (classes,).
+        truth: class numbers of the clips that were tested, (n,).
+        scores: their calibrated probabilities, (n, classes); -inf for what was not known.
+        uncalibrated: the same before calibration.
+        clips: that were tested, in the same order.
+        counts: clips of each class that was trained on.
+    """
+
+    head: str
+    kind: str
+    recipe: Recipe
+    figures: Mapping[str, Any]
+    classes: tuple[str, ...]
+    truth: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    uncalibrated: npt.NDArray[np.float64]
+    clips: tuple[ClipRow, ...]
+    counts: Mapping[str, int]
+
+
+def evaluate(
+    *,
+    bank: str | Path = "bank",
+    head_name: str = DEFAULT_NAME,
+    labels: str | Path | None = None,
+    protocol: Protocol = "auto",
+) -> Evaluation:
+    """Measure a stored head on labelled clips that it was not trained on.
+
+    Labels of videos that the head has never seen are put to the head as it is stored. Else heads of its kind and
+    parameters are trained on parts of the labelled clips and measured on the rest.
+
+    Args:
+        labels: a CSV or Parquet file; by default the bank's own labels.
+        protocol: see ``held_out_scores``.
+
+    Raises:
+        HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
+        LabelError: too few labels for an honest score.
+    """
+    store = Bank(Path(bank))
+    judged = load_judged(store.folder / "heads", head_name)
+    card = judged.card
+    examples = labelled_examples(
+        store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
+    )
+    if protocol == "auto" and _is_new(judged, examples):
+        held, uncalibrated, scores = _as_stored(judged, examples)
+    else:
+        check_classes(examples)
+        model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+        held = held_out_scores(model, examples, protocol=protocol)
+        if not held.folds:
+            raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+        uncalibrated, scores = held.scores, _calibrated(judged, held)
+    figures: dict[str, Any] = {
+        "head": head_name,
+        "kind": card.kind,
+        "loss": card.loss,
+        "protocol": held.protocol,
+        "folds": held.folds,
+        "clips": len(held.truth),
+        "classes": len(held.classes),
+        "groups": len(set(held.groups.tolist())),
+        **classification_figures(held.truth, scores),
+        "ece_uncalibrated": classification_figures(held.truth, uncalibrated)["ece"],
+        "map": mean_average_precision(held.truth, scores),
+        **_selective(held.truth, scores),
+        **_retrieval(examples),
+        "unknown_auroc": _unknown_auroc(examples),
+        "per_class": _per_class(held, scores),
+    }
+    stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
+    tested = [name for name, was in zip(examples.ids, held.tested, strict=True) if was]
+    trained = [label for _, label, _ in card.examples]
+    return Evaluation(
+        head=head_name,
+        kind=card.kind,
+        recipe=card.recipe,
+        figures=figures,
+        classes=tuple(map(str, held.classes)),
+        truth=held.truth,
+        scores=scores,
+        uncalibrated=uncalibrated,
+        clips=tuple(stored[name] for name in tested),
+        counts={name: trained.count(name) for name in card.classes},
+    )
+
+
+def _is_new(judged: JudgedHead, examples: Examples) -> bool:
+    """Whether the head has seen none of these clips, nor their groups."""
+    ids = {name for name, _, _ in judged.card.examples}
+    groups = {group for _, _, group in judged.card.examples}
+    return ids.isdisjoint(examples.ids) and groups.isdisjoint(examples.groups.tolist())
+
+
+def _as_stored(
+    judged: JudgedHead, examples: Examples
+) -> tuple[HeldOut, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The stored head's scores, before and after calibration."""
+    classes = np.unique([*judged.card.classes, *examples.y.tolist()])
+    unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
+    if len(unknown) == len(set(examples.y.tolist())):
+        raise HeadError(f"the head {judged.card.name!r} knows none of these classes: {', '.join(unknown)}")
+    if judged.prior is not None:
+        raise HeadError(
+            f"the head {judged.card.name!r} has texts blended in, which evaluate does not read; use --protocol cv for "
+            "the head alone"
+        )
+    columns = [classes.tolist().index(name) for name in judged.card.classes]
+    raw, calibrated = (np.full((len(examples), len(classes)), -np.inf) for _ in range(2))
+    raw[:, columns] = judged.head.predict_proba(examples.X)
+    calibrated[:, columns] = judged.probabilities(examples.X)
+    look = judged.familiarity
+    held = HeldOut(
+        "stored head on videos it has not seen",
+        1,
+        classes,
+        np.searchsorted(classes, examples.y),
+        raw,
+        np.full(len(examples), np.nan) if look is None else look.scores(examples.vectors),
+        examples.groups,
+        np.ones(len(examples), np.bool_),
+    )
+    return held, raw, calibrated
+
+
+def _calibrated(judged: JudgedHead, held: HeldOut) -> npt.NDArray[np.float64]:
+    """By the head's own calibration where the clips were set apart from what taught it, else across groups."""
+    method = judged.card.calibration.method
+    if held.protocol == "held-out split" and held.classes.tolist() == list(judged.card.classes):
+        found = judged.card.calibration.apply(held.scores)
+    else:
+        found = calibrated_across(held.truth, held.scores, held.groups, method=method)
+    return np.where(np.isfinite(held.scores), found, -np.inf)
+
+
+def _selective(truth: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]) -> dict[str, float]:
+    """How errors fall as unsure answers are left out: the area under that curve, and accuracy at shares answered."""
+    coverage, risk = risk_coverage(scores.argmax(axis=1) == truth, scores.max(axis=1))
+    return {
+        "aurc": float(risk.mean()),
+        **{f"accuracy_at_coverage_{share}": float(1 - risk[np.searchsorted(coverage, share)]) for share in (0.5, 0.8)},
+    }
+
+
+def _retrieval(examples: Examples) -> dict[str, float]:
+    """Each clip asks for its class by plain cosine: test clips among the others where there is a split, else every clip
+    among those of other groups. Clips whose class is nowhere else do not ask.
+    """
+    rows = unit(examples.vectors)
+    split = examples.held_out.any()
+    asking = np.flatnonzero(examples.held_out) if split else np.arange(len(rows))
+    found: list[tuple[float, float, float]] = []
+    for start in range(0, len(asking), _BLOCK_ROWS):
+        block = asking[start : start + _BLOCK_ROWS]
+        for number, cosines in zip(block, rows[block] @ rows.T, strict=True):
+            others = ~examples.held_out if split else examples.groups != examples.groups[number]
+            ranked = (examples.y[others] == examples.y[number])[np.argsort(-cosines[others], kind="stable")]
+            if ranked.any():
+                found.append((float(ranked[0]), float(ranked[:5].any()), average_precision(ranked)))
+    if not found:
+        return {}
+    means = np.mean(found, axis=0)
+    return dict(
+        zip(("retrieval_recall_at_1", "retrieval_recall_at_5", "retrieval_map"), map(float, means), strict=True)
+    )
+
+
+def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
+    """How well familiarity tells clips of classes that were not taught from held-out clips of those that were."""
+    classes = np.unique(examples.y)
+    num_unknown = math.ceil(_UNKNOWN_SHARE * len(classes))
+    _, splits = splits_of(examples, "auto")
+    if len(classes) - num_unknown < 2 or not splits:
+        return None
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(_CHOICES):
+        unknown = np.isin(examples.y, random.choice(classes, num_unknown, replace=False))
+        scores: list[npt.NDArray[np.float64]] = []
+        strange: list[npt.NDArray[np.bool_]] = []
+        for train, test in splits:
+            known = train[~unknown[train]]
+            look = Familiarity.fit(examples.vectors[known], examples.y[known])
+            if look is not None:
+                scores.append(look.scores(examples.vectors[test]))
+                strange.append(unknown[test])
+        known_ones = ~np.concatenate(strange)
+        if known_ones.any() and not known_ones.all():
+            found.append(auroc(known_ones, np.concatenate(scores)))
+    if not found:
+        return None
+    return {
+        "mean": float(np.mean(found)),
+        "least": min(found),
+        "largest": max(found),
+        "choices": len(found),
+        "unknown_classes": num_unknown,
+    }
+
+
+def _per_class(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, dict[str, float | int]]:
+    predicted = held.predicted
+    rows: dict[str, dict[str, float | int]] = {}
+    for code, name in enumerate(held.classes):
+        own, said = held.truth == code, predicted == code
+        right = int((own & said).sum())
+        rows[str(name)] = {
+            "clips": int(own.sum()),
+            "recall": right / max(1, int(own.sum())),
+            "precision": right / max(1, int(said.sum())),
+            "average_precision": average_precision(own[np.argsort(-scores[:, code], kind="stable")]),
+        }
+    return rows

@@ -1,0 +1,202 @@
+"""Labels and stored clips -> what a head learns from, and what of it must stay together.
+
+Honest scores need groups: clips of one video, of one named group, or of one recording under several files are never on
+both sides of a split.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from ._errors import LabelError
+from ._recipe import Recipe
+from ._types import FloatArray, LabelRow
+from .bank import Bank
+from .labels import Labels, label_of_clips, read_label_csv
+from .stored import video_id_of
+from .vectors import unit
+
+_HELD_OUT = ("test", "val", "valid", "validation", "holdout")
+
+# Of one length, vectors this near are one recording: encoders' rounding moves them by less.
+_SAME = 1e-3
+_VIEWS = 8
+_NEIGHBOURS = 4
+
+# From here on it is said that one class has many times the clips of another.
+_IMBALANCE = 10
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Labelled clips of one recipe, n of them.
+
+    Attributes:
+        X: what a head reads: vectors (n, dim), or features of frames (n, steps, dim).
+        y: class names.
+        groups: what must stay together.
+        ids: of the clips.
+        held_out: which were set apart by a split column.
+        named_groups: whether the labels name groups; else each video is one.
+        vectors: (n, dim), the clips' own.
+    """
+
+    X: FloatArray
+    y: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    ids: tuple[str, ...]
+    held_out: Bools
+    named_groups: bool
+    vectors: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, chosen: Bools) -> Examples:
+        """The examples that are chosen."""
+        return dataclasses.replace(
+            self,
+            X=self.X[chosen],
+            y=self.y[chosen],
+            groups=self.groups[chosen],
+            ids=tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep),
+            held_out=self.held_out[chosen],
+            vectors=self.vectors[chosen],
+        )
+
+
+def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
+    """The labels of a CSV or Parquet table, or the bank's own."""
+    if table is None:
+        return Labels(bank.folder).rows()
+    return read_label_csv(table, identify=functools.cache(video_id_of))
+
+
+def labelled_examples(
+    bank: Bank, recipe: Recipe, labels: Sequence[LabelRow], *, reads: Literal["clips", "frames"] = "clips"
+) -> Examples:
+    """The stored clips that the labels cover, with their vectors and, where those are read, their frames' features.
+
+    Raises:
+        LabelError: there are no labels, or no stored clip answers to any.
+        UsageError: frames are read, and some clips were stored without.
+    """
+    if not labels:
+        raise LabelError(
+            "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
+            "--labels-from-folders"
+        )
+    stored = bank.clips(recipe.id)
+    clips = list(stored.rows())
+    found = label_of_clips(clips, labels)
+    # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
+    order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
+    numbers = [number for number in order if found[number] is not None]
+    if not numbers:
+        raise LabelError(
+            f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
+            f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
+        )
+    rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
+    vectors = stored.embeddings(numbers)
+    ids = tuple(clip.clip_id for clip, _ in rows)
+    return Examples(
+        X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
+        y=np.array([label.label for _, label in rows]),
+        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows], twins(vectors))),
+        ids=ids,
+        held_out=np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_),
+        named_groups=any(label.group is not None for _, label in rows),
+        vectors=vectors,
+    )
+
+
+def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
+    """What ``--keep frames`` stored of these clips, (n, steps, dim) float32.
+
+    Raises:
+        UsageError: some were stored without.
+    """
+    return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
+
+
+def twins(vectors: FloatArray) -> list[tuple[int, int]]:
+    """Pairs of rows that are the same but for rounding: one recording under two files, however it was wrapped.
+
+    A few random projections of equal vectors are equal, so only rows whose projections are near are compared.
+    """
+    rows = unit(vectors)
+    views = np.random.default_rng(0).normal(size=(rows.shape[1], _VIEWS)).astype(np.float32) / np.sqrt(_VIEWS)
+    seen = rows @ views
+    _, near = cKDTree(seen).query(seen, k=range(2, 2 + _NEIGHBOURS), distance_upper_bound=2 * _SAME)
+    ones, places = np.nonzero(near < len(rows))
+    others = near[ones, places]
+    same = np.linalg.norm(rows[ones] - rows[others], axis=1) <= _SAME
+    return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
+
+
+def _joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """One name for all clips that must stay together: of one video, of one group, the same, or linked by these."""
+    names = [f"video {video}" for video, _ in members]
+    nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
+    edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
+    edges += [(nodes[names[a]], nodes[names[b]]) for a, b in pairs]
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(nodes), len(nodes)))
+    _, component = connected_components(graph, directed=False)
+    # A component is called by its first group, or by its only video.
+    called: dict[int, str] = {}
+    for name, number in nodes.items():
+        if not name.startswith("video ") or component[number] not in called:
+            called[component[number]] = name
+    return [called[component[nodes[name]]] for name in names]
+
+
+def check_classes(examples: Examples) -> None:
+    """Refuse what nothing can be learned from.
+
+    Raises:
+        LabelError: fewer than two classes outside of the held-out split.
+    """
+    classes = sorted(set(examples.y[~examples.held_out].tolist()))
+    if len(classes) < 2:
+        raise LabelError(
+            f"a head tells classes apart, so it needs labels of at least 2; the stored clips have: "
+            f"{', '.join(classes) or 'none'}"
+        )
+
+
+def imbalance(counts: Mapping[str, int]) -> list[str]:
+    """A warning where one class has many times the clips of another."""
+    few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    if counts[many] < _IMBALANCE * counts[few]:
+        return []
+    return [
+        f"the classes are uneven: {counts[many]} clips of {many!r}, {counts[few]} of {few!r}. Rare classes are weighed "
+        "up; balanced accuracy counts all classes alike"
+    ]
+
+
+def without_clips(labels: Sequence[LabelRow], examples: Examples) -> list[str]:
+    """A warning where whole classes that were labelled have no stored clip."""
+    missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
+    if not missing:
+        return []
+    example = next(label for label in labels if label.label == missing[0])
+    where = "" if example.span is None else f"@{example.start_seconds:g}-{example.stop_seconds:g}"
+    return [
+        f"no stored clip is labelled {', '.join(map(repr, missing))}: no clip lies mostly in these labels, or another "
+        f"label speaks of the same stretch. Store one with: clipdex extract {example.video}{where}"
+    ]

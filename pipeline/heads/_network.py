@@ -1,0 +1,157 @@
+"""Training small networks on vectors: batches, steps, and when to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ..vectors import softmax, unit
+from ._base import Codes, Groups
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PER_CLASS = 4  # clips of one class in a batch: triplets need at least two
+_MOST_REPEATS = 4  # of a rare class's clips in an epoch
+_HELD_OUT_FOLDS = 5
+
+Space = npt.NDArray[np.floating[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        max_steps: of the optimiser; a large bank has learned after fewer epochs.
+    """
+
+    num_epochs: int
+    max_steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A network to train.
+
+    Attributes:
+        network: whose parameters are trained, those of ``loss`` along with them.
+        loss: of what the network makes of a batch, and its class numbers.
+        embed: rows to a space in which classes lie apart, (n, dim), without gradients.
+    """
+
+    network: nn.Module
+    loss: nn.Module | Callable[[Tensor, Tensor], Tensor]
+    embed: Callable[[npt.NDArray[np.float32]], Space]
+
+
+def train(
+    build: Callable[[], Task],
+    X: npt.NDArray[np.float32],
+    y: Codes,
+    *,
+    schedule: Schedule,
+    groups: Groups | None = None,
+) -> tuple[Task, int]:
+    """A trained network, and for how many epochs it was trained.
+
+    Args:
+        build: makes it anew, with the same weights each time.
+        groups: with them some are held out first, to see after which epoch clips that were not trained on are told
+            apart best; then all are trained on for so long.
+    """
+    held = None if groups is None else _held_out(y, groups)
+    epochs = schedule.num_epochs
+    if held is not None:
+        task = build()
+        errors = [_error(task, X, y, held) for _ in _epochs(task, X[~held], y[~held], schedule, num_epochs=epochs)]
+        epochs = int(np.argmin(errors)) + 1
+    task = build()
+    for _ in _epochs(task, X, y, schedule, num_epochs=epochs):
+        pass
+    return task, epochs
+
+
+def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[None]:
+    """Train, and come back after each epoch."""
+    import torch
+    from torch import nn
+
+    modules = [task.network, *([task.loss] if isinstance(task.loss, nn.Module) else [])]
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    order = np.random.default_rng(schedule.seed)
+    rows, codes = torch.from_numpy(X), torch.from_numpy(y)
+    steps = 0
+    for _ in range(num_epochs):
+        task.network.train()
+        for batch in itertools.islice(batches(y, size=schedule.batch_size, order=order), schedule.max_steps - steps):
+            value = task.loss(task.network(rows[batch]), codes[batch])
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            steps += 1
+        task.network.eval()
+        yield
+        if steps >= schedule.max_steps:
+            return
+
+
+def _held_out(y: Codes, groups: Groups) -> npt.NDArray[np.bool_] | None:
+    """A fifth of the clips, in whole groups, of whose classes others are left; None where groups are too few."""
+    fewest = min(len(set(groups[y == code].tolist())) for code in np.unique(y))
+    if fewest < 3:  # a class that gives one away has to keep more than one
+        return None
+    splitter = StratifiedGroupKFold(min(_HELD_OUT_FOLDS, fewest), shuffle=True, random_state=0)
+    held = np.zeros(len(y), dtype=np.bool_)
+    held[next(iter(splitter.split(y, y, groups)))[1]] = True
+    complete = set(y[~held].tolist()) == set(y.tolist())
+    return held if complete else None
+
+
+def _error(task: Task, X: npt.NDArray[np.float32], y: Codes, held: npt.NDArray[np.bool_]) -> float:
+    """Mean cross entropy of held-out clips by the class means of the others."""
+    space = task.embed(X)
+    means = class_means(space[~held], y[~held])
+    own = softmax(space[held] @ means.T / TEMPERATURE)[np.arange(int(held.sum())), y[held]]
+    return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+
+# Cosines to class means are divided by this before the softmax.
+TEMPERATURE = 0.1
+
+
+def class_means(space: Space, y: Codes) -> npt.NDArray[np.float32]:
+    """Directions of the classes' means, (classes, dim)."""
+    sums = np.zeros((int(y.max()) + 1, space.shape[1]), np.float32)
+    np.add.at(sums, y, space.astype(np.float32))
+    return unit(sums)
+
+
+def batches(y: Codes, *, size: int, order: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """One epoch of batches in which each class that is drawn brings several clips, so triplets exist.
+
+    Every clip appears once, those of classes with fewer clips than most up to four times; the clips of a class are
+    dealt in groups of ``PER_CLASS`` in random order.
+    """
+    groups = []
+    usual = int(np.median(np.bincount(y)[np.unique(y)]))
+    for code in np.unique(y):
+        own = np.flatnonzero(y == code)
+        repeats = int(np.clip(usual // len(own), 1, _MOST_REPEATS))
+        rows = np.concatenate([order.permutation(own) for _ in range(repeats)])
+        groups += [rows[start : start + PER_CLASS] for start in range(0, len(rows), PER_CLASS)]
+    shuffled = [groups[index] for index in order.permutation(len(groups))]
+    rows = np.concatenate(shuffled)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

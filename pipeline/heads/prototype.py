@@ -1,0 +1,59 @@
+"""The nearest class mean by cosine (as in Snell et al. 2017, arXiv:1703.05175), means of few clips drawn to the middle.
+
+A class's score depends on its own clips and on what was common to all when the head was trained, so classes that are
+added later leave the scores of the others as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..vectors import class_products, unit
+from ._base import Arrays, Codes, Groups, Head, Rows
+
+_SMALLEST_TEMPERATURE = 1e-3
+
+
+class Prototype(Head):
+    """Nearest class mean.
+
+    Args:
+        shrinkage: so many clips at the mean of all classes are added to those of each class.
+        temperature: of the cosines.
+    """
+
+    learned = ("centre_", "means_")
+    per_class = ("means_",)
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"shrinkage": (0.0, 1.0, 4.0)}
+
+    def __init__(self, *, shrinkage: float = 1.0, temperature: float = 0.1) -> None:
+        self.shrinkage = shrinkage
+        self.temperature = temperature
+
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+        if self.shrinkage < 0 or self.temperature < _SMALLEST_TEMPERATURE:
+            raise ValueError(
+                f"shrinkage cannot be negative, nor the temperature below {_SMALLEST_TEMPERATURE:g}: "
+                f"{self.shrinkage} and {self.temperature}"
+            )
+        rows = unit(X)
+        counts = np.bincount(y)
+        # What all clips share says nothing of classes, and each class counts the same, however many clips it has.
+        self.centre_ = ((1 / (len(counts) * counts))[y] @ rows).astype(np.float32)
+        self.means_ = np.stack([self._mean(rows[y == code]) for code in range(len(counts))])
+
+    def _mean(self, rows: Rows) -> Rows:
+        """The direction of a class from the middle, (dim,), its length the weight of its evidence."""
+        away = unit(rows - self.centre_)
+        mean: Rows = away.sum(axis=0) / np.float32(len(away) + self.shrinkage)
+        return mean
+
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        return class_products(unit(unit(X) - self.centre_), self.means_) / self.temperature
+
+    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
+        return {"means_": self._mean(unit(X[y == name]))}

@@ -1,0 +1,121 @@
+"""What held-out clips say of a head: how good it is, what its scores mean, and when it should say nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .calibration import Calibration, Method, calibrated_across, fit_calibration, precision_thresholds
+from .examples import Examples
+from .heads import Head
+from .metrics import classification_figures, log_loss
+from .validation import HeldOut, held_out_scores
+
+# Steps at which the quantiles of held-out clips' familiarity are kept.
+_QUANTILES = 101
+
+# What texts may count beside a head's own scores.
+_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What held-out clips say of a head.
+
+    Attributes:
+        figures: of merit, None where no honest split exists.
+        calibration, thresholds, familiar: see ``HeadCard``; thresholds by class.
+        text_weight: what texts should count beside the head.
+    """
+
+    figures: Mapping[str, Any] | None
+    warnings: tuple[str, ...]
+    calibration: Calibration = dataclasses.field(default_factory=Calibration)
+    thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    familiar: tuple[float, ...] = ()
+    text_weight: float = 1.0
+
+
+def validate(
+    model: Head,
+    examples: Examples,
+    *,
+    calibrate: Method | Literal["auto"] = "auto",
+    precision: float | None = None,
+    text_shares: npt.NDArray[np.float64] | None = None,
+    tune: frozenset[str] | None = None,
+) -> Validation:
+    """Figures on clips that were not trained on, and what those teach of the head's scores.
+
+    Args:
+        precision: the share of right answers that each class is to have; sets thresholds.
+        text_shares: what texts say, (n, classes of ``np.unique(y)``); held-out clips choose what they count.
+        tune: see ``held_out_scores``.
+    """
+    training = ~examples.held_out
+    inner = held_out_scores(model, examples.take(training), protocol="auto", tune=tune)
+    warnings = _single_groups(inner.classes, examples)
+    outer = held_out_scores(model, examples, tune=tune) if examples.held_out.any() else None
+    if not inner.folds and outer is None:
+        return Validation(None, (*warnings, "no cross-validation: no class was seen in two groups or videos"))
+    names = np.unique(examples.y)
+    texts = None if text_shares is None else text_shares[:, np.isin(names, inner.classes)]
+    weight, scores = 1.0, inner.scores
+    if texts is not None and inner.folds:
+        weight, scores = best_blend(inner, texts[training][inner.tested])
+    calibration = fit_calibration(inner.truth, scores, method=calibrate)
+    across = calibrated_across(inner.truth, scores, inner.groups, method=calibrate)
+    if outer is not None:
+        before = outer.scores if text_shares is None else blended(outer.scores, text_shares[outer.tested], weight)
+        measured, after = outer, _calibrated(before, calibration)
+    else:
+        measured, before, after = inner, scores, np.where(np.isfinite(scores), across, -np.inf)
+    figures = {
+        "protocol": measured.protocol,
+        "folds": measured.folds,
+        "clips": len(measured.truth),
+        **classification_figures(measured.truth, after),
+        "ece_uncalibrated": classification_figures(measured.truth, before)["ece"],
+        **({} if texts is None else {"text_weight": weight}),
+    }
+    familiar = inner.familiar[np.isfinite(inner.familiar)]
+    thresholds: dict[str, float | None] = {}
+    if precision is not None:
+        found = precision_thresholds(inner.truth, across, precision=precision)
+        thresholds = {str(name): threshold for name, threshold in zip(inner.classes, found, strict=True)}
+    warnings += [
+        f"the class {name!r} never reached a precision of {precision:g} on held-out clips, so it will not be said"
+        for name, threshold in thresholds.items()
+        if threshold is None
+    ]
+    quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
+    return Validation(figures, tuple(warnings), calibration, thresholds, tuple(map(float, quantiles)), weight)
+
+
+def blended(scores: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
+    """A head's probabilities with those of texts; a class that a fold did not know has what its text gives it."""
+    return (1 - weight) * np.where(np.isfinite(scores), scores, 0.0) + weight * texts
+
+
+def best_blend(held: HeldOut, texts: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    """The weight of the texts at which held-out clips are told best, and the scores with it."""
+    losses = [log_loss(held.truth, blended(held.scores, texts, weight)) for weight in _WEIGHTS]
+    weight = _WEIGHTS[int(np.argmin(losses))]
+    return weight, blended(held.scores, texts, weight)
+
+
+def _calibrated(scores: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:
+    return np.where(np.isfinite(scores), calibration.apply(scores), -np.inf)
+
+
+def _single_groups(classes: npt.NDArray[np.str_], examples: Examples) -> list[str]:
+    return [
+        f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
+        "learned of it may be that one, and no held-out score can tell"
+        for name in classes
+        if len(set(examples.groups[examples.y == name].tolist())) == 1
+    ]

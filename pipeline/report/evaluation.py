@@ -1,0 +1,127 @@
+"""What an evaluation leaves in a folder: figures as JSON, plots as PNG, and one page that holds them all."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._errors import SourceError
+from .._files import path_of
+from .page import rendered
+from .plots import draw_all, draw_shots
+from .thumbnails import strip
+
+if TYPE_CHECKING:
+    from ..evaluate import Evaluation
+    from ..shots import ShotCurve
+
+_WORST = 12
+_HEADLINES = (
+    ("top1", "top-1"),
+    ("top5", "top-5"),
+    ("balanced_accuracy", "balanced accuracy"),
+    ("macro_f1", "macro F1"),
+    ("map", "mAP"),
+    ("ece", "ECE, calibrated"),
+    ("ece_uncalibrated", "ECE before"),
+    ("aurc", "area under risk-coverage"),
+    ("retrieval_recall_at_1", "retrieval recall@1"),
+    ("retrieval_recall_at_5", "retrieval recall@5"),
+    ("retrieval_map", "retrieval mAP"),
+)
+_CAPTIONS = {
+    "confusion": "Confusion: rows are true classes, columns what was said; colours are shares of a row.",
+    "precision_recall": "Precision against recall of each class.",
+    "calibration": "How sure the head was against how often it was right; dots are as large as their share of clips.",
+    "risk_coverage": "Wrong answers as ever less sure ones are let in.",
+    "classes": "Clips of each class.",
+}
+
+
+def write_evaluation(folder: Path, done: Evaluation) -> None:
+    """Write ``metrics.json``, the plots and ``report.html`` into a folder.
+
+    Raises:
+        SourceError: it cannot be written.
+    """
+    with _into(folder):
+        _write_metrics(folder, done.figures)
+        plots = draw_all(done, folder)
+        unknown = done.figures["unknown_auroc"]
+        headlines = [(title, f"{done.figures[name]:.3f}") for name, title in _HEADLINES if name in done.figures]
+        if unknown is not None:
+            headlines.append(("AUROC unknown classes", f"{unknown['mean']:.3f}"))
+        page = rendered(
+            "evaluation.html",
+            title=f"{done.head}: {done.kind} head on {done.recipe.encoder}",
+            facts=done.figures,
+            headlines=headlines,
+            plots=[(_inline(path), _CAPTIONS[name]) for name, path in plots.items()],
+            rows=done.figures["per_class"],
+            worst=list(_worst(done)),
+        )
+        (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
+
+
+def write_shots(folder: Path, curves: Sequence[ShotCurve], figures: dict[str, Any]) -> None:
+    """Write ``metrics.json``, ``k_shot.png`` and ``report.html`` into a folder.
+
+    Raises:
+        SourceError: it cannot be written.
+    """
+    with _into(folder):
+        _write_metrics(folder, figures)
+        plot = draw_shots(curves, folder / "k_shot.png")
+        page = rendered(
+            "evaluation.html",
+            title=f"{figures['head']}: accuracy from few clips",
+            facts=figures,
+            headlines=[],
+            plots=[(_inline(plot), "Means over draws of the labelled clips; the bands hold 95% of the draws.")],
+            rows={},
+            worst=[],
+        )
+        (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def _into(folder: Path) -> Iterator[None]:
+    """A folder that is made where it is missing; what cannot be written there is said."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SourceError(f"cannot write into {folder}: {error.strerror or error}") from error
+
+
+def _write_metrics(folder: Path, figures: Any) -> None:
+    (folder / "metrics.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _inline(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _worst(done: Evaluation) -> Iterator[dict[str, Any]]:
+    """The clips whose true class seemed least likely, with pictures."""
+    own = done.scores[np.arange(len(done.truth)), done.truth]
+    for number in np.argsort(own, kind="stable")[:_WORST]:
+        said = int(done.scores[number].argmax())
+        if said == done.truth[number]:
+            return
+        clip = done.clips[number]
+        yield {
+            "picture": strip(path_of(clip.video), clip.span),
+            "name": Path(clip.video).name,
+            "clip": clip,
+            "true": done.classes[done.truth[number]],
+            "said": done.classes[said],
+            "true_score": max(0.0, float(own[number])),
+            "said_score": float(done.scores[number, said]),
+        }

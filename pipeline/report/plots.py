@@ -1,0 +1,137 @@
+"""Plots of an evaluation, as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..metrics import confusion_matrix, precision_recall, reliability, risk_coverage
+
+if TYPE_CHECKING:
+    from ..evaluate import Evaluation
+    from ..shots import ShotCurve
+
+_DPI = 110
+_MOST_NAMED = 40  # classes; with more, a confusion matrix goes without numbers and names
+_MOST_CURVES = 12
+
+
+def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
+    """Every plot of an evaluation, by name."""
+    right = done.scores.argmax(axis=1) == done.truth
+    sure = np.where(np.isfinite(done.scores).any(axis=1), done.scores.max(axis=1), 0.0)
+    return {
+        "confusion": _confusion(confusion_matrix(done.truth, done.scores), done.classes, folder / "confusion.png"),
+        "precision_recall": _curves(done, folder / "precision_recall.png"),
+        "calibration": _calibration(done, folder / "calibration.png"),
+        "risk_coverage": _risk(risk_coverage(right, sure), folder / "risk_coverage.png"),
+        "classes": _classes(done, folder / "classes.png"),
+    }
+
+
+def draw_shots(curves: Sequence[ShotCurve], path: Path) -> Path:
+    """Accuracy against labelled clips a class."""
+    figure, axes = _figure(6.5, 4.2)
+    for curve in curves:
+        places = np.arange(len(curve.shots)) if not curve.shots else np.array(curve.shots)
+        (line,) = axes.plot(places, curve.means, marker="o", label=curve.name)
+        axes.fill_between(places, curve.lows, curve.highs, color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.set_xscale("symlog", base=2, linthresh=1)
+    shots = sorted({shot for curve in curves for shot in curve.shots})
+    axes.set_xticks(shots, [str(shot) for shot in shots])
+    axes.set(xlabel="labelled clips a class", ylabel="top-1 accuracy", ylim=(0, 1))
+    axes.legend(loc="lower right")
+    return _saved(figure, path)
+
+
+def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> Path:
+    size = float(np.clip(0.42 * len(classes) + 2.2, 4, 13))
+    figure, axes = _figure(size, size * 0.9)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    axes.set(xlabel="predicted", ylabel="true")
+    if len(classes) <= _MOST_NAMED:
+        axes.set_xticks(range(len(classes)), classes, rotation=90)
+        axes.set_yticks(range(len(classes)), classes)
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            shade = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=8)
+    return _saved(figure, path)
+
+
+def _curves(done: Evaluation, path: Path) -> Path:
+    """Precision against recall of each class; with many, of those that are told worst."""
+    figure, axes = _figure(6.5, 4.6)
+    precisions = {name: facts["average_precision"] for name, facts in done.figures["per_class"].items()}
+    worst = sorted(precisions, key=lambda name: precisions[name])[:_MOST_CURVES]
+    for name in worst:
+        code = done.classes.index(name)
+        precision, recall = precision_recall(done.truth == code, done.scores[:, code])
+        if len(recall):
+            axes.plot(recall, precision, label=f"{name} ({precisions[name]:.2f})")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+    if len(done.classes) > _MOST_CURVES:
+        axes.set_title(f"the {_MOST_CURVES} classes with the least average precision, of {len(done.classes)}")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), title="average precision")
+    return _saved(figure, path)
+
+
+def _calibration(done: Evaluation, path: Path) -> Path:
+    figure, axes = _figure(5, 4.6)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
+    for name, scores, ece in (
+        ("as trained", done.uncalibrated, done.figures["ece_uncalibrated"]),
+        ("calibrated", done.scores, done.figures["ece"]),
+    ):
+        confidence, accuracy, weight = reliability(done.truth, scores)
+        (line,) = axes.plot(confidence, accuracy, label=f"{name}, ECE {ece:.3f}")
+        axes.scatter(confidence, accuracy, s=8 + 300 * weight, color=line.get_color(), alpha=0.6)
+    axes.set(xlabel="how sure", ylabel="how often right", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(loc="upper left")
+    return _saved(figure, path)
+
+
+def _risk(curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], path: Path) -> Path:
+    figure, axes = _figure(5, 4)
+    axes.plot(*curve)
+    axes.set(xlabel="share of clips answered, surest first", ylabel="wrong among them", xlim=(0, 1), ylim=(0, None))
+    return _saved(figure, path)
+
+
+def _classes(done: Evaluation, path: Path) -> Path:
+    """Clips of each class, trained on and tested."""
+    names = list(done.classes)
+    figure, axes = _figure(6.5, float(np.clip(0.28 * len(names) + 1.2, 2.5, 14)))
+    places = np.arange(len(names))
+    tested: Mapping[str, Any] = done.figures["per_class"]
+    axes.barh(places - 0.2, [done.counts.get(name, 0) for name in names], 0.4, label="trained on")
+    axes.barh(places + 0.2, [tested[name]["clips"] for name in names], 0.4, label="tested")
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.set(xlabel="clips")
+    axes.legend()
+    return _saved(figure, path)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _saved(figure: Any, path: Path) -> Path:
+    from matplotlib import pyplot
+
+    figure.savefig(path, dpi=_DPI)
+    pyplot.close(figure)
+    return path
