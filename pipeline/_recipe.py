@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+IMPORTED = "imported"  # in the place of an encoder's name
+
 
 @dataclasses.dataclass(frozen=True)
 class PreprocessSettings:
@@ -77,6 +79,11 @@ class Recipe:
     decoder: str
     libraries: Mapping[str, str] = dataclasses.field(default_factory=dict)
     canary: Canary | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Whether the vectors came from elsewhere, ready made, so that no encoder here can make more of them."""
+        return self.encoder == IMPORTED
 
     @property
     def id(self) -> str:

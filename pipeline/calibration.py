@@ -27,7 +27,7 @@ _BISECTIONS = 30
 _FOLDS = 5
 
 # Isotonic regression has a step for every few clips: with less than so many it learns their noise.
-_ENOUGH_FOR_STEPS = 1000
+_ENOUGH_FOR_STEPS = 5000
 
 
 @dataclasses.dataclass(frozen=True)

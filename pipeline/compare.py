@@ -214,9 +214,12 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def _costs(recipes: tuple[Recipe, Recipe]) -> list[Measure]:
     a, b = recipes
+    size = Measure("bytes of a vector", 4.0 * a.dim, 4.0 * b.dim)
+    if a.imported or b.imported:
+        return [size]
     card_a, card_b = (cards()[recipe.encoder] for recipe in recipes)
     return [
-        Measure("bytes of a vector", 4.0 * a.dim, 4.0 * b.dim),
+        size,
         Measure("natural length of a clip in seconds", card_a.span_seconds, card_b.span_seconds),
         Measure("text search", _yes(card_a.text), _yes(card_b.text)),
         Measure("licence of the weights", card_a.licence_of(a.checkpoint), card_b.licence_of(b.checkpoint)),

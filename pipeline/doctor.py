@@ -102,6 +102,8 @@ def _decoder_checks(name: str) -> list[dict[str, Any]]:
 def _recipe_check(recipe: Recipe) -> dict[str, Any]:
     """Whether the encoder that made the vectors can be had, the same to the last weight, and sings the same."""
     name = f"recipe {recipe.id} ({recipe.encoder})"
+    if recipe.imported:
+        return _check(name, None, f"imported as {recipe.checkpoint!r}: there is no encoder to check")
     try:
         now = load_for(recipe, device="cpu").recipe(decoder=recipe.decoder)
         drifted = check_canary(now, recipe)

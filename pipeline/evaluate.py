@@ -30,7 +30,7 @@ from .validation import HeldOut, Protocol, held_out_scores, splits_of
 from .vectors import unit
 
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
-_CHOICES = 10
+_CHOICES = 20
 _UNKNOWN_SHARE = 0.2
 
 _BLOCK_ROWS = 1024

@@ -51,6 +51,7 @@ class Examples:
         held_out: which were set apart by a split column.
         named_groups: whether the labels name groups; else each video is one.
         vectors: (n, dim), the clips' own.
+        left_out: clips that a split meant to be trained on, left out because they show what a held-out one shows.
     """
 
     X: FloatArray
@@ -60,6 +61,7 @@ class Examples:
     held_out: Bools
     named_groups: bool
     vectors: FloatArray
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,15 +114,22 @@ def labelled_examples(
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     vectors = stored.embeddings(numbers)
     ids = tuple(clip.clip_id for clip, _ in rows)
-    return Examples(
+    held_out = np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_)
+    pairs = twins(vectors)
+    # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
+    crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
+    pairs = [(a, b) for a, b in pairs if held_out[a] == held_out[b]]
+    examples = Examples(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in rows]),
-        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows], twins(vectors))),
+        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
         ids=ids,
-        held_out=np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_),
+        held_out=held_out,
         named_groups=any(label.group is not None for _, label in rows),
         vectors=vectors,
+        left_out=len(crossing),
     )
+    return examples.take(~np.isin(np.arange(len(examples)), list(crossing))) if crossing else examples
 
 
 def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
@@ -176,6 +185,15 @@ def check_classes(examples: Examples) -> None:
             f"a head tells classes apart, so it needs labels of at least 2; the stored clips have: "
             f"{', '.join(classes) or 'none'}"
         )
+
+
+def repeated(examples: Examples) -> list[str]:
+    """A warning where recordings lay on both sides of a split."""
+    if not examples.left_out:
+        return []
+    return [
+        f"{examples.left_out} clips to train on show the same as held-out ones, under other files: they were left out"
+    ]
 
 
 def imbalance(counts: Mapping[str, int]) -> list[str]:

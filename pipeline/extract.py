@@ -26,9 +26,9 @@ from .encoders import (
     check_canary,
     check_keep,
     encoder_part,
-    encoders,
     load_encoder,
     load_for,
+    part_of,
     sing,
 )
 from .encoding import Progress
@@ -165,7 +165,7 @@ def extract_for(
         cut: by default windows of the encoder's natural span.
     """
     started = time.monotonic()
-    span = encoders.get(recipe.encoder).card.span_seconds
+    span = part_of(recipe).card.span_seconds
     cut = cut or Cut("windows", span, span)
     store = Bank(Path(bank))
     inputs = find_sources(sources, is_video=looks_readable)

@@ -19,7 +19,7 @@ from ._files import replacing
 from ._recipe import Recipe
 from ._types import Device, FloatArray
 from .bank import Bank
-from .encoders import Encoder, encoders, load_for
+from .encoders import Encoder, load_for, part_of
 from .indexes import Index, indexes
 from .vectors import unit
 
@@ -55,7 +55,7 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
     Where text shares the space of clips, the unit vectors themselves; else the unit vectors followed by
     their unit vectors in the space of text, so that one inner product serves both kinds of question.
     """
-    if encoders.get(recipe.encoder).shares_text_space():
+    if recipe.imported or part_of(recipe).shares_text_space():
         return unit(embeddings)
     return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
 

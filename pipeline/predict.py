@@ -17,7 +17,7 @@ from ._recipe import Recipe
 from ._types import ClipRow, Device, FloatArray, VideoRow
 from .bank import Bank
 from .clips import Cut
-from .encoders import encoders, load_for, text_cosines
+from .encoders import load_for, part_of, text_cosines
 from .encoding import Progress
 from .examples import frames_of
 from .extract import extract_for
@@ -246,7 +246,7 @@ def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float |
         lengths = [clip.span.seconds for clip in store.clips(card.recipe.id).rows() if clip.clip_id in learned]
         window_seconds = float(np.median(lengths)) if lengths else None
     if window_seconds is None:
-        window_seconds = encoders.get(store.recipe(asked.recipe).encoder).card.span_seconds
+        window_seconds = part_of(store.recipe(asked.recipe)).card.span_seconds
     return Cut("windows", window_seconds, stride_seconds or window_seconds / 2)
 
 

@@ -21,7 +21,7 @@ from ._types import ClipRow, Device, FloatArray, KeptArray, Moment, Pixels, Span
 from .bank import Bank
 from .clips import WHOLE
 from .decoders import read_clips, reading_process
-from .encoders import Encoder, encode_prompts, encoders, load_for, text_cosines
+from .encoders import Encoder, encode_prompts, load_for, part_of, text_cosines
 from .filters import fulfilled
 from .indexing import AUTO, open_index
 from .labels import Labels, label_of_clips
@@ -235,7 +235,7 @@ def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
     Raises:
         UsageError: the encoder has no such score, or some clips were stored without.
     """
-    if "patches" not in encoders.get(recipe.encoder).keeps:
+    if "patches" not in part_of(recipe).keeps:
         raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
     exact = bank.kept(recipe.id, "patches")
     half = bank.kept(recipe.id, "patches-half")

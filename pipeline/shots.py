@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ._errors import LabelError, UsageError
 from ._types import Device
 from .bank import Bank
-from .encoders import cards, load_for
+from .encoders import load_for, part_of
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .heads import Head, load_judged
 from .judging import best_blend, blended
@@ -71,7 +71,7 @@ def shot_curves(
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
     check_classes(examples)
     texts = None
-    if card.recipe.encoder in cards() and cards()[card.recipe.encoder].text:
+    if not card.recipe.imported and part_of(card.recipe).card.text:
         texts = text_shares(load_for(card.recipe, device=device), examples, templates)
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
     for draw in range(draws):

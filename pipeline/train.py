@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import UsageError
+from ._recipe import Recipe
 from ._types import Device
 from .bank import Bank
 from .calibration import Calibration, Method
 from .encoders import Encoder, encode_prompts, load_for
-from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, without_clips
+from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 from .heads import Familiarity, Head, HeadCard, Prior, forget, heads, save_head
-from .judging import validate
+from .judging import Validation, validate
 from .validation import choose, fit
 
 DEFAULT_NAME = "default"
@@ -103,21 +104,8 @@ def train_head(
     if given is not None:
         model = choose(model, training, fixed=given)
     fitted = fit(model, training)
-    card = HeadCard(
-        name=name,
-        kind=kind,
-        parameters=model.get_params(deep=False),
-        classes=tuple(str(one) for one in fitted.classes_),
-        recipe=chosen,
-        examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
-        cv=said.figures,
-        labels=None if labels is None else Path(labels).name,
-        seed=seed,
-        calibration=said.calibration,
-        thresholds=said.thresholds,
-        familiar=said.familiar,
-        templates=tuple(templates),
-    )
+    card = _card(name, kind, fitted, training, said, recipe=chosen, seed=seed)
+    card = dataclasses.replace(card, labels=None if labels is None else Path(labels).name, templates=tuple(templates))
     forget(store.folder / "heads", name)
     save_head(
         store.folder / "heads",
@@ -126,7 +114,27 @@ def train_head(
         familiarity=Familiarity.fit(training.vectors, training.y),
         prior=None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
     )
-    return _report(card, seconds=time.monotonic() - started, warnings=[*said.warnings, *without_clips(rows, examples)])
+    warnings = [*said.warnings, *repeated(examples), *without_clips(rows, examples)]
+    return _report(card, seconds=time.monotonic() - started, warnings=warnings)
+
+
+def _card(
+    name: str, kind: str, fitted: Head, training: Examples, said: Validation, *, recipe: Recipe, seed: int
+) -> HeadCard:
+    return HeadCard(
+        name=name,
+        kind=kind,
+        parameters=fitted.get_params(deep=False),
+        classes=tuple(str(one) for one in fitted.classes_),
+        recipe=recipe,
+        examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
+        cv=said.figures,
+        labels=None,
+        seed=seed,
+        calibration=said.calibration,
+        thresholds=said.thresholds,
+        familiar=said.familiar,
+    )
 
 
 def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> TrainReport:

@@ -61,7 +61,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
     **dict.fromkeys(("add_class", "change_classes", "compare", "import_head"), VERBS),
-    **dict.fromkeys(("examples", "judging", "evaluate", "shots", "compare_heads"), VERBS),
+    **dict.fromkeys(("examples", "judging", "evaluate", "shots", "compare_heads", "import_features"), VERBS),
     **dict.fromkeys(("plan", "retry", "side_by_side", "watch", "upkeep"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,
@@ -80,7 +80,7 @@ KNOWN_IN = {
     "transformers": ("encoders",),
     "openvino": ("encoders._openvino",),
     "pyarrow": ("bank", "labels", "_parquet", "_kept", "_schema", "_tables", "_clip_table", "_rewriting"),
-    "pytorch_metric_learning": ("heads.mlp",),
+    "pytorch_metric_learning": ("heads._network",),
     "jinja2": ("report",),
     "rich": ("report",),
 }

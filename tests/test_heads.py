@@ -25,7 +25,7 @@ from pipeline.heads.mlp import MLP
 KINDS = heads.names()
 QUICK = {
     "mlp": {"num_epochs": 30, "hidden_dim": 32, "embedding_dim": 8, "dropout": 0.0},
-    "temporal": {"num_epochs": 30, "width": 16, "dropout": 0.0, "batch_size": 16},
+    "temporal": {"num_epochs": 20, "width": 16, "hidden_dim": 32, "dropout": 0.0, "batch_size": 32},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,13 +14,35 @@ from ._options import bank_option, output_option
 
 @click.group("bank")
 def command() -> None:
-    """Upkeep: merge small parts, remove what belongs to deleted videos.
+    """Upkeep: merge small parts, remove what belongs to deleted videos; import vectors made elsewhere.
 
     \b
     Examples:
       clipdex bank compact
       clipdex bank prune --dry-run
     """
+
+
+@command.command("import")
+@click.argument("vectors", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--name", required=True, help="Of what made the vectors, such as vgg16.")
+@click.option("--array", metavar="KEY", help="Which array of a .npz file [its only one of two dimensions].")
+@bank_option
+@output_option
+def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> None:
+    """Store vectors that another program made: heads, evaluate and compare work on them like on our own.
+
+    VECTORS is a .npy or .npz file with an array (n, dim); TABLE a CSV or Parquet file with n rows in the same order:
+    path, and optionally start_seconds, stop_seconds, label, group, split and further columns.
+
+    \b
+    Example:
+      clipdex bank import features.npy clips.csv --name vgg16
+    """
+    from ..import_features import import_features
+
+    terminal.one(dataclasses.asdict(import_features(vectors, table, **options)))
 
 
 @command.command("compact")

@@ -49,6 +49,7 @@ __all__ = [
     "libraries",
     "load_encoder",
     "load_for",
+    "part_of",
     "sing",
     "suitable_batch_size",
     "text_cosines",
@@ -154,6 +155,20 @@ def _name_for(kind: str, name: str) -> str:
     return known[kind]
 
 
+def part_of(recipe: Recipe) -> type[Encoder]:
+    """The class of the encoder that made the vectors of a recipe.
+
+    Raises:
+        EncoderError: they were imported.
+    """
+    if recipe.imported:
+        raise EncoderError(
+            f"the vectors of recipe {recipe.id} were imported as {recipe.checkpoint!r}, so no encoder here makes more "
+            "of them, reads text or encodes new clips. Import more with bank import, or extract with an encoder"
+        )
+    return encoders.get(recipe.encoder)
+
+
 def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
     """The encoder that made the vectors of ``recipe``, to encode queries and new clips the same way.
 
@@ -162,7 +177,7 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
             canary clip's vector is not.
         EncoderError: they cannot be had.
     """
-    part = encoders.get(recipe.encoder)
+    part = part_of(recipe)
     name = recipe.encoder if part.packaged() is not None else recipe.checkpoint
     if recipe.revision is not None:
         name = f"{name}@{recipe.revision}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
+from .._types import Loss, Triplets
 from ..vectors import softmax, unit
 from ._base import Codes, Groups
 
@@ -155,3 +156,34 @@ def batches(y: Codes, *, size: int, order: np.random.Generator) -> Iterator[npt.
     rows = np.concatenate(shuffled)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+def metric_loss(
+    loss: Loss,
+    num_classes: int,
+    dim: int,
+    *,
+    margin: float = 0.1,
+    miner_margin: float = 0.2,
+    triplets: Triplets = "hard",
+) -> Any:
+    """A loss of pytorch-metric-learning on vectors (n, dim) and class numbers, the miner of triplets within.
+
+    Raises:
+        ValueError: no loss of that name.
+    """
+    from pytorch_metric_learning import losses, miners
+
+    if loss == "triplet":
+        miner = miners.TripletMarginMiner(margin=miner_margin, type_of_triplets=triplets)
+        criterion = losses.TripletMarginLoss(margin=margin)
+        return lambda vectors, classes: criterion(vectors, classes, miner(vectors, classes))
+    if loss == "supcon":
+        return losses.SupConLoss()
+    if loss == "multi-similarity":
+        return losses.MultiSimilarityLoss()
+    if loss == "arcface":
+        return losses.ArcFaceLoss(num_classes, dim)
+    if loss == "cross-entropy":
+        return losses.NormalizedSoftmaxLoss(num_classes, dim)
+    raise ValueError(f"unknown loss {loss!r}; there are: {', '.join(get_args(Loss))}")

@@ -8,7 +8,7 @@ nearest neighbours there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,7 @@ import numpy.typing as npt
 from .._types import Loss, Triplets
 from ..vectors import class_products, softmax, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
-from ._network import TEMPERATURE, Schedule, Task, class_means, train
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from ._network import TEMPERATURE, Schedule, Task, class_means, metric_loss, train
 
 
 class MLP(Head):
@@ -109,27 +106,19 @@ class MLP(Head):
         torch.manual_seed(self.seed)
         first, second = nn.Linear(dim, self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
         network = nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second)
-        task = Task(network, self._loss(num_classes), lambda rows: self._take(task)._embed(rows))
+        task = Task(
+            network,
+            metric_loss(
+                self.loss,
+                num_classes,
+                self.embedding_dim,
+                margin=self.margin,
+                miner_margin=self.miner_margin,
+                triplets=self.triplets,
+            ),
+            lambda rows: self._take(task)._embed(rows),
+        )
         return task
-
-    def _loss(self, num_classes: int) -> Any:
-        """The loss as a module, the miner of triplets within."""
-        from pytorch_metric_learning import losses, miners
-        from torch import nn
-
-        if self.loss == "triplet":
-            miner = miners.TripletMarginMiner(margin=self.miner_margin, type_of_triplets=self.triplets)
-            return _mined(losses.TripletMarginLoss(margin=self.margin), miner)
-        if self.loss == "supcon":
-            return losses.SupConLoss()
-        if self.loss == "multi-similarity":
-            return losses.MultiSimilarityLoss()
-        if self.loss == "arcface":
-            return losses.ArcFaceLoss(num_classes, self.embedding_dim)
-        if self.loss == "cross-entropy":
-            made: nn.Module = losses.NormalizedSoftmaxLoss(num_classes, self.embedding_dim)
-            return made
-        raise ValueError(f"unknown loss {self.loss!r}; there are: {', '.join(get_args(Loss))}")
 
     def _take(self, task: Task) -> Self:
         """The network's weights as arrays."""
@@ -184,13 +173,3 @@ class MLP(Head):
         kept = self.codes_ != code
         self.space_, self.codes_ = self.space_[kept], self.codes_[kept]
         self.codes_ = self.codes_ - (self.codes_ > code)
-
-
-def _mined(criterion: Any, miner: Any) -> Any:
-    """A loss on what a miner lets through."""
-
-    def loss(vectors: Tensor, classes: Tensor) -> Tensor:
-        value: Tensor = criterion(vectors, classes, miner(vectors, classes))
-        return value
-
-    return loss

@@ -13,50 +13,51 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from .._types import Loss
 from ..vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
-from ._logistic import fit_class
-from ._network import Schedule, Task, train
+from ._network import TEMPERATURE, Schedule, Task, class_means, metric_loss, train
 
 if TYPE_CHECKING:
     from torch import nn
 
 _ATTENTION_HEADS = 4
 _BLOCK_ROWS = 4096
-_PENALTY = 100.0  # C of a class that is added later
 
 
 class Temporal(Head):
-    """One layer of attention over steps, and a classifier on their mean.
+    """Attention over steps beside two layers on their mean, into one space, and the nearest class mean there.
 
     Args:
-        width: of the layer; a multiple of 4.
-        label_smoothing: of the cross entropy.
+        loss: of pytorch-metric-learning, as for the MLP; on few clips "supcon" did better than a classifier.
+        width: of the attention and of the space; a multiple of 4.
         num_epochs: at most; with ``early_stopping`` and groups, as many as held-out clips ask for.
         seed: of the weights, the batches and the dropout.
     """
 
     reads = "frames"
-    per_class = ("out_weight_", "out_bias_")
+    per_class = ("means_",)
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"width": (64, 128), "dropout": (0.1, 0.3)}
 
     def __init__(
         self,
         *,
+        loss: Loss = "supcon",
         width: int = 128,
-        dropout: float = 0.2,
-        label_smoothing: float = 0.1,
+        hidden_dim: int = 512,
+        dropout: float = 0.3,
         num_epochs: int = 40,
         early_stopping: bool = False,
         max_steps: int = 2000,
-        batch_size: int = 64,
+        batch_size: int = 128,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         seed: int = 0,
     ) -> None:
+        self.loss = loss
         self.width = width
+        self.hidden_dim = hidden_dim
         self.dropout = dropout
-        self.label_smoothing = label_smoothing
         self.num_epochs = num_epochs
         self.early_stopping = early_stopping
         self.max_steps = max_steps
@@ -75,8 +76,8 @@ class Temporal(Head):
 
         self.shape_ = np.array(X.shape[1:])
         steps = _steps(X)  # (n, t, d)
-        self.centre_ = unit_steps(steps).reshape(-1, steps.shape[-1]).mean(axis=0)
-        self.scale_ = np.float32(max(float(np.abs(unit_steps(steps) - self.centre_).std()), 1e-6))
+        self.centre_ = _unit_steps(steps).reshape(-1, steps.shape[-1]).mean(axis=0)
+        self.scale_ = np.float32(max(float(np.abs(_unit_steps(steps) - self.centre_).std()), 1e-6))
         schedule = Schedule(
             self.num_epochs, self.max_steps, self.batch_size, self.learning_rate, self.weight_decay, self.seed
         )
@@ -88,58 +89,43 @@ class Temporal(Head):
                 schedule=schedule,
                 groups=groups if self.early_stopping else None,
             )
-        self._take(task.network)
+        self.network_ = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}
+        self.means_ = class_means(self._embed(X), y)
 
     def _task(self, shape: tuple[int, int], num_classes: int) -> Task:
         import torch
-        from torch import nn
 
         torch.manual_seed(self.seed)
-        network = nn.Sequential(_pooling(shape, self.width, self.dropout), nn.Linear(self.width, num_classes))
-        loss = nn.CrossEntropyLoss(label_smoothing=self.label_smoothing)
-        return Task(network, loss, functools.partial(_pooled, network[0]))
-
-    def _take(self, network: nn.Module) -> None:
-        arrays = {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
-        self.out_weight_, self.out_bias_ = arrays.pop("1.weight"), arrays.pop("1.bias")
-        self.network_ = arrays
+        network = _network(shape, self.width, self.hidden_dim, self.dropout)
+        return Task(network, metric_loss(self.loss, num_classes, self.width), functools.partial(_outputs, network))
 
     def _standardised(self, X: Rows) -> Rows:
-        result: Rows = ((unit_steps(_steps(X)) - self.centre_) / self.scale_).astype(np.float32)
+        result: Rows = ((_unit_steps(_steps(X)) - self.centre_) / self.scale_).astype(np.float32)
         return result
 
     def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
-        """(n, width), what the classifier reads, in double precision."""
+        """(n, width) of length 1, in double precision."""
         import torch
 
         if tuple(X.shape[1:]) != self.input_shape:
             raise ValueError(f"this head reads arrays of shape (n, {self.input_shape}), not {X.shape}")
         steps = _steps(X[:1])
-        pooling = _pooling((steps.shape[1], steps.shape[2]), self.width, 0.0).double().eval()
-        pooling.load_state_dict(
-            {name.removeprefix("0."): torch.from_numpy(np.asarray(value)) for name, value in self.network_.items()}
-        )
+        network = _network((steps.shape[1], steps.shape[2]), self.width, self.hidden_dim, 0.0).double().eval()
+        network.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in self.network_.items()})
         blocks = [
-            _pooled(pooling, self._standardised(X[start : start + _BLOCK_ROWS]).astype(np.float64))
+            _outputs(network, self._standardised(X[start : start + _BLOCK_ROWS]).astype(np.float64))
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
-        pooled: npt.NDArray[np.float64] = np.concatenate(blocks)
-        return pooled
+        space: npt.NDArray[np.float64] = np.concatenate(blocks)
+        space /= np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-12)
+        return space
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
-        return self._logits(self._embed(X))
-
-    def _logits(self, pooled: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        logits: npt.NDArray[np.float64] = class_products(pooled, self.out_weight_.astype(np.float64)) + self.out_bias_
-        return logits
+        return class_products(self._embed(X), self.means_.astype(np.float64)) / TEMPERATURE
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
-        pooled = self._embed(X)
-        others = self._logits(pooled)[:, self.classes_.astype(str) != name]
-        weights, bias = fit_class(
-            pooled.astype(np.float32), y, others, name=name, C=_PENALTY / self.width, class_weight="balanced"
-        )
-        return {"out_weight_": weights, "out_bias_": np.asarray(bias)}
+        space = self._embed(X[y == name])
+        return {"means_": class_means(space, np.zeros(len(space), np.int64))[0]}
 
     def arrays(self) -> Arrays:
         """See ``Head.arrays``."""
@@ -151,7 +137,7 @@ class Temporal(Head):
         rest = dict(arrays)
         for name in ("shape_", "centre_", "scale_", *self.per_class):
             setattr(self, name, rest.pop(name))
-        self.network_ = {name: value for name, value in rest.items() if name.startswith("0.")}
+        self.network_ = rest
         super().restore({}, classes=classes, dim=dim)
         self.n_features_in_ = self.input_shape[0]
         return self
@@ -162,27 +148,30 @@ def _steps(X: Rows) -> Rows:
     return X if X.ndim == 3 else X.reshape(len(X), 1, -1)
 
 
-def unit_steps(steps: Rows) -> Rows:
+def _unit_steps(steps: Rows) -> Rows:
     """Each step scaled to length 1."""
     return unit(steps.reshape(-1, steps.shape[-1])).reshape(steps.shape)
 
 
-def _pooled(pooling: nn.Module, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _outputs(network: nn.Module, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     import torch
 
     with torch.no_grad():
-        found: npt.NDArray[Any] = pooling(torch.from_numpy(rows)).numpy()
+        found: npt.NDArray[Any] = network(torch.from_numpy(rows)).numpy()
     return found
 
 
-def _pooling(shape: tuple[int, int], width: int, dropout: float) -> nn.Module:
-    """(n, t, d) -> (n, width): steps and their changes, projected, told apart by their place, mixed, averaged."""
+def _network(shape: tuple[int, int], width: int, hidden_dim: int, dropout: float) -> nn.Module:
+    """(n, t, d) -> (n, width): what is seen on the whole, with what attention makes of steps, changes and places."""
     import torch
     from torch import nn
 
-    class Pooling(nn.Module):
+    class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            self.whole = nn.Sequential(
+                nn.Linear(shape[1], hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, width)
+            )
             self.still = nn.Linear(shape[1], width)
             self.change = nn.Linear(shape[1], width, bias=False)
             self.place = nn.Parameter(0.02 * torch.randn(shape[0], width))
@@ -194,8 +183,8 @@ def _pooling(shape: tuple[int, int], width: int, dropout: float) -> nn.Module:
 
         def forward(self, steps: torch.Tensor) -> torch.Tensor:
             changes = torch.diff(steps, dim=1, prepend=steps[:, :1])
-            mixed = self.mix(self.drop(self.still(steps) + self.change(changes) + self.place))
-            pooled: torch.Tensor = self.norm(mixed).mean(dim=1)  # (n, width)
-            return pooled
+            mixed = self.mix(self.drop(self.still(steps) + self.change(changes) + self.place))  # (n, t, width)
+            space: torch.Tensor = self.whole(steps.mean(dim=1)) + self.norm(mixed).mean(dim=1)  # (n, width)
+            return space
 
-    return Pooling()
+    return Network()

@@ -114,7 +114,7 @@ def _classes(done: Evaluation, path: Path) -> Path:
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.set(xlabel="clips")
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _saved(figure, path)
 
 
