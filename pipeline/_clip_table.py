@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._parquet import read_columns
+from ._parquet import read_columns, read_rows
 from ._types import LOST_FRAMES, ClipRow, FloatArray
 
 
@@ -64,7 +64,7 @@ class ClipTable:
         for part, size in self._parts:
             here = (places >= start) & (places < start + size)
             if here.any():
-                found[here] = self._vectors(part)[places[here] - start]
+                found[here] = self._some(part, places[here] - start)
             start += size
         return found
 
@@ -82,6 +82,11 @@ class ClipTable:
                 whole = last - first == size
                 yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
             start += size
+
+    def _some(self, part: Path, rows: npt.NDArray[np.int64]) -> FloatArray:
+        column, here, _ = read_rows(part, "embedding", rows.tolist())
+        vectors: FloatArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim)
+        return vectors[here]
 
     def _vectors(self, part: Path) -> FloatArray:
         column = read_columns(part, ["embedding"])["embedding"].combine_chunks()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ._errors import BankError, UsageError
-from ._parquet import named, open_part, parts_in, read_columns, write_part
+from ._parquet import named, parts_in, read_columns, read_rows, write_part
 from ._types import KeptArray
 
 _SHAPE_KEY = b"clipdex.shape"
@@ -91,15 +91,7 @@ class Kept:
 
 
 def _read_rows(part: Path, rows: Sequence[int]) -> KeptArray:
-    """These rows of a part, in this order; only the groups that hold them are read."""
-    file = open_part(part)
-
-    def read() -> KeptArray:
-        shape = json.loads(file.schema_arrow.metadata[_SHAPE_KEY])
-        groups = sorted({row // ROW_GROUP for row in rows})
-        flat = file.read_row_groups(groups, columns=["values"])["values"].combine_chunks().flatten()
-        values: KeptArray = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
-        starts = {group: number * ROW_GROUP for number, group in enumerate(groups)}
-        return values[[starts[row // ROW_GROUP] + row % ROW_GROUP for row in rows]]
-
-    return named(part, read)
+    column, places, schema = read_rows(part, "values", rows)
+    shape = named(part, lambda: json.loads(schema.metadata[_SHAPE_KEY]))
+    values: KeptArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape)
+    return values[places]

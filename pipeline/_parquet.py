@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -95,6 +97,30 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         if missing := set(columns or ()) - set(file.schema_arrow.names):
             raise ValueError(f"it has no column {min(missing)!r}")
         return file.read(columns=columns)
+
+    return named(path, read)
+
+
+def read_rows(path: Path, column: str, rows: Sequence[int]) -> tuple[pa.Array, npt.NDArray[np.int64], pa.Schema]:
+    """A column of the row groups of a part that hold these rows.
+
+    Returns:
+        The values, in which place each of the rows lies, and the part's schema.
+
+    Raises:
+        BankError: it is damaged.
+    """
+    file = open_part(path)
+
+    def read() -> tuple[pa.Array, npt.NDArray[np.int64], pa.Schema]:
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+        starts = np.cumsum([0, *sizes])
+        wanted = np.asarray(rows, dtype=np.int64)
+        groups = np.searchsorted(starts, wanted, side="right") - 1
+        chosen = np.unique(groups)
+        shift = starts[chosen] - np.cumsum([0, *(sizes[number] for number in chosen)])[:-1]
+        values = file.read_row_groups(chosen.tolist(), columns=[column])[column].combine_chunks()
+        return values, wanted - shift[np.searchsorted(chosen, groups)], file.schema_arrow
 
     return named(path, read)
 

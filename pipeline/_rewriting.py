@@ -15,15 +15,18 @@ from typing import get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._kept import ROW_GROUP
+from ._kept import ROW_GROUP as KEPT_ROW_GROUP
 from ._parquet import check_part, read_columns, stamp_of, write_part
-from ._schema import RECIPE_KEY
+from ._schema import RECIPE_KEY, ROW_GROUP
 from ._types import Keep
 
 # Parts are merged up to this size: large enough to read fast, small enough to hold in memory.
 _PART_BYTES = 128 << 20
 
 _VECTORS = ("embedding", "values")
+
+# By the folder that a recipe's parts lie in.
+_ROW_GROUPS = {"clips": ROW_GROUP, **dict.fromkeys(get_args(Keep), KEPT_ROW_GROUP)}
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -75,7 +78,7 @@ def replace_parts(parts: list[Path], change: Change) -> None:
             folder,
             table.replace_schema_metadata(_metadata(tables)),
             dictionary=[name for name in table.column_names if name not in _VECTORS],
-            row_group_size=ROW_GROUP if folder.parent.name in get_args(Keep) else None,
+            row_group_size=_ROW_GROUPS.get(folder.parent.name),
             stamp_ns=stamp_of(parts[0]),
         )
         parts = [part for part in parts if part != written]

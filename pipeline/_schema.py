@@ -48,6 +48,9 @@ VIDEO_SCHEMA = pa.schema(
         pa.field("recorded_at_ns", pa.int64(), nullable=False),
     ]
 )
+# Clips that are read together where only some are wanted: some MB of vectors.
+ROW_GROUP = 2048
+
 REPEATED = ("video_id", "video", "plan", "metadata")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._clip_table import ClipTable
 from ._errors import HeadError, LabelError
 from ._types import Device, FloatArray, LabelRow, Moment
 from .bank import Bank
@@ -40,7 +41,9 @@ class AddReport:
         other_scores_changed: whether any score of another class changed on the clips the head was trained on, to the
             last bit; of a head that was trained again, any probability among the other classes.
         largest_change: by how much at most.
-        confusions: for each other class, how many of its training clips were right and now go to the new one.
+        compared_clips: on how many clips of other classes that was seen; of a head with many examples on the sample
+            that it keeps.
+        confusions: for each other class, how many of those were right and now go to the new one.
     """
 
     class_name: str
@@ -51,6 +54,7 @@ class AddReport:
     retrained: bool
     other_scores_changed: bool
     largest_change: float
+    compared_clips: int
     confusions: dict[str, int]
 
 
@@ -92,14 +96,18 @@ def add_class(
         label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
         for source, row in zip(extraction.inputs, extraction.rows, strict=True)
     ]
-    examples, taught = _with(before, store, labels)
+    stored = store.clips(card.recipe.id)
+    known, taught = _with(card, stored, labels)
+    examples = _examples(before, store, stored, known, class_name, some=not retrain)
     alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
+    if alone is None and before.sample is not None:
+        examples = _examples(before, store, stored, known, class_name, some=False)
     after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
     change, confusions = _effect(before.head, after, examples, class_name, exactly=alone is not None)
     table = Labels(store.folder)
     new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
     remember(store.folder / "heads", head_name, note("add-class", class_name, added=new_labels))
-    _save(store, before, after, examples, class_name, device=device)
+    _save(store, before, after, examples, known, class_name, device=device)
     table.add(new_labels)
     return AddReport(
         class_name=class_name,
@@ -110,16 +118,17 @@ def add_class(
         retrained=alone is None,
         other_scores_changed=change > 0,
         largest_change=change,
+        compared_clips=int((examples.y != class_name).sum()),
         confusions=confusions,
     )
 
 
-def _with(before: JudgedHead, store: Bank, labels: Sequence[LabelRow]) -> tuple[Examples, list[LabelRow]]:
-    """What the head was trained on with the clips that the new labels cover, and the label of each of those."""
-    card = before.card
-    stored = store.clips(card.recipe.id)
-    numbers = {name: number for number, name in enumerate(stored.ids)}
-    gone = [name for name, _, _ in card.examples if name not in numbers]
+def _with(
+    card: HeadCard, stored: ClipTable, labels: Sequence[LabelRow]
+) -> tuple[dict[str, tuple[str, str]], list[LabelRow]]:
+    """Class and group of all clips that the head then stands on, by clip, and the labels that taught it something."""
+    there = set(stored.ids)
+    gone = [name for name, _, _ in card.examples if name not in there]
     if gone:
         raise HeadError(
             f"{len(gone)} of the {len(card.examples)} clips that {card.name!r} was trained on are no longer in the "
@@ -143,18 +152,44 @@ def _with(before: JudgedHead, store: Bank, labels: Sequence[LabelRow]) -> tuple[
             f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
             "Name other moments, or label them anew (label remove, label add) and run train-head"
         )
-    ids = tuple(known)
+    return known, taught
+
+
+def _examples(
+    before: JudgedHead,
+    store: Bank,
+    stored: ClipTable,
+    known: Mapping[str, tuple[str, str]],
+    class_name: str,
+    *,
+    some: bool,
+) -> Examples:
+    """The clips that a class is learned from, and those of the others; of these only the head's sample where it has
+    one and ``some`` will do.
+    """
+    card = before.card
+    sample = before.sample if some else None
+    ids = tuple(name for name, (label, _) in known.items() if sample is None or label == class_name)
+    numbers = {name: number for number, name in enumerate(stored.ids)}
     vectors = stored.embeddings([numbers[name] for name in ids])
-    examples = Examples(
+    y = [known[name][0] for name in ids]
+    groups = [known[name][1] for name in ids]
+    if sample is not None:
+        names = [card.classes[code] for code in sample.codes]
+        others = np.array([name != class_name for name in names], dtype=np.bool_)
+        vectors = np.concatenate([vectors, sample.X[others].astype(np.float32)])
+        y += [name for name in names if name != class_name]
+        groups += ["sample"] * int(others.sum())
+        ids += tuple(f"sample {number}" for number in np.flatnonzero(others))
+    return Examples(
         X=vectors if before.head.reads == "clips" else frames_of(store, card.recipe, ids),
-        y=np.array([label for label, _ in known.values()]),
-        groups=np.array([group for _, group in known.values()]),
+        y=np.array(y),
+        groups=np.array(groups),
         ids=ids,
         held_out=np.zeros(len(ids), dtype=np.bool_),
         named_groups=False,
         vectors=vectors,
     )
-    return examples, taught
 
 
 def _effect(
@@ -185,20 +220,33 @@ def _effect(
     return float(np.abs(second - first).max()), dict(sorted(Counter(y[taken].tolist()).items()))
 
 
-def _save(store: Bank, before: JudgedHead, after: Head, examples: Examples, class_name: str, *, device: Device) -> None:
+def _save(
+    store: Bank,
+    before: JudgedHead,
+    after: Head,
+    examples: Examples,
+    known: Mapping[str, tuple[str, str]],
+    class_name: str,
+    *,
+    device: Device,
+) -> None:
     """The head with the class; what was measured without it is dropped, train-head measures again."""
     card: HeadCard = dataclasses.replace(
         before.card,
         classes=tuple(str(one) for one in after.classes_),
-        examples=tuple(zip(examples.ids, examples.y.tolist(), examples.groups.tolist(), strict=True)),
+        examples=tuple((name, label, group) for name, (label, group) in known.items()),
         cv=None,
         thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
     )
-    familiarity, prior = before.familiarity, before.prior
+    familiarity, prior, sample = before.familiarity, before.prior, before.sample
+    mine: FloatArray = examples.vectors[examples.y == class_name]
+    if sample is not None:
+        order = np.array([card.classes.index(name) for name in before.card.classes])
+        sample = dataclasses.replace(sample, codes=order[sample.codes])
+        sample = sample.with_class(card.classes.index(class_name), mine)
     if familiarity is not None:
-        mine: FloatArray = examples.vectors[examples.y == class_name]
         familiarity = familiarity.with_class(class_name, mine).in_order(card.classes)
     if prior is not None:
         encoder = load_for(card.recipe, device=device)
         prior = class_texts(encoder, card.classes, card.templates, weight=prior.weight)
-    save_head(store.folder / "heads", after, card, familiarity=familiarity, prior=prior)
+    save_head(store.folder / "heads", after, card, familiarity=familiarity, prior=prior, sample=sample)

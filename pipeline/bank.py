@@ -24,7 +24,7 @@ from ._files import replacing
 from ._kept import Kept, write_kept
 from ._parquet import PartGone, check_part, next_stamp, parts_in, read_columns, write_part
 from ._recipe import Recipe
-from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, VIDEO_SCHEMA, clip_table, described, recipe_of
+from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, ROW_GROUP, VIDEO_SCHEMA, clip_table, described, recipe_of
 from ._types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
 
 FORMAT_VERSION = 1
@@ -47,6 +47,7 @@ class Bank:
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
+        self._outcomes: tuple[list[Path], list[dict[str, Any]]] = ([], [])
         path = folder / _FORMAT_FILE
         if not path.is_file():
             if not create:
@@ -216,7 +217,7 @@ class Bank:
                     f"{recipe.encoder} with {recipe.dim} float32 numbers each"
                 )
             table = clip_table(recipe, clips, embeddings)
-            write_part(self.folder / "clips" / recipe.id, table, dictionary=REPEATED)
+            write_part(self.folder / "clips" / recipe.id, table, dictionary=REPEATED, row_group_size=ROW_GROUP)
         if videos:
             now = next_stamp(self.folder / _VIDEOS)
             records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
@@ -237,10 +238,16 @@ class Bank:
     def outcomes(self) -> list[dict[str, Any]]:
         """Every row of ``videos``, under all recipes, oldest first."""
 
-        def read() -> list[dict[str, Any]]:
-            return [record for part in parts_in(self.folder / _VIDEOS) for record in read_columns(part).to_pylist()]
+        def read() -> tuple[list[Path], list[dict[str, Any]]]:
+            parts = parts_in(self.folder / _VIDEOS)
+            if parts == self._outcomes[0]:  # a part never changes
+                return self._outcomes
+            return parts, [record for part in parts for record in read_columns(part).to_pylist()]
 
-        return sorted(_listed_again(read), key=lambda record: int(record["recorded_at_ns"]))
+        parts, records = _listed_again(read)
+        if parts != self._outcomes[0]:
+            self._outcomes = parts, sorted(records, key=lambda record: int(record["recorded_at_ns"]))
+        return self._outcomes[1]
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:

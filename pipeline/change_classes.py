@@ -61,6 +61,7 @@ def remove_class(
             head=after,
             familiarity=before.familiarity and before.familiarity.in_order(classes),
             prior=before.prior and dataclasses.replace(before.prior, texts=before.prior.texts[kept]),
+            sample=before.sample and before.sample.without(before.card.classes.index(class_name)),
         ),
         classes=tuple(classes),
         examples=tuple(one for one in before.card.examples if one[1] != class_name),
@@ -154,4 +155,5 @@ def _opened(bank: str | Path, head_name: str, class_name: str) -> tuple[Bank, Ju
 
 def _save(store: Bank, judged: JudgedHead, **changes: Any) -> None:
     card: HeadCard = dataclasses.replace(judged.card, **changes)
-    save_head(store.folder / "heads", judged.head, card, familiarity=judged.familiarity, prior=judged.prior)
+    parts = {name: getattr(judged, name) for name in ("familiarity", "prior", "sample")}
+    save_head(store.folder / "heads", judged.head, card, **parts)

@@ -22,10 +22,10 @@ from ._errors import UsageError
 from ._recipe import Recipe
 from ._types import Device
 from .bank import Bank
-from .calibration import Calibration, Method
+from .calibration import Method
 from .encoders import Encoder, encode_prompts, load_for
 from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
-from .heads import Familiarity, Head, HeadCard, Prior, forget, heads, save_head
+from .heads import Familiarity, Head, HeadCard, Prior, Sample, forget, heads, save_head
 from .judging import Validation, validate
 from .validation import choose, fit
 
@@ -46,7 +46,7 @@ class TrainReport:
     cv: Mapping[str, Any] | None
     class_counts: Mapping[str, int]
     parameters: Mapping[str, Any]
-    calibration: Calibration
+    calibration: str
     warnings: tuple[str, ...] = ()
 
 
@@ -112,6 +112,7 @@ def train_head(
         fitted,
         card,
         familiarity=Familiarity.fit(training.vectors, training.y),
+        sample=Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
         prior=None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
     )
     warnings = [*said.warnings, *repeated(examples), *without_clips(rows, examples)]
@@ -150,7 +151,7 @@ def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> Train
         cv=card.cv,
         class_counts=counts,
         parameters=card.parameters,
-        calibration=card.calibration,
+        calibration=card.calibration.method,
         warnings=(*warnings, *imbalance(counts)),
     )
 

@@ -11,6 +11,7 @@ from ._base import Head
 from ._familiarity import Familiarity
 from ._history import forget, latest_change, remember, take_back
 from ._prior import Prior
+from ._sample import Sample
 from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "HeadCard",
     "JudgedHead",
     "Prior",
+    "Sample",
     "forget",
     "heads",
     "latest_change",

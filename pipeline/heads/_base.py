@@ -87,7 +87,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         row = self._learn_class(X, y, name)
         if row is None:
             return None
-        after = copy.deepcopy(self)
+        after = copy.copy(self)  # arrays are replaced, never written into
         known = [str(one) for one in self.classes_]
         if name not in known:
             after.classes_ = np.array([*known, name])  # at the end: the others keep their places
@@ -108,7 +108,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         kept = np.flatnonzero(self.classes_.astype(str) != name)
         if len(kept) < 2:
             raise ValueError(f"without {name!r} fewer than 2 classes are left")
-        after = copy.deepcopy(self)
+        after = copy.copy(self)
         after.classes_ = self.classes_[kept]
         for array in self.per_class:
             setattr(after, array, getattr(self, array)[kept])

@@ -109,15 +109,15 @@ def fit_class(
     weight = (len(y) / (len(names) * counts) if class_weight == "balanced" else np.ones(len(names)))[codes]
     mine = y == name
     rows, weights = _nearest_and_drawn(X, mine, weight)
-    mine, data = mine[rows], X[rows].astype(np.float64)
+    mine, data = mine[rows], X[rows].astype(np.float32)
     offset = logsumexp(others[rows], axis=1)
     sign = np.where(mine, 1.0, -1.0)
 
     def objective(flat: FloatMatrix) -> tuple[float, FloatMatrix]:
-        margin = sign * (data @ flat[:-1] + flat[-1] - offset)
+        margin = sign * (data @ flat[:-1].astype(np.float32) + flat[-1] - offset)
         loss = C * float((weights * np.logaddexp(0, -margin)).sum()) + float(flat[:-1] @ flat[:-1]) / 2
         pull = -C * weights * sign * expit(-margin)
-        return loss, np.append(data.T @ pull + flat[:-1], pull.sum())
+        return loss, np.append(data.T @ pull.astype(np.float32) + flat[:-1], pull.sum())
 
     start = np.append(np.zeros(X.shape[1]), float(np.median(offset)))
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-4})

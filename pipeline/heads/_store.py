@@ -22,9 +22,10 @@ from ..calibration import Calibration
 from ._base import Head
 from ._familiarity import Familiarity
 from ._prior import Prior
+from ._sample import Sample
 
 _FORMAT = 1
-_FAMILIARITY, _PRIOR = "familiarity.", "prior."
+_FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -85,12 +86,14 @@ class JudgedHead:
     Attributes:
         familiarity: what it was taught looks like, where clips enough were there to tell.
         prior: what texts say of its classes, where they have a say.
+        sample: some of what it was trained on, where that is too much to read again for each class that is added.
     """
 
     head: Head
     card: HeadCard
     familiarity: Familiarity | None = None
     prior: Prior | None = None
+    sample: Sample | None = None
 
     def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """(n, classes), calibrated.
@@ -116,7 +119,13 @@ class JudgedHead:
 
 
 def save_head(
-    folder: Path, head: Head, card: HeadCard, *, familiarity: Familiarity | None = None, prior: Prior | None = None
+    folder: Path,
+    head: Head,
+    card: HeadCard,
+    *,
+    familiarity: Familiarity | None = None,
+    prior: Prior | None = None,
+    sample: Sample | None = None,
 ) -> None:
     """Write a head under ``folder``; one of the same name is replaced, whole or not at all.
 
@@ -124,10 +133,12 @@ def save_head(
         UsageError: the name cannot be a file's.
     """
     path = head_path(folder, card.name)
-    facts = {**dataclasses.asdict(card), "recipe": card.recipe.to_dict()}
+    # Not ``asdict``, which copies every example on the way.
+    facts = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+    facts |= {"recipe": card.recipe.to_dict(), "calibration": dataclasses.asdict(card.calibration)}
     document = json.dumps({"format": _FORMAT, **facts}, ensure_ascii=False)
     arrays = dict(head.arrays())
-    for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior)):
+    for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior), (_SAMPLE, sample)):
         arrays |= {prefix + name: array for name, array in (part.arrays() if part is not None else {}).items()}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(path) as temporary:
@@ -157,7 +168,7 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
     card = _read_card(path, folder)
     try:
         arrays = safetensors.numpy.load_file(path)
-        familiarity, prior = _part(arrays, _FAMILIARITY), _part(arrays, _PRIOR)
+        familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
         head = heads.get(card.kind)(**card.parameters)
         head.restore(arrays, classes=list(card.classes), dim=card.recipe.dim)
         with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
@@ -169,6 +180,7 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
             card,
             Familiarity(**familiarity, classes=card.classes) if familiarity else None,
             Prior.restore(prior) if prior else None,
+            Sample(**sample) if sample else None,
         )
     except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError) as error:
         raise _damaged(path, error) from error

@@ -84,7 +84,7 @@ class KNN(Head):
         """See ``Head.with_class``."""
         if self.vote == "nearest":
             return None
-        after = copy.deepcopy(self)
+        after = copy.copy(self)
         known = [str(one) for one in self.classes_]
         after.classes_ = self.classes_ if name in known else np.array([*known, name])
         code = [str(one) for one in after.classes_].index(name)

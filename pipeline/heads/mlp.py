@@ -96,8 +96,10 @@ class MLP(Head):
                 groups=groups if self.early_stopping else None,
             )
         self._take(task)
-        self.space_, self.codes_ = self._embed(self._standardised(X)).astype(np.float32), y
-        self.means_ = class_means(self.space_, y)
+        space = self._embed(self._standardised(X)).astype(np.float32)
+        self.means_ = class_means(space, y)
+        neighbours = slice(None if self.classify == "knn" else 0)  # nobody else asks for the clips themselves
+        self.space_, self.codes_ = space[neighbours], y[neighbours]
 
     def _task(self, dim: int, num_classes: int) -> Task:
         import torch
@@ -152,16 +154,6 @@ class MLP(Head):
 
     def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return softmax(scores) if self.classify == "mean" else scores
-
-    def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
-        """See ``Head.with_class``: the learned space stays, and the class gets its mean there."""
-        after = super().with_class(name, X, y)
-        if after is not None:
-            code = [str(one) for one in after.classes_].index(name)
-            others, mine = self.codes_ != code, self._embed(self._standardised(X[y == name])).astype(np.float32)
-            after.space_ = np.concatenate([self.space_[others], mine])
-            after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
-        return after
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
         if self.classify == "knn":
