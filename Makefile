@@ -19,7 +19,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## Measure; prints tables and writes benchmarks/results/*.json; takes an hour
-	for name in extraction search heads startup; do $(BIN)/python -W ignore benchmarks/$$name.py || exit 1; done
+	for name in extraction search heads teach startup; do $(BIN)/python -W ignore benchmarks/$$name.py || exit 1; done
 
 notebook: $(VENV)/.dev  ## Run the notebook and keep its output in it
 	$(BIN)/python notebooks/execute.py notebooks/story.ipynb

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .evaluate import Evaluation, evaluate
     from .extract import extract
     from .heads import load_head
+    from .heads._plain import as_scikit_learn
     from .import_head import import_head
     from .plan import Extraction
     from .predict import detect, predict
@@ -56,6 +57,7 @@ __all__ = [
     "TrainReport",
     "__version__",
     "add_class",
+    "as_scikit_learn",
     "compare",
     "compare_heads",
     "detect",
@@ -93,6 +95,7 @@ _WHERE = {
     "Span": "_types",
     "TrainReport": "train",
     "add_class": "add_class",
+    "as_scikit_learn": "heads._plain",
     "compare": "compare",
     "compare_heads": "compare_heads",
     "detect": "predict",

@@ -64,7 +64,7 @@ def add_class(
     *,
     bank: str | Path = "bank",
     head_name: str = DEFAULT_NAME,
-    retrain: bool = False,
+    retrain: bool | None = None,
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AddReport:
@@ -72,7 +72,8 @@ def add_class(
 
     Args:
         moments: files, or ``FILE@START-STOP`` in seconds; each becomes a clip where it is not one yet.
-        retrain: train the whole head again, where the class alone could be learned.
+        retrain: train the whole head again, or learn the class alone where its kind can; by default alone, but for
+            networks that few enough clips taught that training them again takes seconds.
 
     Raises:
         HeadError: there is no such head.
@@ -98,6 +99,8 @@ def add_class(
     ]
     stored = store.clips(card.recipe.id)
     known, taught = _with(card, stored, labels)
+    if retrain is None:
+        retrain = not before.head.learns_alone and before.sample is None
     examples = _examples(before, store, stored, known, class_name, some=not retrain)
     alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
     if alone is None and before.sample is not None:

@@ -95,7 +95,7 @@ def _read(path: Path, array: str | None) -> FloatArray:
     if len(fitting) != 1:
         shapes = ", ".join(f"{key or 'the array'} {one.shape}" for key, one in found.items())
         raise SourceError(
-            f"{path} should hold one array of shape (n, dim) to take; it has {shapes}. Choose with --array"
+            f"{path} should hold one array of shape (n, dim), and has {shapes}; choose one of several with --array"
         )
     (values,) = fitting.values()
     if values.dtype.kind not in "fiu" or not len(values):

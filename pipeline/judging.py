@@ -37,7 +37,7 @@ class Validation:
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     familiar: tuple[float, ...] = ()
-    text_weight: float = 1.0
+    text_weight: float = 0.0
 
 
 def validate(
@@ -60,13 +60,15 @@ def validate(
     inner = held_out_scores(model, examples.take(training), protocol="auto", tune=tune)
     warnings = _single_groups(inner.classes, examples)
     outer = held_out_scores(model, examples, tune=tune) if examples.held_out.any() else None
-    if not inner.folds and outer is None:
-        return Validation(None, (*warnings, "no cross-validation: no class was seen in two groups or videos"))
     names = np.unique(examples.y)
-    texts = None if text_shares is None else text_shares[:, np.isin(names, inner.classes)]
-    weight, scores = 1.0, inner.scores
-    if texts is not None and inner.folds:
-        weight, scores = best_blend(inner, texts[training][inner.tested])
+    texts = None if text_shares is None else text_shares[training][:, np.isin(names, inner.classes)]
+    weight, scores = 0.0, inner.scores
+    if texts is not None:
+        weight = text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
+        scores = blended(inner.scores, texts[inner.tested], weight)
+    if not inner.folds and outer is None:
+        message = "no cross-validation: no class was seen in two groups or videos"
+        return Validation(None, (*warnings, message), text_weight=weight)
     calibration = fit_calibration(inner.truth, scores, method=calibrate)
     across = calibrated_across(inner.truth, scores, inner.groups, method=calibrate)
     if outer is not None:
@@ -101,11 +103,24 @@ def blended(scores: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], wei
     return (1 - weight) * np.where(np.isfinite(scores), scores, 0.0) + weight * texts
 
 
-def best_blend(held: HeldOut, texts: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-    """The weight of the texts at which held-out clips are told best, and the scores with it."""
-    losses = [log_loss(held.truth, blended(held.scores, texts, weight)) for weight in _WEIGHTS]
-    weight = _WEIGHTS[int(np.argmin(losses))]
-    return weight, blended(held.scores, texts, weight)
+def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[np.float64]) -> float:
+    """What texts should count beside a head: the weight at which held-out clips are told best. Where none could be held
+    out (one clip of each class), how much better than chance the texts alone tell the labelled clips, which they have
+    not seen: 1 where they are always right, 0 at chance.
+
+    Args:
+        held: the head's scores of held-out clips.
+        truth: class numbers of all labelled clips, (n,).
+        texts: what texts say of these, (n, classes).
+    """
+    if held.folds:
+        own = texts[held.tested]
+        losses = [log_loss(held.truth, blended(held.scores, own, weight)) for weight in _WEIGHTS]
+        return float(_WEIGHTS[int(np.argmin(losses))])
+    chance = 1 / texts.shape[1]
+    right = float((texts.argmax(axis=1) == truth).mean())
+    better: float = max(0.0, (right - chance) / (1 - chance))
+    return better
 
 
 def _calibrated(scores: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ from .bank import Bank
 from .encoders import load_for, part_of
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .heads import Head, load_judged
-from .judging import best_blend, blended
+from .judging import blended, text_weight
 from .metrics import top_k_accuracy
 from .train import DEFAULT_NAME, build_head, text_shares
 from .validation import fit, held_out_scores, splits_of
@@ -140,11 +140,10 @@ def _accuracies(
         scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(examples.X[test])
         accuracies["head"] = top_k_accuracy(codes[test], scores, k=1)
     if texts is not None:
-        weight = 1.0
-        held = held_out_scores(model, taught) if len(accuracies) else None
-        if held is not None and held.folds and len(held.classes) == len(classes):
-            rows = np.flatnonzero(np.isin(np.arange(len(examples)), chosen))[held.tested]
-            weight, _ = best_blend(held, texts[rows])
+        weight = 1.0  # without a clip there is nothing but the texts
+        if accuracies and len(set(taught.y.tolist())) == len(classes):
+            order = np.flatnonzero(np.isin(np.arange(len(examples)), chosen))
+            weight = text_weight(held_out_scores(model, taught), codes[order], texts[order])
         accuracies["with texts"] = top_k_accuracy(codes[test], blended(scores, texts[test], weight), k=1)
     return accuracies
 

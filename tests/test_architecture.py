@@ -75,6 +75,7 @@ KNOWN_IN = {
     "execnet": ("decoders",),
     "faiss": ("indexes", "heads.knn"),
     "click": ("commands",),
+    "onnx": ("heads._onnx",),
     "matplotlib": ("report",),
     "torch": ("encoders", "preprocess", "heads.mlp", "heads.temporal", "heads._network"),
     "transformers": ("encoders",),

@@ -14,7 +14,11 @@ from ._options import bank_option, device_option, head_name_option, output_optio
 @click.command("add-class")
 @click.argument("class_name", metavar="CLASS")
 @click.argument("moments", nargs=-1, required=True, metavar="MOMENT...")
-@click.option("--retrain", is_flag=True, help="Train the whole head again, where the class alone could be learned.")
+@click.option(
+    "--retrain/--alone",
+    default=None,
+    help="Train the whole head again, or learn the class alone [alone; networks of few clips again].",
+)
 @head_name_option
 @bank_option
 @device_option

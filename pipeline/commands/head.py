@@ -85,6 +85,25 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
     terminal.one(head_row(load_head(heads_folder(bank), name)[1]))
 
 
+@command.command("export")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
+@bank_option
+@output_option
+def export(name: str, file: Path, bank: Path, terminal: Terminal) -> None:
+    """Write a head as ONNX: vectors in, calibrated probabilities out; its classes are in the file's metadata.
+
+    \b
+    Example:
+      clipdex head export default head.onnx
+    """
+    from ..heads import export_onnx, load_judged
+    from ..info import heads_folder
+
+    export_onnx(load_judged(heads_folder(bank), name), file)
+    terminal.one({"head": name, "file": str(file)})
+
+
 @command.command("remove")
 @click.argument("name")
 @bank_option
@@ -96,8 +115,9 @@ def remove(name: str, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex head remove default
     """
-    from ..heads import remove_head
+    from ..heads import forget, remove_head
     from ..info import heads_folder
 
     remove_head(heads_folder(bank), name)
+    forget(heads_folder(bank), name)
     terminal.one({"removed": name})

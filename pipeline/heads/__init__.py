@@ -10,6 +10,7 @@ from .._registry import Registry
 from ._base import Head
 from ._familiarity import Familiarity
 from ._history import forget, latest_change, remember, take_back
+from ._onnx import export_onnx
 from ._prior import Prior
 from ._sample import Sample
 from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head
@@ -21,6 +22,7 @@ __all__ = [
     "JudgedHead",
     "Prior",
     "Sample",
+    "export_onnx",
     "forget",
     "heads",
     "latest_change",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..vectors import softmax
+
+if TYPE_CHECKING:
+    from ._onnx import Graph
 
 Arrays = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.float32]
@@ -31,12 +34,15 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         reads: a clip's vector, or the features of its frames.
         learned: names of the arrays that hold what was learned.
         per_class: those of them with one row for each class, in the order of ``classes_``.
+        learns_alone: whether a class is best learned alone by default; a space that few classes taught may have no
+            room for another one.
         grid: values worth trying, by parameter (``validation.choose``).
     """
 
     reads: ClassVar[Literal["clips", "frames"]] = "clips"
     learned: tuple[str, ...] = ()
     per_class: ClassVar[tuple[str, ...]] = ()
+    learns_alone: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
@@ -114,6 +120,14 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             setattr(after, array, getattr(self, array)[kept])
         after._forget(int(np.flatnonzero(self.classes_.astype(str) == name)[0]))
         return after
+
+    def graph(self, graph: Graph, vectors: str) -> str | None:  # noqa: ARG002
+        """Probabilities, before calibration, as operators of an ONNX graph; None for a kind without.
+
+        Args:
+            vectors: name of the input, (n, dim).
+        """
+        return None
 
     def arrays(self) -> Arrays:
         """All that was learned, for storing."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ..vectors import softmax, unit
 from ._base import Codes, Groups, Head, Rows
+
+if TYPE_CHECKING:
+    from ._onnx import Graph
 
 _BLOCK_ROWS = 8192
 _MOST_SCORES = 1 << 24  # numbers of one block of cosines to single classes
@@ -79,6 +82,19 @@ class KNN(Head):
                 best = np.partition(cosines, len(own) - k, axis=1)[:, len(own) - k :]
                 scores[start : start + step, code] = best.mean(axis=1, dtype=np.float64) / self.temperature
         return scores
+
+    def graph(self, graph: Graph, vectors: str) -> str | None:
+        """See ``Head.graph``."""
+        if self.vote == "each-class":
+            return None
+        cosines = graph.product(graph.unit(vectors), self.vectors_)  # (n, stored)
+        nearest, rows = graph.top(cosines, min(self.k, len(self.codes_)))  # (n, k)
+        best = graph.node("ReduceMax", nearest, axes=[1], keepdims=1)
+        powers = graph.node("Div", graph.node("Sub", nearest, best), graph.constant(self.temperature))
+        votes = graph.node("Unsqueeze", graph.node("Exp", powers), graph.constant([1], np.int64))  # (n, 1, k)
+        members = graph.node("Gather", graph.constant(np.eye(len(self.classes_))[self.codes_]), rows)  # (n, k, classes)
+        shares = graph.node("Squeeze", graph.node("MatMul", votes, members), graph.constant([1], np.int64))
+        return graph.node("Div", shares, graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=1))
 
     def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
         """See ``Head.with_class``."""

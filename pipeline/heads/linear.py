@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from threadpoolctl import threadpool_limits
 from ..vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._logistic import fit_class, fit_logistic
+
+if TYPE_CHECKING:
+    from ._onnx import Graph
 
 # From about this many numbers on, scikit-learn's solver takes minutes; with few rows for each dimension it stays the
 # faster one, as classes can then be separated by many planes.
@@ -73,6 +76,12 @@ class Linear(Head):
         others = self._scores(X)[:, self.classes_.astype(str) != name]
         weights, intercept = fit_class(self._scaled(X), y, others, name=name, C=self.C, class_weight=self.class_weight)
         return {"coef_": weights, "intercept_": np.asarray(intercept)}
+
+    def graph(self, graph: Graph, vectors: str) -> str | None:
+        """See ``Head.graph``."""
+        rows = graph.unit(vectors) if self.normalise else vectors
+        logits = graph.node("Add", graph.product(rows, self.coef_), graph.constant(self.intercept_))
+        return graph.node("Softmax", logits, axis=1)
 
     def _scaled(self, X: Rows) -> Rows:
         return unit(X) if self.normalise else X

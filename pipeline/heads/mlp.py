@@ -8,7 +8,7 @@ nearest neighbours there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from .._types import Loss, Triplets
 from ..vectors import class_products, softmax, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._network import TEMPERATURE, Schedule, Task, class_means, metric_loss, train
+
+if TYPE_CHECKING:
+    from ._onnx import Graph
 
 
 class MLP(Head):
@@ -37,6 +40,7 @@ class MLP(Head):
 
     learned = ("centre_", "scale_", "weight1_", "bias1_", "weight2_", "bias2_", "means_", "space_", "codes_")
     per_class = ("means_",)
+    learns_alone = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}
 
     def __init__(
@@ -154,6 +158,16 @@ class MLP(Head):
 
     def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return softmax(scores) if self.classify == "mean" else scores
+
+    def graph(self, graph: Graph, vectors: str) -> str | None:
+        """See ``Head.graph``."""
+        if self.classify == "knn":
+            return None
+        rows = graph.node("Sub", graph.unit(vectors), graph.constant(self.centre_))
+        rows = graph.node("Div", rows, graph.constant(self.scale_))
+        hidden = graph.node("Add", graph.product(rows, self.weight1_), graph.constant(self.bias1_))
+        space = graph.node("Add", graph.product(graph.node("Relu", hidden), self.weight2_), graph.constant(self.bias2_))
+        return graph.node("Softmax", graph.product(graph.unit(space), self.means_ / TEMPERATURE), axis=1)
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
         if self.classify == "knn":

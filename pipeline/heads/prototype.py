@@ -7,13 +7,16 @@ added later leave the scores of the others as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
+
+if TYPE_CHECKING:
+    from ._onnx import Graph
 
 _SMALLEST_TEMPERATURE = 1e-3
 
@@ -54,6 +57,11 @@ class Prototype(Head):
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
         return class_products(unit(unit(X) - self.centre_), self.means_) / self.temperature
+
+    def graph(self, graph: Graph, vectors: str) -> str | None:
+        """See ``Head.graph``."""
+        away = graph.unit(graph.node("Sub", graph.unit(vectors), graph.constant(self.centre_)))
+        return graph.node("Softmax", graph.product(away, self.means_ / self.temperature), axis=1)
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
         return {"means_": self._mean(unit(X[y == name]))}

@@ -37,6 +37,7 @@ class Temporal(Head):
 
     reads = "frames"
     per_class = ("means_",)
+    learns_alone = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"width": (64, 128), "dropout": (0.1, 0.3)}
 
     def __init__(
