@@ -98,7 +98,7 @@ def main() -> int:
     rng = np.random.default_rng(1)
     for number in range(_NEW):
         own = slice(strangers + 2 * number * _A_FILE, strangers + 2 * (number + 1) * _A_FILE)
-        X[own] += 1.0 * rng.normal(size=X.shape[1]).astype(np.float32)
+        X[own] += 3.0 * rng.normal(size=X.shape[1]).astype(np.float32)
     rows = []
     changed = False
     with tempfile.TemporaryDirectory() as name:

@@ -24,7 +24,7 @@ from .encoders import load_for
 from .encoding import Progress
 from .examples import Examples, frames_of
 from .extract import extract_for
-from .heads import Head, HeadCard, JudgedHead, load_judged, remember, save_head
+from .heads import Head, HeadCard, JudgedHead, load_judged, remember, save_judged
 from .labels import Labels, label_of_clips, label_row
 from .train import DEFAULT_NAME, build_head, class_texts
 from .validation import fit
@@ -109,8 +109,9 @@ def add_class(
     change, confusions = _effect(before.head, after, examples, class_name, exactly=alone is not None)
     table = Labels(store.folder)
     new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
+    now = _changed(before, after, examples, known, class_name, device=device)
     remember(store.folder / "heads", head_name, note("add-class", class_name, added=new_labels))
-    _save(store, before, after, examples, known, class_name, device=device)
+    save_judged(store.folder / "heads", now)
     table.add(new_labels)
     return AddReport(
         class_name=class_name,
@@ -138,13 +139,14 @@ def _with(
             f"bank (the first: {gone[0]}); train the head again with train-head"
         )
     known = {name: (label, group) for name, label, group in card.examples}
-    taught: list[LabelRow] = []
     clips = list(stored.rows(stored.of_videos({label.video_id for label in labels})))
+    group_of = {clip.video_id: known[clip.clip_id][1] for clip in clips if clip.clip_id in known}
+    taught: list[LabelRow] = []
     for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
         # A label on a whole file does not overrule what was said of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):
-            _, group = known.get(clip.clip_id, (None, f"video {clip.video_id}"))
+            group = group_of.get(clip.video_id, f"video {clip.video_id}")
             known[clip.clip_id] = (label.label, group)
             taught.append(label)
     left = {label for label, _ in known.values()}
@@ -223,8 +225,7 @@ def _effect(
     return float(np.abs(second - first).max()), dict(sorted(Counter(y[taken].tolist()).items()))
 
 
-def _save(
-    store: Bank,
+def _changed(
     before: JudgedHead,
     after: Head,
     examples: Examples,
@@ -232,7 +233,7 @@ def _save(
     class_name: str,
     *,
     device: Device,
-) -> None:
+) -> JudgedHead:
     """The head with the class; what was measured without it is dropped, train-head measures again."""
     card: HeadCard = dataclasses.replace(
         before.card,
@@ -252,4 +253,4 @@ def _save(
     if prior is not None:
         encoder = load_for(card.recipe, device=device)
         prior = class_texts(encoder, card.classes, card.templates, weight=prior.weight)
-    save_head(store.folder / "heads", after, card, familiarity=familiarity, prior=prior, sample=sample)
+    return JudgedHead(after, card, familiarity, prior, sample)

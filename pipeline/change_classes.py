@@ -12,7 +12,7 @@ import numpy as np
 from ._errors import HeadError, LabelError
 from ._types import LabelRow
 from .bank import Bank
-from .heads import HeadCard, JudgedHead, latest_change, load_judged, remember, save_head, take_back
+from .heads import HeadCard, JudgedHead, latest_change, load_judged, remember, save_judged, take_back
 from .labels import Labels
 from .train import DEFAULT_NAME
 
@@ -36,7 +36,7 @@ class ChangeReport:
 def remove_class(
     class_name: str, *, bank: str | Path = "bank", head_name: str = DEFAULT_NAME, labels: bool = False
 ) -> ChangeReport:
-    """Make a head forget a class; the scores of the others stay.
+    """Make a head forget a class; the scores of the others stay, but where neighbours vote: there the next move up.
 
     Args:
         labels: remove the bank's labels of that class too; else the next ``train-head`` learns it again.
@@ -50,10 +50,16 @@ def remove_class(
     except ValueError as error:
         raise HeadError(f"cannot remove {class_name!r} from the head {head_name!r}: {error}") from error
     table = Labels(store.folder)
-    gone = [row for row in table.rows() if labels and row.label == class_name]
+    rows = table.rows()
+    gone = [row for row in rows if labels and row.label == class_name]
+    kept_labels = [row for row in rows if row not in gone]
     classes = [str(name) for name in after.classes_]
     kept = [number for number, name in enumerate(before.card.classes) if name != class_name]
-    remember(store.folder / "heads", head_name, note("remove-class", class_name, removed=gone))
+    remember(
+        store.folder / "heads",
+        head_name,
+        note("remove-class", class_name, before=rows if gone else None, after=kept_labels),
+    )
     _save(
         store,
         dataclasses.replace(
@@ -95,11 +101,12 @@ def rename_class(
         return new_name if name == class_name else name
 
     table = Labels(store.folder)
-    old = [row for row in table.rows() if row.label == class_name]
-    new = [dataclasses.replace(row, label=new_name) for row in old]
+    rows = table.rows()
+    old = [row for row in rows if row.label == class_name]
+    new = [dataclasses.replace(row, label=called(row.label)) for row in rows]
     classes = tuple(map(called, before.card.classes))
     before.head.classes_ = np.array(classes)
-    remember(store.folder / "heads", head_name, note("rename-class", class_name, added=new, removed=old))
+    remember(store.folder / "heads", head_name, note("rename-class", class_name, before=rows, after=new))
     _save(
         store,
         dataclasses.replace(before, familiarity=before.familiarity and before.familiarity.called(classes)),
@@ -107,9 +114,8 @@ def rename_class(
         examples=tuple((name, called(label), group) for name, label, group in before.card.examples),
         thresholds={called(name): least for name, least in before.card.thresholds.items()},
     )
-    table.remove(lambda row: row.label != class_name)
-    table.add(new)
-    return ChangeReport("rename-class", head_name, classes, len(new))
+    table.change(lambda row: dataclasses.replace(row, label=called(row.label)))
+    return ChangeReport("rename-class", head_name, classes, len(old))
 
 
 def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeReport:
@@ -121,25 +127,41 @@ def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeR
     store = Bank(Path(bank))
     folder = store.folder / "heads"
     change = latest_change(folder, head_name)
-    added, removed = ([LabelRow(**row) for row in change[side]] for side in ("labels_added", "labels_removed"))
-    take_back(folder, head_name)
     table = Labels(store.folder)
-    table.remove(lambda row: row not in added)
-    table.add(removed)
+    was = table.rows()
+    take_back(folder, head_name)
+    added = [LabelRow(**row) for row in change["labels_added"]]
+    if added:
+        table.change(lambda row: None if row in added else row)
+    if change["labels_before"] is not None:
+        before = [LabelRow(**row) for row in change["labels_before"]]
+        after = {LabelRow(**row) for row in change["labels_after"]}
+        table.restore(before, since=[row for row in was if row not in after])
     card = load_judged(folder, head_name).card
-    said = f"undo {change['verb']} {change['class']}"
-    return ChangeReport(said, head_name, card.classes, len(added) or len(removed))
+    changed = len(set(was) ^ set(table.rows()))
+    return ChangeReport(f"undo {change['verb']} {change['class']}", head_name, card.classes, changed)
 
 
 def note(
-    verb: str, class_name: str, *, added: Sequence[LabelRow] = (), removed: Sequence[LabelRow] = ()
+    verb: str,
+    class_name: str,
+    *,
+    added: Sequence[LabelRow] = (),
+    before: Sequence[LabelRow] | None = None,
+    after: Sequence[LabelRow] = (),
 ) -> dict[str, Any]:
-    """What ``undo`` has to know of a change, as JSON."""
+    """What ``undo`` has to know of a change, as JSON.
+
+    Args:
+        added: labels that came new.
+        before, after: all labels, where some were changed or removed.
+    """
     return {
         "verb": verb,
         "class": class_name,
         "labels_added": [dataclasses.asdict(row) for row in added],
-        "labels_removed": [dataclasses.asdict(row) for row in removed],
+        "labels_before": None if before is None else [dataclasses.asdict(row) for row in before],
+        "labels_after": [dataclasses.asdict(row) for row in after],
     }
 
 
@@ -155,5 +177,4 @@ def _opened(bank: str | Path, head_name: str, class_name: str) -> tuple[Bank, Ju
 
 def _save(store: Bank, judged: JudgedHead, **changes: Any) -> None:
     card: HeadCard = dataclasses.replace(judged.card, **changes)
-    parts = {name: getattr(judged, name) for name in ("familiarity", "prior", "sample")}
-    save_head(store.folder / "heads", judged.head, card, **parts)
+    save_judged(store.folder / "heads", dataclasses.replace(judged, card=card))

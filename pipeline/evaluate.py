@@ -16,7 +16,7 @@ from ._recipe import Recipe
 from ._types import ClipRow
 from .bank import Bank
 from .calibration import calibrated_across
-from .examples import Examples, check_classes, label_rows_of, labelled_examples
+from .examples import Examples, check_classes, label_rows_of, labelled_examples, twins
 from .heads import Familiarity, JudgedHead, load_judged
 from .metrics import (
     auroc,
@@ -85,31 +85,29 @@ def evaluate(
     store = Bank(Path(bank))
     judged = load_judged(store.folder / "heads", head_name)
     card = judged.card
+    if judged.prior is not None:
+        raise HeadError(
+            f"the head {card.name!r} has texts blended in, which evaluate does not read: what train-head printed is "
+            "its score; train one without --texts to see it alone, or use --protocol k-shot"
+        )
     examples = labelled_examples(
         store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
     )
-    if protocol == "auto" and _is_new(judged, examples):
+    if protocol == "auto" and _is_new(judged, examples, store):
         held, uncalibrated, scores = _as_stored(judged, examples)
     else:
         check_classes(examples)
         model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
-        held = held_out_scores(model, examples, protocol=protocol)
+        tune = None if card.fixed is None else frozenset(card.fixed)
+        held = held_out_scores(model, examples, protocol=protocol, tune=tune)
         if not held.folds:
             raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
         uncalibrated, scores = held.scores, _calibrated(judged, held)
-    figures: dict[str, Any] = {
+    figures = {
         "head": head_name,
         "kind": card.kind,
         "loss": card.loss,
-        "protocol": held.protocol,
-        "folds": held.folds,
-        "clips": len(held.truth),
-        "classes": len(held.classes),
-        "groups": len(set(held.groups.tolist())),
-        **classification_figures(held.truth, scores),
-        "ece_uncalibrated": classification_figures(held.truth, uncalibrated)["ece"],
-        "map": mean_average_precision(held.truth, scores),
-        **_selective(held.truth, scores),
+        **_figures(held, scores, uncalibrated),
         **_retrieval(examples),
         "unknown_auroc": _unknown_auroc(examples),
         "per_class": _per_class(held, scores),
@@ -131,11 +129,35 @@ def evaluate(
     )
 
 
-def _is_new(judged: JudgedHead, examples: Examples) -> bool:
-    """Whether the head has seen none of these clips, nor their groups."""
-    ids = {name for name, _, _ in judged.card.examples}
-    groups = {group for _, _, group in judged.card.examples}
-    return ids.isdisjoint(examples.ids) and groups.isdisjoint(examples.groups.tolist())
+def _figures(held: HeldOut, scores: npt.NDArray[np.float64], uncalibrated: npt.NDArray[np.float64]) -> dict[str, Any]:
+    return {
+        "protocol": held.protocol,
+        "folds": held.folds,
+        "clips": len(held.truth),
+        "classes": len(held.classes),
+        "groups": len(set(held.groups.tolist())),
+        **classification_figures(held.truth, scores),
+        "ece_uncalibrated": classification_figures(held.truth, uncalibrated)["ece"],
+        "map": mean_average_precision(held.truth, scores),
+        **_selective(held, scores),
+    }
+
+
+def _is_new(judged: JudgedHead, examples: Examples, store: Bank) -> bool:
+    """Whether the head has seen none of these clips, nor others of their videos, groups or recordings."""
+    trained = {name for name, _, _ in judged.card.examples}
+    if not trained.isdisjoint(examples.ids) or not {group for _, _, group in judged.card.examples}.isdisjoint(
+        examples.groups.tolist()
+    ):
+        return False
+    table = store.clips(judged.card.recipe.id)
+    places = {name: number for number, name in enumerate(table.ids)}
+    both = [places[name] for name in (*sorted(trained & places.keys()), *examples.ids)]
+    num_trained = len(both) - len(examples)
+    videos = [clip.video_id for clip in table.rows(both)]
+    if not set(videos[:num_trained]).isdisjoint(videos[num_trained:]):
+        return False
+    return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
 
 
 def _as_stored(
@@ -146,11 +168,6 @@ def _as_stored(
     unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
     if len(unknown) == len(set(examples.y.tolist())):
         raise HeadError(f"the head {judged.card.name!r} knows none of these classes: {', '.join(unknown)}")
-    if judged.prior is not None:
-        raise HeadError(
-            f"the head {judged.card.name!r} has texts blended in, which evaluate does not read; use --protocol cv for "
-            "the head alone"
-        )
     columns = [classes.tolist().index(name) for name in judged.card.classes]
     raw, calibrated = (np.full((len(examples), len(classes)), -np.inf) for _ in range(2))
     raw[:, columns] = judged.head.predict_proba(examples.X)
@@ -179,9 +196,9 @@ def _calibrated(judged: JudgedHead, held: HeldOut) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(held.scores), found, -np.inf)
 
 
-def _selective(truth: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]) -> dict[str, float]:
+def _selective(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, float]:
     """How errors fall as unsure answers are left out: the area under that curve, and accuracy at shares answered."""
-    coverage, risk = risk_coverage(scores.argmax(axis=1) == truth, scores.max(axis=1))
+    coverage, risk = risk_coverage(held.predicted == held.truth, scores.max(axis=1))
     return {
         "aurc": float(risk.mean()),
         **{f"accuracy_at_coverage_{share}": float(1 - risk[np.searchsorted(coverage, share)]) for share in (0.5, 0.8)},
@@ -230,6 +247,8 @@ def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
             if look is not None:
                 scores.append(look.scores(examples.vectors[test]))
                 strange.append(unknown[test])
+        if not scores:
+            continue
         known_ones = ~np.concatenate(strange)
         if known_ones.any() and not known_ones.all():
             found.append(auroc(known_ones, np.concatenate(scores)))

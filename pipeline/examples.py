@@ -26,7 +26,8 @@ from .labels import Labels, label_of_clips, read_label_csv
 from .stored import video_id_of
 from .vectors import unit
 
-_HELD_OUT = ("test", "val", "valid", "validation", "holdout")
+_HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
+_TAUGHT = ("", "train", "training")
 
 # Of one length, vectors this near are one recording: encoders' rounding moves them by less.
 _SAME = 1e-3
@@ -114,7 +115,13 @@ def labelled_examples(
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     vectors = stored.embeddings(numbers)
     ids = tuple(clip.clip_id for clip, _ in rows)
-    held_out = np.array([(label.split or "").lower() in _HELD_OUT for _, label in rows], dtype=np.bool_)
+    said = [(label.split or "").lower() for _, label in rows]
+    if strange := sorted(set(said) - {*_HELD_OUT, *_TAUGHT}):
+        raise LabelError(
+            f"the split column says {strange[0]!r}, which is neither trained on (train, training, empty) nor held out "
+            f"({', '.join(_HELD_OUT)})"
+        )
+    held_out = np.array([word in _HELD_OUT for word in said], dtype=np.bool_)
     pairs = twins(vectors)
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}

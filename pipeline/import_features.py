@@ -77,8 +77,18 @@ def import_features(
     )
     clips, labels = _described(rows, Path(table))
     store = Bank(Path(bank), create=True)
-    there = set(store.clips(recipe.id).ids)
+    stored = store.clips(recipe.id)
+    there = {name: number for number, name in enumerate(stored.ids)}
     new = np.array([clip.clip_id not in there for clip in clips], dtype=np.bool_)
+    again = np.flatnonzero(~new)
+    old = stored.embeddings([there[clips[number].clip_id] for number in again]) if len(again) else values[:0]
+    changed = again[(old != values[again]).any(axis=1)]
+    if len(changed):
+        first = changed[0]
+        raise SourceError(
+            f"{vectors}: row {first + 1} is not the vector that is stored of this stretch under {name!r}; if it was "
+            "made in another way, import it under another --name"
+        )
     chosen = [clip for clip, keep in zip(clips, new, strict=True) if keep]
     store.add(recipe, chosen, values[new], _outcomes(chosen))
     Labels(store.folder).add(labels)
@@ -124,7 +134,7 @@ def _described(rows: list[Row], table: Path) -> tuple[list[ClipRow], list[LabelR
         seen[name] = number
         start, stop = span.start_seconds, span.stop_seconds
         clips.append(ClipRow(name, identity, name_of(path), start, stop, _PLAN, ((start + stop) / 2,), metadata))
-        if row.get("label"):
+        if row.get("label") is not None:
             group, split = row.get("group"), row.get("split")
             labels.append(
                 label_row(

@@ -12,7 +12,7 @@ from ._errors import HeadError, RecipeMismatch
 from ._types import Device
 from .bank import Bank
 from .encoders import encoder_part, encoders, load_encoder, load_for
-from .heads import HeadCard, save_head
+from .heads import HeadCard, forget, save_head
 from .train import build_head
 
 
@@ -71,4 +71,5 @@ def import_head(
         seed=0,
     )
     save_head(store.folder / "heads", head, card)
+    forget(store.folder / "heads", card.name)
     return card

@@ -60,6 +60,8 @@ def validate(
     inner = held_out_scores(model, examples.take(training), protocol="auto", tune=tune)
     warnings = _single_groups(inner.classes, examples)
     outer = held_out_scores(model, examples, tune=tune) if examples.held_out.any() else None
+    if precision is not None and not inner.folds:
+        warnings.append("no precision can be promised: it takes classes that were seen in two groups or videos")
     names = np.unique(examples.y)
     texts = None if text_shares is None else text_shares[training][:, np.isin(names, inner.classes)]
     weight, scores = 0.0, inner.scores
@@ -69,13 +71,18 @@ def validate(
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
         return Validation(None, (*warnings, message), text_weight=weight)
-    calibration = fit_calibration(inner.truth, scores, method=calibrate)
-    across = calibrated_across(inner.truth, scores, inner.groups, method=calibrate)
+    # What a fold could not know teaches nothing of the head, which knows all classes.
+    taught = _known(inner)
+    calibration = fit_calibration(inner.truth[taught], scores[taught], method=calibrate)
+    across = np.full_like(scores, -np.inf)
+    across[taught] = calibrated_across(inner.truth[taught], scores[taught], inner.groups[taught], method=calibrate)
     if outer is not None:
         before = outer.scores if text_shares is None else blended(outer.scores, text_shares[outer.tested], weight)
         measured, after = outer, _calibrated(before, calibration)
     else:
-        measured, before, after = inner, scores, np.where(np.isfinite(scores), across, -np.inf)
+        untaught = _calibrated(scores, calibration)
+        measured, before, after = inner, scores, np.where(taught[:, None], across, untaught)
+        after = np.where(np.isfinite(scores), after, -np.inf)
     figures = {
         "protocol": measured.protocol,
         "folds": measured.folds,
@@ -84,22 +91,48 @@ def validate(
         "ece_uncalibrated": classification_figures(measured.truth, before)["ece"],
         **({} if texts is None else {"text_weight": weight}),
     }
-    familiar = inner.familiar[np.isfinite(inner.familiar)]
+    familiar = inner.familiar[taught & np.isfinite(inner.familiar)]
     thresholds: dict[str, float | None] = {}
-    if precision is not None:
-        found = precision_thresholds(inner.truth, across, precision=precision)
-        thresholds = {str(name): threshold for name, threshold in zip(inner.classes, found, strict=True)}
-    warnings += [
-        f"the class {name!r} never reached a precision of {precision:g} on held-out clips, so it will not be said"
-        for name, threshold in thresholds.items()
-        if threshold is None
-    ]
+    if precision is not None and inner.folds:
+        thresholds, more = _thresholds(inner, across, taught, precision)
+        warnings += more
     quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
     return Validation(figures, tuple(warnings), calibration, thresholds, tuple(map(float, quantiles)), weight)
 
 
+def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
+    """The rows whose true class their fold knew, (n,)."""
+    known: npt.NDArray[np.bool_] = np.isfinite(held.scores[np.arange(len(held.truth)), held.truth])
+    return known
+
+
+def _thresholds(
+    held: HeldOut, probabilities: npt.NDArray[np.float64], taught: npt.NDArray[np.bool_], precision: float
+) -> tuple[dict[str, float | None], list[str]]:
+    """By class, and warnings; a class that no fold could be asked about has no threshold."""
+    found = precision_thresholds(held.truth[taught], probabilities[taught], precision=precision)
+    asked = set(held.truth[taught].tolist())
+    names = [str(name) for name in held.classes]
+    thresholds = {names[code]: threshold for code, threshold in enumerate(found) if code in asked}
+    warnings = [
+        f"the class {name!r} never reached a precision of {precision:g} on held-out clips, so it will not be said"
+        for name, threshold in thresholds.items()
+        if threshold is None
+    ]
+    untold = sorted(set(names) - set(thresholds))
+    if untold:
+        warnings.append(
+            f"no precision can be promised for {', '.join(map(repr, untold))}: each is of one group or video"
+        )
+    return thresholds, warnings
+
+
 def blended(scores: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
-    """A head's probabilities with those of texts; a class that a fold did not know has what its text gives it."""
+    """A head's probabilities with those of texts; a class that a fold did not know has what its text gives it, and is
+    unknown (-inf) where texts have no say.
+    """
+    if weight == 0:
+        return scores
     return (1 - weight) * np.where(np.isfinite(scores), scores, 0.0) + weight * texts
 
 
@@ -114,8 +147,9 @@ def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[
         texts: what texts say of these, (n, classes).
     """
     if held.folds:
-        own = texts[held.tested]
-        losses = [log_loss(held.truth, blended(held.scores, own, weight)) for weight in _WEIGHTS]
+        taught = _known(held)
+        truth, scores, own = held.truth[taught], held.scores[taught], texts[held.tested][taught]
+        losses = [log_loss(truth, blended(scores, own, weight)) for weight in _WEIGHTS]
         return float(_WEIGHTS[int(np.argmin(losses))])
     chance = 1 / texts.shape[1]
     right = float((texts.argmax(axis=1) == truth).mean())

@@ -73,6 +73,17 @@ class Labels:
             self._write(kept.values())
             return len(kept) - before
 
+    def change(self, to: Callable[[LabelRow], LabelRow | None]) -> None:
+        """Put another label in the place of each, or none; which is older than which stays as it is."""
+        with self._locked():
+            changed = [to(row) for row in self.rows()]
+            self._write({_key(row): row for row in changed if row is not None}.values())
+
+    def restore(self, before: Iterable[LabelRow], *, since: Iterable[LabelRow]) -> None:
+        """Put all labels back as they were, and behind them those that came since."""
+        with self._locked():
+            self._write({_key(row): row for row in (*before, *since)}.values())
+
     def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
         """Those that say something new: nobody said the same of the same stretch."""
         known = set(map(_key, self.rows()))
@@ -121,7 +132,7 @@ def read_label_csv(path: Path, *, identify: Callable[[Path], str]) -> list[Label
     labels = []
     for row in read_table(path, required=("path", "label")):
         video = row_path(row, table=path)
-        if not row["label"]:
+        if row["label"] is None or row["label"] == "":
             raise LabelError(f"{path}: the label of {row['path']} is empty")
         if not video.is_file():
             raise SourceError(f"{path}: there is no file {video}; relative paths start at the table's folder")

@@ -145,6 +145,10 @@ def detect(
         UsageError, HeadError: see ``predict``.
     """
     who = Asked(**asked)
+    if (window_seconds is not None or stride_seconds is not None) and not sources:
+        raise UsageError("a window or stride is for cutting videos: name those, or leave it out for the stored clips")
+    if stride_seconds is not None and stride_seconds <= 0:
+        raise UsageError(f"a stride must be above 0 seconds, not {stride_seconds:g}")
     cut = _windows(who, window_seconds, stride_seconds) if sources else None
     scored = score_clips(sources, who, cut=cut, on_progress=on_progress)
     by_video: dict[tuple[str, str], list[int]] = {}

@@ -116,6 +116,16 @@ def _limit(name: str, least: float, thresholds: Mapping[str, float | None]) -> f
     return np.inf if threshold is None else max(least, threshold)
 
 
+def check_format(path: Path) -> None:
+    """Refuse a file name that segments cannot be written under.
+
+    Raises:
+        UsageError: another suffix.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"segments are written as {', '.join(FORMATS)}, not as {path.name!r}")
+
+
 def export_segments(found: Sequence[Segment], path: Path) -> list[Path]:
     """Write segments as CSV, JSON or, for any player, WebVTT subtitles; what is written is told by the suffix.
 
@@ -130,9 +140,8 @@ def export_segments(found: Sequence[Segment], path: Path) -> list[Path]:
         ".json": _write_json,
         ".vtt": _write_vtt,
     }
-    writer = writers.get(path.suffix.lower())
-    if writer is None:
-        raise UsageError(f"segments are written as {', '.join(FORMATS)}, not as {path.name!r}")
+    check_format(path)
+    writer = writers[path.suffix.lower()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return writer(found, path)

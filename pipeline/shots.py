@@ -81,6 +81,10 @@ def shot_curves(
             for name, accuracy in _accuracies(model, examples, chosen, test, texts).items():
                 found[card.kind if name == "head" else name].setdefault(shot, []).append(accuracy)
     curves = [_curve(name, values) for name, values in found.items() if values]
+    if not curves:
+        raise UsageError(
+            f"{card.recipe.encoder} has no text side, so without labelled clips there is nothing to measure"
+        )
     figures = {
         "head": head_name,
         "kind": card.kind,
@@ -101,7 +105,11 @@ def _split(examples: Examples, draw: int) -> tuple[npt.NDArray[np.int64], npt.ND
     codes = np.unique(examples.y, return_inverse=True)[1]
     fewest = min(len(set(examples.groups[codes == code].tolist())) for code in np.unique(codes))
     if fewest < 2:
-        raise LabelError("a class was seen in one group or video only, so none of it can be held out")
+        (alone, *_) = [name for name in np.unique(examples.y) if len(set(examples.groups[examples.y == name])) < 2]
+        raise LabelError(
+            f"the class {str(alone)!r} was seen in one group or video only, so none of it can be held out; label it in "
+            "another one, or leave it out with --labels"
+        )
     splitter = StratifiedGroupKFold(min(_TEST_FOLDS, fewest), shuffle=True, random_state=draw)
     train, test = next(iter(splitter.split(codes, codes, examples.groups)))
     return train, test

@@ -87,12 +87,11 @@ def train_head(
     started = time.monotonic()
     store = Bank(Path(bank))
     chosen = store.recipe(recipe)
-    kind = head or ("linear" if loss is None or loss == "cross-entropy" else "mlp")
-    if loss is not None and (head is not None or loss != "cross-entropy"):
-        parameters["loss"] = loss
-    model = build_head(kind, seed=seed, **parameters)
     if precision is not None and not 0 < precision <= 1:
         raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
+    kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
+    parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
+    model = build_head(kind, seed=seed, **parameters)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, chosen, rows, reads=model.reads)
     check_classes(examples)
@@ -101,12 +100,9 @@ def train_head(
     shares = None if encoder is None else text_shares(encoder, examples, templates)
     given = frozenset(parameters) if tune else None
     said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
-    if given is not None:
-        model = choose(model, training, fixed=given)
-    fitted = fit(model, training)
-    card = _card(name, kind, fitted, training, said, recipe=chosen, seed=seed)
-    card = dataclasses.replace(card, labels=None if labels is None else Path(labels).name, templates=tuple(templates))
-    forget(store.folder / "heads", name)
+    fitted = fit(model if given is None else choose(model, training, fixed=given), training)
+    asked = {"labels": None if labels is None else Path(labels).name, "templates": tuple(templates), "seed": seed}
+    card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
     save_head(
         store.folder / "heads",
         fitted,
@@ -115,12 +111,36 @@ def train_head(
         sample=Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
         prior=None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
     )
-    warnings = [*said.warnings, *repeated(examples), *without_clips(rows, examples)]
+    forget(store.folder / "heads", name)  # what it was before is not what this one was
+    warnings = [
+        *said.warnings,
+        *_undone(model, training, tune=tune),
+        *repeated(examples),
+        *without_clips(rows, examples),
+    ]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
 
 
+def _undone(model: Head, training: Examples, *, tune: bool) -> list[str]:
+    """Warnings of what was asked for and takes more groups of each class than there are."""
+    fewest = min(len(set(training.groups[training.y == name].tolist())) for name in np.unique(training.y))
+    stops = bool(model.get_params(deep=False).get("early_stopping"))
+    return [
+        *(["nothing was tuned: a class comes from a single group or video"] if tune and fewest < 2 else []),
+        *(["no early stopping: a class comes from fewer than 3 groups or videos"] if stops and fewest < 3 else []),
+    ]
+
+
 def _card(
-    name: str, kind: str, fitted: Head, training: Examples, said: Validation, *, recipe: Recipe, seed: int
+    name: str,
+    kind: str,
+    fitted: Head,
+    training: Examples,
+    said: Validation,
+    *,
+    recipe: Recipe,
+    fixed: frozenset[str] | None,
+    **asked: Any,
 ) -> HeadCard:
     return HeadCard(
         name=name,
@@ -130,11 +150,11 @@ def _card(
         recipe=recipe,
         examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
         cv=said.figures,
-        labels=None,
-        seed=seed,
         calibration=said.calibration,
         thresholds=said.thresholds,
         familiar=said.familiar,
+        fixed=None if fixed is None else tuple(sorted(fixed)),
+        **asked,
     )
 
 

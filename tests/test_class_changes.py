@@ -12,6 +12,7 @@ from test_train import extraction, fill, label
 
 from pipeline import add_class, remove_class, rename_class, train_head, undo
 from pipeline._errors import HeadError
+from pipeline._types import LabelRow
 from pipeline.bank import Bank
 from pipeline.heads import heads, load_head, load_judged
 from pipeline.labels import Labels
@@ -157,6 +158,33 @@ class TestInABank:
             remove_class("class 0", bank=bank)
         with pytest.raises(HeadError, match="fewer than 2 classes"):
             remove_class("class 1", bank=bank)
+
+    def test_renaming_leaves_who_overrules_whom_and_other_labels_alone(self, bank: Path) -> None:
+        row = self.rows[0]
+        said = LabelRow(row.video_id, row.video, "zz", row.start_seconds, row.stop_seconds)
+        Labels(bank).add([said])  # a correction: newer than "class 0" of the same stretch
+        before = Labels(bank).rows()
+        rename_class("class 0", "zero", bank=bank)
+        assert [one.label for one in Labels(bank).rows()] == [one.label.replace("class 0", "zero") for one in before]
+        later = LabelRow("other", "/o.mp4", "zero")
+        Labels(bank).add([later])
+        undo(bank=bank)
+        assert Labels(bank).rows() == [*before, later]
+        rename_class("class 0", "zz", bank=bank)
+        undo(bank=bank)
+        assert set(Labels(bank).rows()) == {*before, later}
+
+    def test_a_new_clip_of_a_video_joins_its_group(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        X, y = clusters(classes=3, each=8)
+        rows = fill(tmp_path, X, clips_each=2)
+        for row, name in zip(rows[::2], y[::2], strict=True):
+            Labels(tmp_path).add([LabelRow(row.video_id, row.video, name, row.start_seconds, row.stop_seconds, "Ann")])
+        train_head(bank=tmp_path)
+        module = importlib.import_module("pipeline.add_class")
+        monkeypatch.setattr(module, "extract_for", lambda *_, **__: extraction([rows[1]]))
+        add_class("new", [f"{rows[1].video}@{rows[1].start_seconds}-{rows[1].stop_seconds}"], bank=tmp_path)
+        groups = {name: group for name, _, group in load_head(tmp_path / "heads", "default")[1].examples}
+        assert groups[rows[1].clip_id] == groups[rows[0].clip_id]
 
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)

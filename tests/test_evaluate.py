@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,15 +13,26 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 from conftest import clusters
-from test_train import fill, label
+from test_train import fill, label, row_of, video
 
-from pipeline import Bank, as_scikit_learn, compare_heads, evaluate, shot_curves, train_head
+from pipeline import (
+    Bank,
+    as_scikit_learn,
+    compare_heads,
+    evaluate,
+    load_encoder,
+    predict,
+    shot_curves,
+    train_head,
+)
 from pipeline._errors import EncoderError, HeadError, LabelError, MissingExtra, SourceError, UsageError
-from pipeline._types import LabelRow
+from pipeline._types import LabelRow, Span
 from pipeline.commands import main
 from pipeline.encoders import load_for
+from pipeline.examples import Examples
 from pipeline.heads import export_onnx, heads, load_judged
 from pipeline.import_features import import_features
+from pipeline.judging import validate
 from pipeline.labels import Labels
 from pipeline.report.evaluation import write_evaluation, write_shots
 
@@ -30,6 +42,57 @@ def taught(folder: Path, *, spread: float = 1.0, each: int = 20, classes: int = 
     label(folder, fill(folder, X), y)
     train_head(bank=folder, **options)
     return X
+
+
+@pytest.fixture
+def lite_bank(tmp_path: Path) -> Path:
+    """Drawn vectors under the recipe of the built-in encoder, which reads text."""
+    encoder = load_encoder("lite")
+    recipe = encoder.recipe(decoder="pyav")
+    X, y = clusters(classes=2, each=6, dim=recipe.dim)
+    clips = [row_of(video(number), Span(0.0, 2.0), f"/v{number}.mp4") for number in range(12)]
+    Bank(tmp_path, create=True).add(recipe, clips, np.abs(X), [])
+    label(tmp_path, clips, np.where(y == "class 0", "playing_tennis", "riding_a_bike"))
+    return tmp_path
+
+
+class TestTexts:
+    def test_held_out_clips_choose_what_texts_count(self, lite_bank: Path) -> None:
+        report = train_head(bank=lite_bank, texts=True, templates=["a video of {}"])
+        judged = load_judged(lite_bank / "heads", "default")
+        assert judged.prior.weight == report.cv["text_weight"]
+        assert judged.card.templates == ("a video of {}",)
+        found, _ = predict(bank=lite_bank, never_abstain=True)
+        assert {one.label for one in found} == {"playing_tennis", "riding_a_bike"}
+        curves, _ = shot_curves(bank=lite_bank, shots=(0, 1, 2), draws=2)
+        assert {curve.name: curve.shots for curve in curves} == {"linear": (1, 2), "with texts": (0, 1, 2)}
+
+    def test_texts_that_know_nothing_have_no_say(self) -> None:
+        X, y = clusters(classes=3, each=20)
+        groups = np.array([str(number) for number in range(60)])
+        nobody = np.zeros(60, np.bool_)
+        examples = Examples(X, y, groups, tuple(groups), nobody, False, X)
+        useless = np.full((60, 3), 1 / 3)
+        codes = np.unique(y, return_inverse=True)[1]
+        right = np.eye(3)[codes] * 0.97 + 0.01
+        model = heads.get("linear")()
+        plain = validate(model, examples)
+        assert validate(model, examples, text_shares=useless).figures["top1"] == plain.figures["top1"]
+        hard = dataclasses.replace(examples, X=np.random.default_rng(0).normal(size=X.shape).astype(np.float32))
+        assert validate(model, hard, text_shares=right).text_weight > 0.8
+        one = examples.take(np.isin(np.arange(60), [0, 20, 40]))  # nothing can be held out
+        assert validate(model, one, text_shares=right[[0, 20, 40]]).text_weight == 1.0
+        assert validate(model, one, text_shares=useless[[0, 20, 40]]).text_weight < 0.01
+
+    def test_a_class_of_one_group_does_not_spoil_the_calibration_of_the_others(self) -> None:
+        X, y = clusters(classes=4, each=20, spread=1.0)
+        groups = np.array([str(number) if name != "class 3" else "alone" for number, name in enumerate(y)])
+        examples = Examples(X, y, groups, tuple(map(str, range(80))), np.zeros(80, np.bool_), True, X)
+        known = examples.take(y != "class 3")
+        model = heads.get("linear")()
+        alone = validate(model, known).calibration.temperature
+        with_it = validate(model, examples, text_shares=np.full((80, 4), 0.25)).calibration.temperature
+        assert with_it <= 1.5 * alone  # clips of which the fold knew nothing would flatten all the others
 
 
 class TestEvaluate:
@@ -82,8 +145,6 @@ class TestEvaluate:
 
         # The files' content names their videos; labels of a table are matched by content.
         moved = {hashlib.sha256(row.video_id.encode()).hexdigest(): row for row in rows[1::2]}
-        import dataclasses
-
         renamed = [
             dataclasses.replace(row, video_id=name, clip_id=row.clip_id.replace(row.video_id[:16], name[:16]))
             for name, row in moved.items()
@@ -116,6 +177,39 @@ class TestEvaluate:
         train_head(bank=tmp_path)
         with pytest.raises(LabelError, match="nothing to hold out"):
             evaluate(bank=tmp_path)
+
+    def test_two_clips_a_class_are_enough_for_figures(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=3, each=2)
+        label(tmp_path, fill(tmp_path, X), y)
+        train_head(bank=tmp_path)
+        assert evaluate(bank=tmp_path).figures["unknown_auroc"] is None
+
+    def test_other_clips_of_a_video_that_was_trained_on_are_not_new(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=3, each=20)
+        rows = fill(tmp_path, X, clips_each=2)
+        for row, name in zip(rows[::2], y[::2], strict=True):
+            person = f"person {int(row.video_id[:16]) % 4}"
+            Labels(tmp_path).add([LabelRow(row.video_id, row.video, name, row.start_seconds, row.stop_seconds, person)])
+        train_head(bank=tmp_path)
+        labels = Labels(tmp_path)
+        labels.remove(lambda _: False)
+        label(tmp_path, rows[1::2], y[1::2])
+        assert "not seen" not in evaluate(bank=tmp_path).figures["protocol"]
+
+    def test_what_no_fold_could_know_is_an_error_in_every_figure(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=2, each=3)
+        keep = (y == "class 0") | (np.arange(6) == 5)
+        label(tmp_path, fill(tmp_path, X[keep]), y[keep])
+        train_head(bank=tmp_path)
+        done = evaluate(bank=tmp_path)
+        assert done.figures["accuracy_at_coverage_0.8"] <= done.figures["top1"] + 0.25
+        assert done.figures["aurc"] > 0
+        write_evaluation(tmp_path / "out", done)
+
+    def test_a_head_with_texts_is_not_measured_without_them(self, lite_bank: Path) -> None:
+        train_head(bank=lite_bank, texts=True)
+        with pytest.raises(HeadError, match="has texts blended in"):
+            evaluate(bank=lite_bank)
 
     def test_a_folder_holds_figures_plots_and_a_page_of_its_own(self, tmp_path: Path) -> None:
         taught(tmp_path, spread=2.0)
@@ -193,6 +287,22 @@ class TestImport:
         assert clip.metadata == {"camera": "0"}
         stored = Bank(tmp_path / "bank").embeddings(report.recipe_id)
         assert np.array_equal(stored, X.astype(np.float16).astype(np.float32))
+
+    def test_class_zero_is_a_class_and_changed_vectors_are_refused(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=3, each=4)
+        codes = np.unique(y, return_inverse=True)[1]
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        paths = [f"v{number}.avi" for number in range(12)]
+        pq.write_table(pa.table({"path": paths, "label": pa.array(codes)}), tmp_path / "t.parquet")
+        np.save(tmp_path / "X.npy", X)
+        report = import_features(tmp_path / "X.npy", tmp_path / "t.parquet", name="a", bank=tmp_path / "bank")
+        assert report.labels == 12
+        X[3] += 1
+        np.save(tmp_path / "X.npy", X)
+        with pytest.raises(SourceError, match="row 4 is not the vector that is stored"):
+            import_features(tmp_path / "X.npy", tmp_path / "t.parquet", name="a", bank=tmp_path / "bank")
 
     def test_two_names_never_meet_and_nothing_here_makes_more(self, tmp_path: Path) -> None:
         X, y = clusters(classes=2, each=3)

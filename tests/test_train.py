@@ -176,6 +176,27 @@ class TestAbstaining:
         with pytest.raises(UsageError, match="a share above 0"):
             train_head(bank=tmp_path, precision=1.5)
 
+    def test_a_precision_that_cannot_be_measured_is_not_promised(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=2, each=1)
+        label(tmp_path, fill(tmp_path, X), y)
+        assert any("no precision can be promised" in one for one in train_head(bank=tmp_path, precision=0.9).warnings)
+        assert all(one.label is not None for one in predict(bank=tmp_path)[0])
+
+
+def test_what_takes_more_groups_than_there_are_is_said(tmp_path: Path) -> None:
+    X, y = clusters(classes=2, each=2)
+    keep = np.array([True, True, True, False])
+    label(tmp_path, fill(tmp_path, X[keep]), y[keep])
+    report = train_head(bank=tmp_path, head="mlp", tune=True, early_stopping=True, **QUICK)
+    assert {one.split(":")[0] for one in report.warnings} >= {"nothing was tuned", "no early stopping"}
+
+
+def test_a_split_of_unknown_meaning_is_refused(tmp_path: Path) -> None:
+    X, y = clusters()
+    label(tmp_path, fill(tmp_path, X), y, split="fold3")
+    with pytest.raises(LabelError, match="the split column says 'fold3'"):
+        train_head(bank=tmp_path)
+
 
 def test_named_groups_are_each_left_out_once(tmp_path: Path) -> None:
     X, y = clusters(each=12)

@@ -21,8 +21,8 @@ from ._options import bank_option, device_option, head_name_option, labels_optio
     show_default=True,
     help="auto: the head as stored on videos it has never seen, else as train-head measures.",
 )
-@click.option("--shots", default="0,1,2,4,8,16", show_default=True, help="k-shot: labelled clips a class.")
-@click.option("--draws", type=click.IntRange(1), default=10, show_default=True, help="k-shot: how often to draw them.")
+@click.option("--shots", help="k-shot: labelled clips a class [0,1,2,4,8,16].")
+@click.option("--draws", type=click.IntRange(1), help="k-shot: how often to draw them [10].")
 @template_option
 @click.option(
     "--out",
@@ -55,8 +55,10 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     from ..evaluate import evaluate
     from ..report.evaluation import write_evaluation
 
-    for name in ("shots", "draws", "templates", "device"):
-        del options[name]
+    for name in ("shots", "draws", "templates"):
+        if options.pop(name):
+            raise click.UsageError(f"--{name.replace('templates', 'template')} goes with --protocol k-shot")
+    del options["device"]
     with terminal.working("Evaluating"):
         done = evaluate(**options)
         if out is not None:
@@ -64,17 +66,19 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     return done.figures
 
 
-def _few(terminal: Terminal, out: Path | None, *, shots: str, protocol: str, **options: Any) -> Any:
+def _few(
+    terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
+) -> Any:
     from ..report.evaluation import write_shots
-    from ..shots import shot_curves
+    from ..shots import SHOTS, shot_curves
 
     del protocol
     try:
-        counts = [int(part) for part in shots.split(",")]
+        counts = [int(part) for part in shots.split(",")] if shots else SHOTS
     except ValueError as error:
         raise click.UsageError(f"--shots wants numbers separated by commas, not {shots!r}") from error
     with terminal.working("Drawing clips and training"):
-        curves, figures = shot_curves(shots=counts, **options)
+        curves, figures = shot_curves(shots=counts, draws=draws or 10, **options)
         if out is not None:
             write_shots(out, curves, figures)
     return figures

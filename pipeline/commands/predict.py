@@ -68,7 +68,7 @@ def _segment_options(command: Any) -> Any:
     metavar="SHARE",
     help="Share of clips of known classes that must not be taken for unknown ones.",
 )
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to list.")
+@click.option("--top", type=click.IntRange(1), help="How many classes to list [5].")
 @_segment_options
 @bank_option
 @recipe_option
@@ -99,29 +99,37 @@ def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal
         raise SystemExit(1)
 
 
+# Options that only segments have, as they are where nobody gave them.
+_TIMING = {
+    **dict.fromkeys(("window_seconds", "stride_seconds", "export")),
+    **dict.fromkeys(("merge_gap_seconds", "min_seconds"), 0.0),
+    "min_score": 0.5,
+}
+
+
 def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequence[VideoRow]:
     from ..predict import predict
     from ..report.summary import prediction_rows
 
-    timing = {
-        "window_seconds": None, "stride_seconds": None, "min_score": 0.5, "merge_gap_seconds": 0.0, "min_seconds": 0.0,
-        "export": None,
-    }  # fmt: skip
-    for name, usual in timing.items():
+    for name, usual in _TIMING.items():
         if options.pop(name) != usual:
             raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} goes with --segments")
+    top = options.pop("top") or 5
     with terminal.progress() as update:
-        predictions, rows = predict(sources, on_progress=update, **options)
-    shown = ("label", "score", *(("top",) if options["top"] > 1 else ()), "known", "start_seconds", "stop_seconds")
+        predictions, rows = predict(sources, top=top, on_progress=update, **options)
+    shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
     terminal.rows(prediction_rows(predictions), columns=(*shown, "video"))
     return rows
 
 
 def _segments(terminal: Terminal, sources: Sequence[str], *, export: Path | None, **options: Any) -> Sequence[VideoRow]:
     from ..predict import detect
-    from ..segments import export_segments
+    from ..segments import check_format, export_segments
 
-    del options["top"]
+    if options.pop("top") is not None:
+        raise click.UsageError("--top lists classes of clips; it does not go with --segments")
+    if export is not None:
+        check_format(export)
     with terminal.progress() as update:
         found, rows = detect(sources, on_progress=update, **options)
     columns = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")

@@ -18,7 +18,9 @@ from ._options import bank_option, head_name_option, output_option
 @bank_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Make a head forget a class; the scores of the others stay. `clipdex undo` takes it back.
+    """Make a head forget a class. `clipdex undo` takes it back.
+
+    The scores of the others stay, but where neighbours vote: there the next ones move up.
 
     \b
     Example:

@@ -13,7 +13,7 @@ from ._history import forget, latest_change, remember, take_back
 from ._onnx import export_onnx
 from ._prior import Prior
 from ._sample import Sample
-from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head
+from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head, save_judged
 
 __all__ = [
     "Familiarity",
@@ -32,6 +32,7 @@ __all__ = [
     "remember",
     "remove_head",
     "save_head",
+    "save_judged",
     "take_back",
 ]
 

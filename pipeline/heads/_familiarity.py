@@ -46,13 +46,15 @@ class Familiarity:
         """Learn from vectors (n, dim) and their classes; None for fewer than two classes, or where no class has two
         different clips.
         """
+        if len(set(y.tolist())) < 2:
+            return None
         rows = unit(X)
         names, codes = np.unique(y, return_inverse=True)
         sums = np.zeros((len(names), rows.shape[1]))
         np.add.at(sums, codes, rows.astype(np.float64))
         means = (sums / np.bincount(codes)[:, None]).astype(np.float32)
         directions, variances = _spread(rows - means[codes])
-        if not len(variances) or len(names) < 2:
+        if not len(variances):
             return None
         middle = rows.mean(axis=0)
         whitening = (directions / np.sqrt(variances + _SHRINKAGE * variances.mean())).astype(np.float32)

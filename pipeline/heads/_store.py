@@ -43,6 +43,7 @@ class HeadCard:
         calibration: of the probabilities, from held-out clips.
         thresholds: below this probability a class is not said; None: it never is. Classes without one always are.
         templates: sentences that class names are put into, where texts are blended in.
+        fixed: parameters that were given, where the others were chosen on held-out groups; None where none were.
         familiar: quantiles, at equal steps from 0 to 1, of held-out clips' familiarity; none where none were held out.
     """
 
@@ -59,6 +60,7 @@ class HeadCard:
     thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     familiar: tuple[float, ...] = ()
     templates: tuple[str, ...] = ()
+    fixed: tuple[str, ...] | None = None
 
     @property
     def loss(self) -> str | None:
@@ -144,6 +146,12 @@ def save_head(
     with replacing(path) as temporary:
         # The card travels in the file's own header: one file, one rename, never half a head.
         safetensors.numpy.save_file(arrays, temporary, metadata={"clipdex.head": document})
+
+
+def save_judged(folder: Path, judged: JudgedHead) -> None:
+    """``save_head`` with all that belongs to it."""
+    parts = {"familiarity": judged.familiarity, "prior": judged.prior, "sample": judged.sample}
+    save_head(folder, judged.head, judged.card, **parts)  # type: ignore[arg-type]
 
 
 def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
@@ -249,6 +257,7 @@ def _judgement(document: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": Calibration(**calibration),
         "familiar": tuple(map(float, document.get("familiar", ()))),
         "templates": tuple(map(str, document.get("templates", ()))),
+        "fixed": None if document.get("fixed") is None else tuple(map(str, document["fixed"])),
     }
 
 

@@ -111,10 +111,13 @@ def _inline(path: Path) -> str:
 def _worst(done: Evaluation) -> Iterator[dict[str, Any]]:
     """The clips whose true class seemed least likely, with pictures."""
     own = done.scores[np.arange(len(done.truth)), done.truth]
-    for number in np.argsort(own, kind="stable")[:_WORST]:
+    wrong = [
+        number
+        for number in np.argsort(own, kind="stable")
+        if np.isfinite(done.scores[number]).any() and done.scores[number].argmax() != done.truth[number]
+    ]
+    for number in wrong[:_WORST]:
         said = int(done.scores[number].argmax())
-        if said == done.truth[number]:
-            return
         clip = done.clips[number]
         yield {
             "picture": strip(path_of(clip.video), clip.span),

@@ -22,8 +22,9 @@ _MOST_CURVES = 12
 
 def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
     """Every plot of an evaluation, by name."""
-    right = done.scores.argmax(axis=1) == done.truth
-    sure = np.where(np.isfinite(done.scores).any(axis=1), done.scores.max(axis=1), 0.0)
+    knew = np.isfinite(done.scores).any(axis=1)
+    right = knew & (done.scores.argmax(axis=1) == done.truth)
+    sure = np.where(knew, done.scores.max(axis=1), 0.0)
     return {
         "confusion": _confusion(confusion_matrix(done.truth, done.scores), done.classes, folder / "confusion.png"),
         "precision_recall": _curves(done, folder / "precision_recall.png"),
@@ -37,7 +38,7 @@ def draw_shots(curves: Sequence[ShotCurve], path: Path) -> Path:
     """Accuracy against labelled clips a class."""
     figure, axes = _figure(6.5, 4.2)
     for curve in curves:
-        places = np.arange(len(curve.shots)) if not curve.shots else np.array(curve.shots)
+        places = np.array(curve.shots)
         (line,) = axes.plot(places, curve.means, marker="o", label=curve.name)
         axes.fill_between(places, curve.lows, curve.highs, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set_xscale("symlog", base=2, linthresh=1)
