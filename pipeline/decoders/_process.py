@@ -69,10 +69,11 @@ class ReadingProcess:
         python = f"{shlex.quote(sys.executable)} -P"
         self._gateway = self._group.makegateway(f"popen//python={python}")
         self._channel = self._gateway.remote_exec(_SERVE)
-        self._send([entry for entry in sys.path if isinstance(entry, str)])
-        self._shared = SharedFrames.create()
-        self._send(limits.memory_bytes)
-        self._send(-1 if self._shared is None else self._shared.descriptor)
+        with contextlib.suppress(DecoderCrash):  # of one that does not start the next answer tells, in its own words
+            self._send([entry for entry in sys.path if isinstance(entry, str)])
+            self._shared = SharedFrames.create()
+            self._send(limits.memory_bytes)
+            self._send(-1 if self._shared is None else self._shared.descriptor)
         try:
             self.pid = int(self._receive("ready")[0])
         except (DecodeTimeout, DecoderCrash) as error:

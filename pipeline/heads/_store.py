@@ -190,7 +190,7 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
             Prior.restore(prior) if prior else None,
             Sample(**sample) if sample else None,
         )
-    except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError) as error:
+    except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise _damaged(path, error) from error
 
 
