@@ -16,7 +16,8 @@ from ._recipe import Recipe
 from ._types import ClipRow
 from .bank import Bank
 from .calibration import calibrated_across
-from .examples import Examples, check_classes, label_rows_of, labelled_examples, twins
+from .examples import Examples, check_classes, label_rows_of, labelled_examples
+from .grouping import twins
 from .heads import Familiarity, JudgedHead, load_judged
 from .metrics import (
     auroc,

@@ -1,8 +1,4 @@
-"""Labels and stored clips -> what a head learns from, and what of it must stay together.
-
-Honest scores need groups: clips of one video, of one named group, or of one recording under several files are never on
-both sides of a split.
-"""
+"""Labels and stored clips -> what a head learns from, and what of it must stay together."""
 
 from __future__ import annotations
 
@@ -14,25 +10,17 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ._errors import LabelError
 from ._recipe import Recipe
 from ._types import FloatArray, LabelRow
 from .bank import Bank
+from .grouping import joined, twins
 from .labels import Labels, label_of_clips, read_label_csv
 from .stored import video_id_of
-from .vectors import unit
 
 _HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
 _TAUGHT = ("", "train", "training")
-
-# Of one length, vectors this near are one recording: encoders' rounding moves them by less.
-_SAME = 1e-3
-_VIEWS = 8
-_NEIGHBOURS = 4
 
 # From here on it is said that one class has many times the clips of another.
 _IMBALANCE = 10
@@ -129,7 +117,7 @@ def labelled_examples(
     examples = Examples(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in rows]),
-        groups=np.array(_joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
+        groups=np.array(joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
         ids=ids,
         held_out=held_out,
         named_groups=any(label.group is not None for _, label in rows),
@@ -146,38 +134,6 @@ def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
         UsageError: some were stored without.
     """
     return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
-
-
-def twins(vectors: FloatArray) -> list[tuple[int, int]]:
-    """Pairs of rows that are the same but for rounding: one recording under two files, however it was wrapped.
-
-    A few random projections of equal vectors are equal, so only rows whose projections are near are compared.
-    """
-    rows = unit(vectors)
-    views = np.random.default_rng(0).normal(size=(rows.shape[1], _VIEWS)).astype(np.float32) / np.sqrt(_VIEWS)
-    seen = rows @ views
-    _, near = cKDTree(seen).query(seen, k=range(2, 2 + _NEIGHBOURS), distance_upper_bound=2 * _SAME)
-    ones, places = np.nonzero(near < len(rows))
-    others = near[ones, places]
-    same = np.linalg.norm(rows[ones] - rows[others], axis=1) <= _SAME
-    return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
-
-
-def _joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """One name for all clips that must stay together: of one video, of one group, the same, or linked by these."""
-    names = [f"video {video}" for video, _ in members]
-    nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
-    edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
-    edges += [(nodes[names[a]], nodes[names[b]]) for a, b in pairs]
-    rows, columns = zip(*edges, strict=True) if edges else ((), ())
-    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(nodes), len(nodes)))
-    _, component = connected_components(graph, directed=False)
-    # A component is called by its first group, or by its only video.
-    called: dict[int, str] = {}
-    for name, number in nodes.items():
-        if not name.startswith("video ") or component[number] not in called:
-            called[component[number]] = name
-    return [called[component[nodes[name]]] for name in names]
 
 
 def check_classes(examples: Examples) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .calibration import Calibration, Method, calibrated_across, fit_calibration, precision_thresholds
 from .examples import Examples
+from .grouping import groups_per_class
 from .heads import Head
 from .metrics import classification_figures, log_loss
 from .validation import HeldOut, held_out_scores
@@ -165,6 +166,6 @@ def _single_groups(classes: npt.NDArray[np.str_], examples: Examples) -> list[st
     return [
         f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
         "learned of it may be that one, and no held-out score can tell"
-        for name in classes
-        if len(set(examples.groups[examples.y == name].tolist())) == 1
+        for name, count in zip(np.unique(examples.y), groups_per_class(examples.y, examples.groups), strict=True)
+        if count == 1 and name in classes
     ]

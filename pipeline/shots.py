@@ -16,6 +16,7 @@ from ._types import Device
 from .bank import Bank
 from .encoders import load_for, part_of
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
+from .grouping import groups_per_class
 from .heads import Head, load_judged
 from .judging import blended, text_weight
 from .metrics import top_k_accuracy
@@ -103,11 +104,12 @@ def _split(examples: Examples, draw: int) -> tuple[npt.NDArray[np.int64], npt.ND
     if examples.held_out.any():
         return splits_of(examples, "holdout")[1][0]
     codes = np.unique(examples.y, return_inverse=True)[1]
-    fewest = min(len(set(examples.groups[codes == code].tolist())) for code in np.unique(codes))
+    of_class = groups_per_class(codes, examples.groups)
+    fewest = int(of_class.min())
     if fewest < 2:
-        (alone, *_) = [name for name in np.unique(examples.y) if len(set(examples.groups[examples.y == name])) < 2]
+        alone = str(np.unique(examples.y)[of_class.argmin()])
         raise LabelError(
-            f"the class {str(alone)!r} was seen in one group or video only, so none of it can be held out; label it in "
+            f"the class {alone!r} was seen in one group or video only, so none of it can be held out; label it in "
             "another one, or leave it out with --labels"
         )
     splitter = StratifiedGroupKFold(min(_TEST_FOLDS, fewest), shuffle=True, random_state=draw)

@@ -25,6 +25,7 @@ from .bank import Bank
 from .calibration import Method
 from .encoders import Encoder, encode_prompts, load_for
 from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
+from .grouping import groups_per_class
 from .heads import Familiarity, Head, HeadCard, Prior, Sample, forget, heads, save_head
 from .judging import Validation, validate
 from .validation import choose, fit
@@ -123,7 +124,7 @@ def train_head(
 
 def _undone(model: Head, training: Examples, *, tune: bool) -> list[str]:
     """Warnings of what was asked for and takes more groups of each class than there are."""
-    fewest = min(len(set(training.groups[training.y == name].tolist())) for name in np.unique(training.y))
+    fewest = int(groups_per_class(training.y, training.groups).min())
     stops = bool(model.get_params(deep=False).get("early_stopping"))
     return [
         *(["nothing was tuned: a class comes from a single group or video"] if tune and fewest < 2 else []),

@@ -17,6 +17,7 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 
 from ._errors import HeadError, LabelError
 from .examples import Bools, Examples
+from .grouping import groups_per_class
 from .heads import Familiarity, Head
 from .metrics import NOTHING, classification_figures, in_top_k, log_loss
 
@@ -85,7 +86,7 @@ def choose(model: Head, examples: Examples, *, fixed: frozenset[str] = frozenset
     """
     grid = {name: values for name, values in model.grid.items() if name not in fixed}
     codes = np.unique(examples.y, return_inverse=True)[1]
-    fewest = min(len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes))
+    fewest = int(groups_per_class(codes, examples.groups).min())
     if not grid or fewest < 2:
         return model
     splitter = StratifiedGroupKFold(min(_INNER_FOLDS, fewest), shuffle=True, random_state=0)
@@ -164,13 +165,13 @@ def splits_of(examples: Examples, protocol: Protocol) -> tuple[str, list[Split]]
             )
         return "held-out split", [(np.flatnonzero(~examples.held_out), np.flatnonzero(examples.held_out))]
     num_groups = len(set(examples.groups.tolist()))
-    of_class = [len(set(examples.groups[codes == number].tolist())) for number in np.unique(codes)]
-    if not of_class or max(of_class) < 2:
+    of_class = groups_per_class(codes, examples.groups)
+    if not len(of_class) or of_class.max() < 2:
         return "none", []
     few = examples.named_groups and num_groups <= _MOST_LEFT_OUT
     if protocol == "leave-one-group-out" or (protocol == "auto" and few):
         return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
-    num_folds = max(2, min(_FOLDS, *of_class))
+    num_folds = int(np.clip(of_class.min(), 2, _FOLDS))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
     unit = "group" if examples.named_groups else "video"
     splits = list(_of(splitter, examples, codes))

@@ -34,6 +34,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         reads: a clip's vector, or the features of its frames.
         learned: names of the arrays that hold what was learned.
         per_class: those of them with one row for each class, in the order of ``classes_``.
+        per_example: those with one row for each example, ``codes_`` with their class numbers among them.
         learns_alone: whether a class is best learned alone by default; a space that few classes taught may have no
             room for another one.
         grid: values worth trying, by parameter (``validation.choose``).
@@ -42,6 +43,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     reads: ClassVar[Literal["clips", "frames"]] = "clips"
     learned: tuple[str, ...] = ()
     per_class: ClassVar[tuple[str, ...]] = ()
+    per_example: ClassVar[tuple[str, ...]] = ()
     learns_alone: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -118,7 +120,12 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         after.classes_ = self.classes_[kept]
         for array in self.per_class:
             setattr(after, array, getattr(self, array)[kept])
-        after._forget(int(np.flatnonzero(self.classes_.astype(str) == name)[0]))
+        if self.per_example:
+            code = int(np.flatnonzero(self.classes_.astype(str) == name)[0])
+            others = self.codes_ != code
+            for array in self.per_example:
+                setattr(after, array, getattr(self, array)[others])
+            after.codes_ = after.codes_ - (after.codes_ > code)
         return after
 
     def graph(self, graph: Graph, vectors: str) -> str | None:  # noqa: ARG002
@@ -166,5 +173,9 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         """The row of each array in ``per_class`` for this class, or None where that cannot be had alone."""
         return None
 
-    def _forget(self, code: int) -> None:
-        """Drop what else was learned of a class; arrays in ``per_class`` are done."""
+
+def voted(codes: Codes, votes: npt.NDArray[np.float64], *, num_classes: int) -> npt.NDArray[np.float64]:
+    """Votes (n, k) of neighbours of these classes (n, k), summed by class, (n, classes)."""
+    scores = np.zeros((len(codes), num_classes))
+    np.add.at(scores, (np.arange(len(codes))[:, None], codes), votes)
+    return scores

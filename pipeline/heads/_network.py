@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
 from .._types import Loss, Triplets
+from ..grouping import groups_per_class
 from ..vectors import softmax, unit
 from ._base import Codes, Groups
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 PER_CLASS = 4  # clips of one class in a batch: triplets need at least two
 _MOST_REPEATS = 4  # of a rare class's clips in an epoch
 _HELD_OUT_FOLDS = 5
+
+# Cosines to class means are divided by this before the softmax.
+TEMPERATURE = 0.1
 
 Space = npt.NDArray[np.floating[Any]]
 
@@ -48,12 +52,10 @@ class Task:
     Attributes:
         network: whose parameters are trained, those of ``loss`` along with them.
         loss: of what the network makes of a batch, and its class numbers.
-        embed: rows to a space in which classes lie apart, (n, dim), without gradients.
     """
 
     network: nn.Module
     loss: nn.Module | Callable[[Tensor, Tensor], Tensor]
-    embed: Callable[[npt.NDArray[np.float32]], Space]
 
 
 def train(
@@ -108,9 +110,18 @@ def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule
             return
 
 
+def outputs(network: nn.Module, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a network makes of rows, without gradients."""
+    import torch
+
+    with torch.no_grad():
+        found: npt.NDArray[Any] = network(torch.from_numpy(rows)).numpy()
+    return found
+
+
 def _held_out(y: Codes, groups: Groups) -> npt.NDArray[np.bool_] | None:
     """A fifth of the clips, in whole groups, of whose classes others are left; None where groups are too few."""
-    fewest = min(len(set(groups[y == code].tolist())) for code in np.unique(y))
+    fewest = int(groups_per_class(y, groups).min())
     if fewest < 3:  # a class that gives one away has to keep more than one
         return None
     splitter = StratifiedGroupKFold(min(_HELD_OUT_FOLDS, fewest), shuffle=True, random_state=0)
@@ -122,14 +133,10 @@ def _held_out(y: Codes, groups: Groups) -> npt.NDArray[np.bool_] | None:
 
 def _error(task: Task, X: npt.NDArray[np.float32], y: Codes, held: npt.NDArray[np.bool_]) -> float:
     """Mean cross entropy of held-out clips by the class means of the others."""
-    space = task.embed(X)
+    space = unit(outputs(task.network, X))
     means = class_means(space[~held], y[~held])
     own = softmax(space[held] @ means.T / TEMPERATURE)[np.arange(int(held.sum())), y[held]]
     return float(-np.log(np.maximum(own, 1e-12)).mean())
-
-
-# Cosines to class means are divided by this before the softmax.
-TEMPERATURE = 0.1
 
 
 def class_means(space: Space, y: Codes) -> npt.NDArray[np.float32]:

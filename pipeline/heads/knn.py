@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..vectors import softmax, unit
-from ._base import Codes, Groups, Head, Rows
+from ._base import Codes, Groups, Head, Rows, voted
 
 if TYPE_CHECKING:
     from ._onnx import Graph
@@ -32,6 +32,7 @@ class KNN(Head):
     """
 
     learned = ("vectors_", "codes_")
+    per_example = ("vectors_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"k": (1, 3, 5, 10, 20)}
 
     def __init__(self, *, k: int = 5, temperature: float = 0.07, vote: Vote = "nearest") -> None:
@@ -66,9 +67,7 @@ class KNN(Head):
         # In double precision, so that these scores do not depend on which other clips are scored along.
         cosines = np.einsum("nd,nkd->nk", queries, stored[rows], dtype=np.float64)
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
-        scores = np.zeros((len(X), len(self.classes_)))
-        np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
-        return scores
+        return voted(self.codes_[rows], votes, num_classes=len(self.classes_))
 
     def _of_each_class(self, queries: Rows) -> npt.NDArray[np.float64]:
         """Mean cosine to the nearest of each class, over the temperature; a class alone in each product."""
@@ -108,8 +107,3 @@ class KNN(Head):
         after.vectors_ = np.concatenate([self.vectors_[others], mine])
         after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
         return after
-
-    def _forget(self, code: int) -> None:
-        kept = self.codes_ != code
-        self.vectors_, self.codes_ = self.vectors_[kept], self.codes_[kept]
-        self.codes_ = self.codes_ - (self.codes_ > code)

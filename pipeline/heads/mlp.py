@@ -8,21 +8,22 @@ nearest neighbours there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss, Triplets
-from ..vectors import class_products, softmax, unit
-from ._base import Arrays, Codes, Groups, Head, Rows
-from ._network import TEMPERATURE, Schedule, Task, class_means, metric_loss, train
+from ..vectors import softmax
+from ._base import Arrays, Codes, Groups, Rows, voted
+from ._network import TEMPERATURE, Task, metric_loss
+from ._space import SpaceHead, of_length_one
 
 if TYPE_CHECKING:
     from ._onnx import Graph
 
 
-class MLP(Head):
+class MLP(SpaceHead):
     """Two layers into a space of ``embedding_dim`` dimensions.
 
     Args:
@@ -39,8 +40,7 @@ class MLP(Head):
     """
 
     learned = ("centre_", "scale_", "weight1_", "bias1_", "weight2_", "bias2_", "means_", "space_", "codes_")
-    per_class = ("means_",)
-    learns_alone = False
+    per_example = ("space_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}
 
     def __init__(
@@ -81,80 +81,42 @@ class MLP(Head):
         self.seed = seed
 
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
-        import torch
-
         if self.classify not in ("mean", "knn"):
             raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
-        rows = unit(X)
-        self.centre_ = rows.mean(axis=0)
-        self.scale_ = np.float32(max(float(np.abs(rows - self.centre_).std()), 1e-6))
-        schedule = Schedule(
-            self.num_epochs, self.max_steps, self.batch_size, self.learning_rate, self.weight_decay, self.seed
-        )
-        with torch.random.fork_rng(devices=[]):
-            task, self.n_epochs_ = train(
-                lambda: self._task(X.shape[1], len(self.classes_)),
-                self._standardised(X),
-                y,
-                schedule=schedule,
-                groups=groups if self.early_stopping else None,
-            )
-        self._take(task)
-        space = self._embed(self._standardised(X)).astype(np.float32)
-        self.means_ = class_means(space, y)
+        super()._fit(X, y, groups)
         neighbours = slice(None if self.classify == "knn" else 0)  # nobody else asks for the clips themselves
-        self.space_, self.codes_ = space[neighbours], y[neighbours]
+        self.space_, self.codes_ = self._embed(X[neighbours]).astype(np.float32), y[neighbours]
 
-    def _task(self, dim: int, num_classes: int) -> Task:
-        import torch
+    def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:
         from torch import nn
 
-        torch.manual_seed(self.seed)
-        first, second = nn.Linear(dim, self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
-        network = nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second)
-        task = Task(
-            network,
-            metric_loss(
-                self.loss,
-                num_classes,
-                self.embedding_dim,
-                margin=self.margin,
-                miner_margin=self.miner_margin,
-                triplets=self.triplets,
-            ),
-            lambda rows: self._take(task)._embed(rows),
+        first, second = nn.Linear(shape[0], self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
+        loss = metric_loss(
+            self.loss,
+            num_classes,
+            self.embedding_dim,
+            margin=self.margin,
+            miner_margin=self.miner_margin,
+            triplets=self.triplets,
         )
-        return task
+        return Task(nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second), loss)
 
-    def _take(self, task: Task) -> Self:
-        """The network's weights as arrays."""
-        first, second = task.network[0], task.network[3]  # type: ignore[index]
-        self.weight1_, self.bias1_ = (one.detach().numpy().copy() for one in (first.weight, first.bias))
-        self.weight2_, self.bias2_ = (one.detach().numpy().copy() for one in (second.weight, second.bias))
-        return self
+    def _keep(self, task: Task) -> None:
+        weights = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}
+        self.weight1_, self.bias1_ = weights["0.weight"], weights["0.bias"]
+        self.weight2_, self.bias2_ = weights["3.weight"], weights["3.bias"]
 
-    def _standardised(self, X: Rows) -> Rows:
-        result: Rows = ((unit(X) - self.centre_) / self.scale_).astype(np.float32)
-        return result
-
-    def _embed(self, standardised: Rows) -> npt.NDArray[np.float64]:
-        # In double precision, so that a clip's score does not depend on which others are scored with it.
-        rows = standardised.astype(np.float64)
-        hidden = np.maximum(rows @ self.weight1_.T + self.bias1_, 0)
-        space = hidden @ self.weight2_.T + self.bias2_
-        result: npt.NDArray[np.float64] = space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-12)
-        return result
+    def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
+        hidden = np.maximum(self._standardised(X).astype(np.float64) @ self.weight1_.T + self.bias1_, 0)
+        return of_length_one(hidden @ self.weight2_.T + self.bias2_)
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
-        space = self._embed(self._standardised(X))
         if self.classify == "mean":
-            return class_products(space, self.means_.astype(np.float64)) / TEMPERATURE
-        cosines = space @ self.space_.T  # (n, stored)
+            return super()._scores(X)
+        cosines = self._embed(X) @ self.space_.T  # (n, stored)
         rows = np.argsort(-cosines, axis=1, kind="stable")[:, : self.k]
         votes = softmax(np.take_along_axis(cosines, rows, axis=1) / TEMPERATURE)
-        scores = np.zeros((len(X), len(self.classes_)))
-        np.add.at(scores, (np.arange(len(X))[:, None], self.codes_[rows]), votes)
-        return scores
+        return voted(self.codes_[rows], votes, num_classes=len(self.classes_))
 
     def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return softmax(scores) if self.classify == "mean" else scores
@@ -170,12 +132,4 @@ class MLP(Head):
         return graph.node("Softmax", graph.product(graph.unit(space), self.means_ / TEMPERATURE), axis=1)
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
-        if self.classify == "knn":
-            return None
-        space = self._embed(self._standardised(X[y == name]))
-        return {"means_": class_means(space, np.zeros(len(space), np.int64))[0]}
-
-    def _forget(self, code: int) -> None:
-        kept = self.codes_ != code
-        self.space_, self.codes_ = self.space_[kept], self.codes_[kept]
-        self.codes_ = self.codes_ - (self.codes_ > code)
+        return None if self.classify == "knn" else super()._learn_class(X, y, name)

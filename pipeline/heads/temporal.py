@@ -6,7 +6,6 @@ backbone frozen this is what is left of it to train. It reads what ``extract --k
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss
-from ..vectors import class_products, unit
-from ._base import Arrays, Codes, Groups, Head, Rows
-from ._network import TEMPERATURE, Schedule, Task, class_means, metric_loss, train
+from ._base import Arrays, Codes, Groups, Rows
+from ._network import Task, metric_loss, outputs
+from ._space import SpaceHead, of_length_one
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +24,7 @@ _ATTENTION_HEADS = 4
 _BLOCK_ROWS = 4096
 
 
-class Temporal(Head):
+class Temporal(SpaceHead):
     """Attention over steps beside two layers on their mean, into one space, and the nearest class mean there.
 
     Args:
@@ -36,8 +35,6 @@ class Temporal(Head):
     """
 
     reads = "frames"
-    per_class = ("means_",)
-    learns_alone = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"width": (64, 128), "dropout": (0.1, 0.3)}
 
     def __init__(
@@ -73,60 +70,28 @@ class Temporal(Head):
         return tuple(int(size) for size in self.shape_)
 
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
-        import torch
-
         self.shape_ = np.array(X.shape[1:])
-        steps = _steps(X)  # (n, t, d)
-        self.centre_ = _unit_steps(steps).reshape(-1, steps.shape[-1]).mean(axis=0)
-        self.scale_ = np.float32(max(float(np.abs(_unit_steps(steps) - self.centre_).std()), 1e-6))
-        schedule = Schedule(
-            self.num_epochs, self.max_steps, self.batch_size, self.learning_rate, self.weight_decay, self.seed
-        )
-        with torch.random.fork_rng(devices=[]):
-            task, self.n_epochs_ = train(
-                functools.partial(self._task, steps.shape[1:], len(self.classes_)),
-                self._standardised(X),
-                y,
-                schedule=schedule,
-                groups=groups if self.early_stopping else None,
-            )
-        self.network_ = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}
-        self.means_ = class_means(self._embed(X), y)
+        super()._fit(X, y, groups)
 
-    def _task(self, shape: tuple[int, int], num_classes: int) -> Task:
-        import torch
-
-        torch.manual_seed(self.seed)
+    def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:
         network = _network(shape, self.width, self.hidden_dim, self.dropout)
-        return Task(network, metric_loss(self.loss, num_classes, self.width), functools.partial(_outputs, network))
+        return Task(network, metric_loss(self.loss, num_classes, self.width))
 
-    def _standardised(self, X: Rows) -> Rows:
-        result: Rows = ((_unit_steps(_steps(X)) - self.centre_) / self.scale_).astype(np.float32)
-        return result
+    def _keep(self, task: Task) -> None:
+        self.network_ = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}
 
     def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
-        """(n, width) of length 1, in double precision."""
         import torch
 
         if tuple(X.shape[1:]) != self.input_shape:
             raise ValueError(f"this head reads arrays of shape (n, {self.input_shape}), not {X.shape}")
-        steps = _steps(X[:1])
-        network = _network((steps.shape[1], steps.shape[2]), self.width, self.hidden_dim, 0.0).double().eval()
+        network = _network(self.input_shape, self.width, self.hidden_dim, 0.0).double().eval()
         network.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in self.network_.items()})
         blocks = [
-            _outputs(network, self._standardised(X[start : start + _BLOCK_ROWS]).astype(np.float64))
+            outputs(network, self._standardised(X[start : start + _BLOCK_ROWS]).astype(np.float64))
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
-        space: npt.NDArray[np.float64] = np.concatenate(blocks)
-        space /= np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-12)
-        return space
-
-    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
-        return class_products(self._embed(X), self.means_.astype(np.float64)) / TEMPERATURE
-
-    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
-        space = self._embed(X[y == name])
-        return {"means_": class_means(space, np.zeros(len(space), np.int64))[0]}
+        return of_length_one(np.concatenate(blocks))
 
     def arrays(self) -> Arrays:
         """See ``Head.arrays``."""
@@ -144,45 +109,32 @@ class Temporal(Head):
         return self
 
 
-def _steps(X: Rows) -> Rows:
-    """(n, t, d); vectors count as clips of one step."""
-    return X if X.ndim == 3 else X.reshape(len(X), 1, -1)
-
-
-def _unit_steps(steps: Rows) -> Rows:
-    """Each step scaled to length 1."""
-    return unit(steps.reshape(-1, steps.shape[-1])).reshape(steps.shape)
-
-
-def _outputs(network: nn.Module, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    import torch
-
-    with torch.no_grad():
-        found: npt.NDArray[Any] = network(torch.from_numpy(rows)).numpy()
-    return found
-
-
-def _network(shape: tuple[int, int], width: int, hidden_dim: int, dropout: float) -> nn.Module:
-    """(n, t, d) -> (n, width): what is seen on the whole, with what attention makes of steps, changes and places."""
+def _network(shape: tuple[int, ...], width: int, hidden_dim: int, dropout: float) -> nn.Module:
+    """(n, t, d) -> (n, width): what is seen on the whole, with what attention makes of steps, changes and places.
+    Vectors, of shape (d,), count as clips of one step.
+    """
     import torch
     from torch import nn
+
+    num_steps, dim = (1, *shape)[-2:]
 
     class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.whole = nn.Sequential(
-                nn.Linear(shape[1], hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, width)
+                nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, width)
             )
-            self.still = nn.Linear(shape[1], width)
-            self.change = nn.Linear(shape[1], width, bias=False)
-            self.place = nn.Parameter(0.02 * torch.randn(shape[0], width))
+            self.still = nn.Linear(dim, width)
+            self.change = nn.Linear(dim, width, bias=False)
+            self.place = nn.Parameter(0.02 * torch.randn(num_steps, width))
             self.drop = nn.Dropout(dropout)
             self.mix = nn.TransformerEncoderLayer(
                 width, _ATTENTION_HEADS, 2 * width, dropout, batch_first=True, norm_first=True
             )
             self.norm = nn.LayerNorm(width)
 
-        def forward(self, steps: torch.Tensor) -> torch.Tensor:
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            steps = rows.reshape(-1, num_steps, dim)
             changes = torch.diff(steps, dim=1, prepend=steps[:, :1])
             mixed = self.mix(self.drop(self.still(steps) + self.change(changes) + self.place))  # (n, t, width)
             space: torch.Tensor = self.whole(steps.mean(dim=1)) + self.norm(mixed).mean(dim=1)  # (n, width)

@@ -1,0 +1,85 @@
+"""Heads that are a network into a space, in which the nearest class mean says the class."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..vectors import class_products, unit
+from ._base import Arrays, Codes, Groups, Head, Rows
+from ._network import TEMPERATURE, Schedule, Task, class_means, train
+
+
+class SpaceHead(Head):
+    """What the networks have in common: standardised input, training, class means.
+
+    Subclasses have the parameters of ``Schedule`` and ``early_stopping``, and implement ``_task``, ``_keep`` and
+    ``_embed``.
+    """
+
+    per_class = ("means_",)
+    learns_alone: ClassVar[bool] = False
+
+    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
+        import torch
+
+        rows = _unit(X)
+        self.centre_ = rows.reshape(-1, rows.shape[-1]).mean(axis=0)
+        self.scale_ = np.float32(max(float(np.abs(rows - self.centre_).std()), 1e-6))
+        names = ("num_epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "seed")
+        parameters = self.get_params(deep=False)
+
+        def build() -> Task:
+            torch.manual_seed(parameters["seed"])
+            return self._task(X.shape[1:], len(self.classes_))
+
+        with torch.random.fork_rng(devices=[]):
+            task, self.n_epochs_ = train(
+                build,
+                self._standardised(X),
+                y,
+                schedule=Schedule(**{name: parameters[name] for name in names}),
+                groups=groups if parameters["early_stopping"] else None,
+            )
+        self._keep(task)
+        self.means_ = class_means(self._embed(X), y)
+
+    def _standardised(self, X: Rows) -> Rows:
+        result: Rows = ((_unit(X) - self.centre_) / self.scale_).astype(np.float32)
+        return result
+
+    def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
+        return class_products(self._embed(X), self.means_.astype(np.float64)) / TEMPERATURE
+
+    def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
+        space = self._embed(X[y == name])
+        return {"means_": class_means(space, np.zeros(len(space), np.int64))[0]}
+
+    @abc.abstractmethod
+    def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:
+        """The network, untrained, for rows of this shape."""
+
+    @abc.abstractmethod
+    def _keep(self, task: Task) -> None:
+        """Take over the trained weights."""
+
+    @abc.abstractmethod
+    def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
+        """(n, dim) of length 1, in double precision, so that a clip's score does not depend on which others are scored
+        with it.
+        """
+
+
+def _unit(X: Rows) -> Rows:
+    """Vectors, or each step of (n, t, d), scaled to length 1."""
+    return unit(X.reshape(-1, X.shape[-1])).reshape(X.shape)
+
+
+def of_length_one(space: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Rows scaled to length 1, in double precision."""
+    lengths = np.linalg.norm(space, axis=1, keepdims=True)
+    result: npt.NDArray[np.float64] = space / np.maximum(lengths, 1e-12)
+    return result
