@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
-from sklearn.model_selection import GroupKFold
 
 from .vectors import softmax
 
@@ -24,7 +23,6 @@ _LEAST = 1e-6
 
 _LOG_TEMPERATURES = (-3.0, 3.0)
 _BISECTIONS = 30
-_FOLDS = 5
 
 # Isotonic regression has a step for every few clips: with less than so many it learns their noise.
 _ENOUGH_FOR_STEPS = 5000
@@ -97,24 +95,6 @@ def fit_calibration(
 
     found = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
     return Calibration("temperature", temperature=float(np.exp(found.x)))
-
-
-def calibrated_across(
-    truth: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.floating],
-    groups: npt.NDArray[np.str_],
-    *,
-    method: Method | Literal["auto"] = "auto",
-) -> Numbers:
-    """Each row calibrated by what the rows of other groups taught, so that what is measured on it is honest."""
-    result = Calibration().apply(probabilities)
-    num_folds = min(_FOLDS, len(set(groups.tolist())))
-    if num_folds < 2:
-        return result
-    for train, test in GroupKFold(num_folds).split(probabilities, truth, groups):
-        learned = fit_calibration(truth[train], probabilities[train], method=method)
-        result[test] = learned.apply(probabilities[test])
-    return result
 
 
 def precision_thresholds(

@@ -18,14 +18,13 @@ import numpy.typing as npt
 
 from ._errors import ClipdexError, LabelError, UsageError
 from ._recipe import Recipe
-from ._types import Device, FloatArray
+from ._types import Device
 from .bank import Bank
 from .encoders import Encoder, canary_clip, cards, load_for
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
-from .metrics import average_precision
+from .retrieval import retrieved
 from .train import build_head
 from .validation import held_out_scores
-from .vectors import unit
 
 _RESAMPLES = 2000
 _TIMED_RUNS = 3
@@ -170,25 +169,13 @@ def _any(values: Sequence[Numbers], rows: npt.NDArray[np.int64]) -> bool:
 
 
 def _neighbours(examples: Sequence[Examples], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
-    """Each clip asks for its class among the clips of other groups; clips whose class is nowhere else do not ask."""
-    found = [[_asked(one, unit(one.X), number) for number in range(len(one))] for one in examples]
-    names = ("retrieval recall@1", "retrieval recall@5", "retrieval mAP")
+    """Each clip asks for others of its class."""
+    found = [retrieved(one).measures for one in examples]
     return [
-        _with_intervals(name, [np.array([answer[column] for answer in side]) for side in found], resamples)
-        for column, name in enumerate(names)
-        if np.isfinite([answer[column] for answer in found[0]]).any()
+        _with_intervals(f"retrieval {name}", [side[name] for side in found], resamples)
+        for name in found[0]
+        if np.isfinite(found[0][name]).any()
     ]
-
-
-def _asked(examples: Examples, vectors: FloatArray, number: int) -> tuple[float, float, float]:
-    """Recall@1, recall@5 and average precision of one clip's question."""
-    others = examples.groups != examples.groups[number]
-    right = examples.y[others] == examples.y[number]
-    if not right.any():
-        return (float("nan"),) * 3
-    order = np.argsort(-(vectors[others] @ vectors[number]), kind="stable")
-    ranked = right[order]
-    return float(ranked[0]), float(ranked[:5].any()), average_precision(ranked)
 
 
 def _speed(recipes: Sequence[Recipe], device: Device) -> list[Measure]:

@@ -13,10 +13,10 @@ import numpy as np
 from ._errors import LabelError
 from ._types import Loss
 from .bank import Bank
-from .calibration import calibrated_across
 from .compare import interval, resamples_of
 from .examples import check_classes, label_rows_of, labelled_examples
 from .heads import Head, heads
+from .judging import judged_across
 from .metrics import classification_figures
 from .train import build_head
 from .validation import Protocol, fit, held_out_scores
@@ -81,9 +81,9 @@ def compare_heads(
             raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
         if resamples is None:
             resamples = resamples_of(held.groups)
-        after = calibrated_across(held.truth, held.scores, held.groups)
-        figures = classification_figures(held.truth, np.where(np.isfinite(held.scores), after, -np.inf))
-        hits = held.hits(1)[held.tested]
+        _, after = judged_across(held)
+        figures = classification_figures(after.truth, after.scores)
+        hits = after.hits(1)[held.tested]
         started = time.monotonic()
         fit(model, own.take(~own.held_out))
         results.append(

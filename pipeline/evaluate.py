@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from ._errors import HeadError, LabelError
 from ._recipe import Recipe
-from ._types import ClipRow
+from ._types import ClipRow, Device
 from .bank import Bank
-from .calibration import calibrated_across
+from .encoders import Encoder, load_for
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .grouping import twins
 from .heads import Familiarity, JudgedHead, load_judged
+from .judging import judged_across, judged_by
 from .metrics import (
     auroc,
     average_precision,
@@ -26,15 +27,13 @@ from .metrics import (
     mean_average_precision,
     risk_coverage,
 )
-from .train import DEFAULT_NAME, build_head
+from .retrieval import retrieved
+from .train import DEFAULT_NAME, build_head, text_shares
 from .validation import HeldOut, Protocol, held_out_scores, splits_of
-from .vectors import unit
 
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
 _CHOICES = 20
 _UNKNOWN_SHARE = 0.2
-
-_BLOCK_ROWS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +68,7 @@ def evaluate(
     head_name: str = DEFAULT_NAME,
     labels: str | Path | None = None,
     protocol: Protocol = "auto",
+    device: Device = "auto",
 ) -> Evaluation:
     """Measure a stored head on labelled clips that it was not trained on.
 
@@ -78,6 +78,7 @@ def evaluate(
     Args:
         labels: a CSV or Parquet file; by default the bank's own labels.
         protocol: see ``held_out_scores``.
+        device: where texts are encoded, for a head that has them blended in.
 
     Raises:
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
@@ -86,61 +87,49 @@ def evaluate(
     store = Bank(Path(bank))
     judged = load_judged(store.folder / "heads", head_name)
     card = judged.card
-    if judged.prior is not None:
-        raise HeadError(
-            f"the head {card.name!r} has texts blended in, which evaluate does not read: what train-head printed is "
-            "its score; train one without --texts to see it alone, or use --protocol k-shot"
-        )
     examples = labelled_examples(
         store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
     )
+    encoder = None if judged.prior is None else load_for(card.recipe, device=device)
     if protocol == "auto" and _is_new(judged, examples, store):
-        held, uncalibrated, scores = _as_stored(judged, examples)
+        before, after = _as_stored(judged, examples, encoder)
     else:
-        check_classes(examples)
-        model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
-        tune = None if card.fixed is None else frozenset(card.fixed)
-        held = held_out_scores(model, examples, protocol=protocol, tune=tune)
-        if not held.folds:
-            raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
-        uncalibrated, scores = held.scores, _calibrated(judged, held)
-    figures = {
-        "head": head_name,
-        "kind": card.kind,
-        "loss": card.loss,
-        **_figures(held, scores, uncalibrated),
-        **_retrieval(examples),
-        "unknown_auroc": _unknown_auroc(examples),
-        "per_class": _per_class(held, scores),
-    }
+        before, after = _trained_again(judged, examples, encoder, protocol)
     stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
-    tested = [name for name, was in zip(examples.ids, held.tested, strict=True) if was]
     trained = [label for _, label, _ in card.examples]
     return Evaluation(
         head=head_name,
         kind=card.kind,
         recipe=card.recipe,
-        figures=figures,
-        classes=tuple(map(str, held.classes)),
-        truth=held.truth,
-        scores=scores,
-        uncalibrated=uncalibrated,
-        clips=tuple(stored[name] for name in tested),
+        figures={
+            "head": head_name,
+            "kind": card.kind,
+            "loss": card.loss,
+            **_figures(before, after),
+            **_retrieval(examples),
+            "unknown_auroc": _unknown_auroc(examples),
+            "per_class": _per_class(after),
+        },
+        classes=tuple(map(str, after.classes)),
+        truth=after.truth,
+        scores=after.scores,
+        uncalibrated=before.scores,
+        clips=tuple(stored[name] for name, was in zip(examples.ids, after.tested, strict=True) if was),
         counts={name: trained.count(name) for name in card.classes},
     )
 
 
-def _figures(held: HeldOut, scores: npt.NDArray[np.float64], uncalibrated: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     return {
-        "protocol": held.protocol,
-        "folds": held.folds,
-        "clips": len(held.truth),
-        "classes": len(held.classes),
-        "groups": len(set(held.groups.tolist())),
-        **classification_figures(held.truth, scores),
-        "ece_uncalibrated": classification_figures(held.truth, uncalibrated)["ece"],
-        "map": mean_average_precision(held.truth, scores),
-        **_selective(held, scores),
+        "protocol": after.protocol,
+        "folds": after.folds,
+        "clips": len(after.truth),
+        "classes": len(after.classes),
+        "groups": len(set(after.groups.tolist())),
+        **classification_figures(after.truth, after.scores),
+        "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
+        "map": mean_average_precision(after.truth, after.scores),
+        **_selective(after),
     }
 
 
@@ -161,45 +150,55 @@ def _is_new(judged: JudgedHead, examples: Examples, store: Bank) -> bool:
     return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
 
 
-def _as_stored(
-    judged: JudgedHead, examples: Examples
-) -> tuple[HeldOut, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The stored head's scores, before and after calibration."""
+def _as_stored(judged: JudgedHead, examples: Examples, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
+    """What the stored head says, before and after calibration."""
     classes = np.unique([*judged.card.classes, *examples.y.tolist()])
     unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
     if len(unknown) == len(set(examples.y.tolist())):
         raise HeadError(f"the head {judged.card.name!r} knows none of these classes: {', '.join(unknown)}")
     columns = [classes.tolist().index(name) for name in judged.card.classes]
-    raw, calibrated = (np.full((len(examples), len(classes)), -np.inf) for _ in range(2))
-    raw[:, columns] = judged.head.predict_proba(examples.X)
-    calibrated[:, columns] = judged.probabilities(examples.X)
+    shares = judged.shares(examples.X, in_text_space=None if encoder is None else encoder.text_space(examples.vectors))
     look = judged.familiarity
-    held = HeldOut(
-        "stored head on videos it has not seen",
-        1,
-        classes,
-        np.searchsorted(classes, examples.y),
-        raw,
-        np.full(len(examples), np.nan) if look is None else look.scores(examples.vectors),
-        examples.groups,
-        np.ones(len(examples), np.bool_),
-    )
-    return held, raw, calibrated
+    found = []
+    for probabilities in (shares, judged.card.calibration.apply(shares)):
+        scores = np.full((len(examples), len(classes)), -np.inf)
+        scores[:, columns] = probabilities
+        held = HeldOut(
+            "stored head on videos it has not seen",
+            1,
+            classes,
+            np.searchsorted(classes, examples.y),
+            scores,
+            np.full(len(examples), np.nan) if look is None else look.scores(examples.vectors),
+            examples.groups,
+            np.ones(len(examples), np.bool_),
+        )
+        found.append(held)
+    return found[0], found[1]
 
 
-def _calibrated(judged: JudgedHead, held: HeldOut) -> npt.NDArray[np.float64]:
-    """By the head's own calibration where the clips were set apart from what taught it, else across groups."""
-    method = judged.card.calibration.method
-    if held.protocol == "held-out split" and held.classes.tolist() == list(judged.card.classes):
-        found = judged.card.calibration.apply(held.scores)
-    else:
-        found = calibrated_across(held.truth, held.scores, held.groups, method=method)
-    return np.where(np.isfinite(held.scores), found, -np.inf)
+def _trained_again(
+    judged: JudgedHead, examples: Examples, encoder: Encoder | None, protocol: Protocol
+) -> tuple[HeldOut, HeldOut]:
+    """What heads of this kind and these parameters say, trained on parts of the clips and asked of the rest; before and
+    after calibration: by the head's own where the clips were set apart from what taught it, else across groups.
+    """
+    card = judged.card
+    check_classes(examples)
+    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    tune = None if card.fixed is None else frozenset(card.fixed)
+    held = held_out_scores(model, examples, protocol=protocol, tune=tune)
+    if not held.folds:
+        raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+    texts = None if encoder is None else text_shares(encoder, examples, card.templates)
+    if held.protocol == "held-out split" and held.classes.tolist() == list(card.classes):
+        return judged_by(held, texts, 0.0 if judged.prior is None else judged.prior.weight, card.calibration)
+    return judged_across(held, texts, method=card.calibration.method)
 
 
-def _selective(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, float]:
+def _selective(held: HeldOut) -> dict[str, float]:
     """How errors fall as unsure answers are left out: the area under that curve, and accuracy at shares answered."""
-    coverage, risk = risk_coverage(held.predicted == held.truth, scores.max(axis=1))
+    coverage, risk = risk_coverage(held.predicted == held.truth, held.scores.max(axis=1))
     return {
         "aurc": float(risk.mean()),
         **{f"accuracy_at_coverage_{share}": float(1 - risk[np.searchsorted(coverage, share)]) for share in (0.5, 0.8)},
@@ -207,26 +206,12 @@ def _selective(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, floa
 
 
 def _retrieval(examples: Examples) -> dict[str, float]:
-    """Each clip asks for its class by plain cosine: test clips among the others where there is a split, else every clip
-    among those of other groups. Clips whose class is nowhere else do not ask.
-    """
-    rows = unit(examples.vectors)
-    split = examples.held_out.any()
-    asking = np.flatnonzero(examples.held_out) if split else np.arange(len(rows))
-    found: list[tuple[float, float, float]] = []
-    for start in range(0, len(asking), _BLOCK_ROWS):
-        block = asking[start : start + _BLOCK_ROWS]
-        for number, cosines in zip(block, rows[block] @ rows.T, strict=True):
-            others = ~examples.held_out if split else examples.groups != examples.groups[number]
-            ranked = (examples.y[others] == examples.y[number])[np.argsort(-cosines[others], kind="stable")]
-            if ranked.any():
-                found.append((float(ranked[0]), float(ranked[:5].any()), average_precision(ranked)))
-    if not found:
+    found = retrieved(examples).measures
+    if not np.isfinite(found["mAP"]).any():
         return {}
-    means = np.mean(found, axis=0)
-    return dict(
-        zip(("retrieval_recall_at_1", "retrieval_recall_at_5", "retrieval_map"), map(float, means), strict=True)
-    )
+    return {
+        f"retrieval_{name.replace('@', '_at_').lower()}": float(np.nanmean(values)) for name, values in found.items()
+    }
 
 
 def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
@@ -264,7 +249,7 @@ def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
     }
 
 
-def _per_class(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, dict[str, float | int]]:
+def _per_class(held: HeldOut) -> dict[str, dict[str, float | int]]:
     predicted = held.predicted
     rows: dict[str, dict[str, float | int]] = {}
     for code, name in enumerate(held.classes):
@@ -274,6 +259,6 @@ def _per_class(held: HeldOut, scores: npt.NDArray[np.float64]) -> dict[str, dict
             "clips": int(own.sum()),
             "recall": right / max(1, int(own.sum())),
             "precision": right / max(1, int(said.sum())),
-            "average_precision": average_precision(own[np.argsort(-scores[:, code], kind="stable")]),
+            "average_precision": average_precision(own[np.argsort(-held.scores[:, code], kind="stable")]),
         }
     return rows

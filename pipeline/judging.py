@@ -8,19 +8,27 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
+from sklearn.model_selection import GroupKFold
 
-from .calibration import Calibration, Method, calibrated_across, fit_calibration, precision_thresholds
+from .calibration import Calibration, Method, fit_calibration, precision_thresholds
 from .examples import Examples
 from .grouping import groups_per_class
 from .heads import Head
-from .metrics import classification_figures, log_loss
+from .metrics import classification_figures, in_top_k, log_loss
 from .validation import HeldOut, held_out_scores
+
+# Into so many parts held-out clips are dealt, so that what is learned of them is measured on others.
+_FOLDS = 5
 
 # Steps at which the quantiles of held-out clips' familiarity are kept.
 _QUANTILES = 101
 
 # What texts may count beside a head's own scores.
 _WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+Texts = npt.NDArray[np.float64] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,40 +73,72 @@ def validate(
         warnings.append("no precision can be promised: it takes classes that were seen in two groups or videos")
     names = np.unique(examples.y)
     texts = None if text_shares is None else text_shares[training][:, np.isin(names, inner.classes)]
-    weight, scores = 0.0, inner.scores
-    if texts is not None:
-        weight = text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
-        scores = blended(inner.scores, texts[inner.tested], weight)
+    weight = 0.0 if texts is None else text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
         return Validation(None, (*warnings, message), text_weight=weight)
-    # What a fold could not know teaches nothing of the head, which knows all classes.
-    taught = _known(inner)
-    calibration = fit_calibration(inner.truth[taught], scores[taught], method=calibrate)
-    across = np.full_like(scores, -np.inf)
-    across[taught] = calibrated_across(inner.truth[taught], scores[taught], inner.groups[taught], method=calibrate)
+    calibration = calibration_of(inner, texts, weight, method=calibrate)
+    before, after = across = judged_across(inner, texts, method=calibrate)
     if outer is not None:
-        before = outer.scores if text_shares is None else blended(outer.scores, text_shares[outer.tested], weight)
-        measured, after = outer, _calibrated(before, calibration)
-    else:
-        untaught = _calibrated(scores, calibration)
-        measured, before, after = inner, scores, np.where(taught[:, None], across, untaught)
-        after = np.where(np.isfinite(scores), after, -np.inf)
+        before, after = judged_by(outer, text_shares, weight, calibration)
     figures = {
-        "protocol": measured.protocol,
-        "folds": measured.folds,
-        "clips": len(measured.truth),
-        **classification_figures(measured.truth, after),
-        "ece_uncalibrated": classification_figures(measured.truth, before)["ece"],
+        "protocol": after.protocol,
+        "folds": after.folds,
+        "clips": len(after.truth),
+        **classification_figures(after.truth, after.scores),
+        "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
         **({} if texts is None else {"text_weight": weight}),
     }
+    taught = _known(inner)
     familiar = inner.familiar[taught & np.isfinite(inner.familiar)]
     thresholds: dict[str, float | None] = {}
     if precision is not None and inner.folds:
-        thresholds, more = _thresholds(inner, across, taught, precision)
+        thresholds, more = _thresholds(across[1], taught, precision)
         warnings += more
     quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
     return Validation(figures, tuple(warnings), calibration, thresholds, tuple(map(float, quantiles)), weight)
+
+
+def judged_by(held: HeldOut, texts: Texts, weight: float, calibration: Calibration) -> tuple[HeldOut, HeldOut]:
+    """What was said of held-out clips before and after calibration, by a weight and a calibration learned elsewhere.
+
+    Args:
+        texts: what texts say of all examples, (n, classes), or None.
+    """
+    before = _with_texts(held, texts, weight)
+    known = np.isfinite(before.scores)
+    return before, dataclasses.replace(before, scores=np.where(known, calibration.apply(before.scores), -np.inf))
+
+
+def judged_across(
+    held: HeldOut, texts: Texts = None, *, method: Method | Literal["auto"] = "auto"
+) -> tuple[HeldOut, HeldOut]:
+    """What was said of held-out clips before and after calibration. How much texts count and how sure the scores are is
+    learned, for each clip, from clips of other groups, so that what is measured on it is honest.
+
+    Args:
+        texts: what texts say of all examples, (n, classes), or None.
+    """
+    num_folds = min(_FOLDS, len(set(held.groups.tolist())))
+    if num_folds < 2:
+        return judged_by(held, texts, 0.0, Calibration())
+    before, after = (np.empty_like(held.scores) for _ in range(2))
+    for others, own in GroupKFold(num_folds).split(held.scores, held.truth, held.groups):
+        teaching, asked = (held.take(rows) for rows in (others, own))
+        weight = 0.0 if texts is None else text_weight(teaching, teaching.truth, texts)
+        found = judged_by(asked, texts, weight, calibration_of(teaching, texts, weight, method=method))
+        before[own], after[own] = (one.scores for one in found)
+    return dataclasses.replace(held, scores=before), dataclasses.replace(held, scores=after)
+
+
+def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:
+    """What clips teach of the scores; those of a class that their fold could not know teach nothing."""
+    taught = _known(held)
+    return fit_calibration(held.truth[taught], _with_texts(held, texts, weight).scores[taught], method=method)
+
+
+def _with_texts(held: HeldOut, texts: Texts, weight: float) -> HeldOut:
+    return held if texts is None else dataclasses.replace(held, scores=blended(held.scores, texts[held.tested], weight))
 
 
 def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
@@ -108,10 +148,10 @@ def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
 
 
 def _thresholds(
-    held: HeldOut, probabilities: npt.NDArray[np.float64], taught: npt.NDArray[np.bool_], precision: float
+    held: HeldOut, taught: npt.NDArray[np.bool_], precision: float
 ) -> tuple[dict[str, float | None], list[str]]:
     """By class, and warnings; a class that no fold could be asked about has no threshold."""
-    found = precision_thresholds(held.truth[taught], probabilities[taught], precision=precision)
+    found = precision_thresholds(held.truth[taught], held.scores[taught], precision=precision)
     asked = set(held.truth[taught].tolist())
     names = [str(name) for name in held.classes]
     thresholds = {names[code]: threshold for code, threshold in enumerate(found) if code in asked}
@@ -139,8 +179,9 @@ def blended(scores: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], wei
 
 def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[np.float64]) -> float:
     """What texts should count beside a head: the weight at which held-out clips are told best. Where none could be held
-    out (one clip of each class), how much better than chance the texts alone tell the labelled clips, which they have
-    not seen: 1 where they are always right, 0 at chance.
+    out (one clip of each class) nothing says how good the head is, and how surely the texts are better than chance
+    decides, by a binomial test on the labelled clips, which they have not seen: so a first clip does not overrule texts
+    that tell the classes apart.
 
     Args:
         held: the head's scores of held-out clips.
@@ -152,14 +193,8 @@ def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[
         truth, scores, own = held.truth[taught], held.scores[taught], texts[held.tested][taught]
         losses = [log_loss(truth, blended(scores, own, weight)) for weight in _WEIGHTS]
         return float(_WEIGHTS[int(np.argmin(losses))])
-    chance = 1 / texts.shape[1]
-    right = float((texts.argmax(axis=1) == truth).mean())
-    better: float = max(0.0, (right - chance) / (1 - chance))
-    return better
-
-
-def _calibrated(scores: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:
-    return np.where(np.isfinite(scores), calibration.apply(scores), -np.inf)
+    right = int(in_top_k(truth, texts, k=1).sum())
+    return 1 - float(binomtest(right, len(truth), 1 / texts.shape[1], alternative="greater").pvalue)
 
 
 def _single_groups(classes: npt.NDArray[np.str_], examples: Examples) -> list[str]:

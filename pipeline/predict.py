@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -246,8 +246,7 @@ def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float |
     store = Bank(Path(asked.bank))
     if window_seconds is None and not asked.prompts:
         card = load_judged(store.folder / "heads", asked.head_name or DEFAULT_NAME).card
-        learned = {name for name, _, _ in card.examples}
-        lengths = [clip.span.seconds for clip in store.clips(card.recipe.id).rows() if clip.clip_id in learned]
+        lengths = [clip.span.seconds for clip in _learned(card, store)]
         window_seconds = float(np.median(lengths)) if lengths else None
     if window_seconds is None:
         window_seconds = part_of(store.recipe(asked.recipe)).card.span_seconds
@@ -257,23 +256,28 @@ def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float |
 def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
     """The clips of these inputs in their order, under the names they were given; by default all."""
     table = store.clips(recipe.id)
-    stored, vectors = list(table.rows()), table.embeddings()
     if rows is None:
-        return stored, vectors
-    by_id = {clip.clip_id: number for number, clip in enumerate(stored)}
+        return list(table.rows()), table.embeddings()
+    by_id = {name: number for number, name in enumerate(table.ids)}
     wanted = {(row.video, name): by_id[name] for row in rows for name in row.clip_ids}
-    clips = [dataclasses.replace(stored[number], video=video) for (video, _), number in wanted.items()]
-    return clips, vectors[list(wanted.values())]
+    numbers = list(wanted.values())
+    clips = [
+        dataclasses.replace(clip, video=video) for clip, (video, _) in zip(table.rows(numbers), wanted, strict=True)
+    ]
+    return clips, table.embeddings(numbers)
 
 
-def _cut_like(card: HeadCard | None, store: Bank) -> Cut | None:
+def _cut_like(card: HeadCard, store: Bank) -> Cut | None:
     """New videos are cut the way most of the clips were that the head learned from."""
-    if card is None:
-        return None
-    learned = {name for name, _, _ in card.examples}
-    plans = Counter(clip.kind for clip in store.clips(card.recipe.id).rows() if clip.clip_id in learned)
+    plans = Counter(clip.kind for clip in _learned(card, store))
     cuts = (Cut.from_name(plan) for plan, _ in plans.most_common())
     return next((cut for cut in cuts if cut is not None), None)
+
+
+def _learned(card: HeadCard, store: Bank) -> Iterator[ClipRow]:
+    """The stored clips that a head learned from."""
+    names = {name for name, _, _ in card.examples}
+    return (clip for clip in store.clips(card.recipe.id).rows() if clip.clip_id in names)
 
 
 def _prediction(found: Scored, number: int, top: int) -> Prediction:

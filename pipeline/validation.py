@@ -59,6 +59,19 @@ class HeldOut:
         found[self.tested] = in_top_k(self.truth, self.scores, k=k)
         return found
 
+    def take(self, rows: npt.NDArray[np.int64]) -> HeldOut:
+        """Some of the clips that were tested, by their numbers, ascending."""
+        tested = np.zeros_like(self.tested)
+        tested[np.flatnonzero(self.tested)[rows]] = True
+        return dataclasses.replace(
+            self,
+            truth=self.truth[rows],
+            scores=self.scores[rows],
+            familiar=self.familiar[rows],
+            groups=self.groups[rows],
+            tested=tested,
+        )
+
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The likeliest class of each clip that was tested, ``NOTHING`` where none was known."""
@@ -94,7 +107,7 @@ def choose(model: Head, examples: Examples, *, fixed: frozenset[str] = frozenset
     candidates = [clone(model).set_params(**values) for values in ParameterGrid(grid)]
 
     def merit(candidate: Head) -> tuple[float, float]:
-        held = _over(candidate, examples, "inner", splits, fixed=None)
+        held = _over(candidate, examples, splits, familiarity=False)
         figures = classification_figures(held.truth, held.scores)
         return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
 
@@ -117,11 +130,17 @@ def held_out_scores(
         LabelError: a split column that puts one group on both sides.
     """
     name, splits = splits_of(examples, protocol)
-    return _over(model, examples, name, splits, fixed=tune)
+    return _over(model, examples, splits, protocol=name, fixed=tune)
 
 
 def _over(
-    model: Head, examples: Examples, protocol: str, splits: list[Split], *, fixed: frozenset[str] | None
+    model: Head,
+    examples: Examples,
+    splits: list[Split],
+    *,
+    protocol: str = "given",
+    fixed: frozenset[str] | None = None,
+    familiarity: bool = True,
 ) -> HeldOut:
     classes, codes = np.unique(examples.y, return_inverse=True)
     probabilities = np.full((len(examples), len(classes)), -np.inf)
@@ -134,7 +153,7 @@ def _over(
             taught = examples.take(np.isin(np.arange(len(examples)), train))
             chosen = model if fixed is None else choose(model, taught, fixed=fixed)
             probabilities[np.ix_(test, known)] = fit(chosen, taught).predict_proba(examples.X[test])
-            look = Familiarity.fit(taught.vectors, taught.y) if protocol != "inner" else None
+            look = Familiarity.fit(taught.vectors, taught.y) if familiarity else None
             if look is not None:
                 familiar[test] = look.scores(examples.vectors[test])
     return HeldOut(

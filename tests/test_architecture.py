@@ -61,8 +61,10 @@ FLOORS = {
         VERBS,
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
-    **dict.fromkeys(("add_class", "change_classes", "compare", "import_head"), VERBS),
-    **dict.fromkeys(("examples", "judging", "evaluate", "shots", "compare_heads", "import_features"), VERBS),
+    **dict.fromkeys(("add_class", "change_classes", "compare", "import_head", "import_features"), VERBS),
+    **dict.fromkeys(
+        ("examples", "retrieval", "judging", "evaluate", "shots", "compare_heads", "import_features"), VERBS
+    ),
     **dict.fromkeys(("plan", "retry", "side_by_side", "watch", "upkeep"), VERBS),
     "report": REPORT,
     "__main__": FRONT + 1,

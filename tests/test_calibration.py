@@ -8,8 +8,10 @@ import sklearn.metrics
 from conftest import clusters
 
 from pipeline import metrics
-from pipeline.calibration import Calibration, calibrated_across, fit_calibration, precision_thresholds
+from pipeline.calibration import Calibration, fit_calibration, precision_thresholds
 from pipeline.heads import Familiarity
+from pipeline.judging import judged_across
+from pipeline.validation import HeldOut
 from pipeline.vectors import softmax
 
 
@@ -65,15 +67,37 @@ def test_clips_whose_class_was_not_known_teach_nothing_and_classes_not_known_get
     assert after.sum(axis=1) == pytest.approx(1.0)
 
 
-def test_a_row_is_not_calibrated_by_its_own_group() -> None:
+def held(truth: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> HeldOut:
+    everything = np.ones(len(truth), np.bool_)
+    names = np.array([f"c{code}" for code in range(scores.shape[1])])
+    return HeldOut("folds", 5, names, truth, scores, np.full(len(truth), np.nan), groups, everything)
+
+
+@pytest.mark.parametrize("with_texts", [False, True])
+def test_a_row_is_neither_calibrated_nor_blended_by_its_own_group(with_texts: bool) -> None:
     truth, scores = overconfident(400)
+    texts = overconfident(400, factor=1.0)[1] if with_texts else None
     groups = np.array([f"g{number % 8}" for number in range(400)])
-    before = calibrated_across(truth, scores, groups)
+    before = judged_across(held(truth, scores, groups), texts)[1].scores
     changed = truth.copy()
     changed[groups == "g3"] = (changed[groups == "g3"] + 1) % 5  # what this group says changes ...
-    after = calibrated_across(changed, scores, groups)
+    after = judged_across(held(changed, scores, groups), texts)[1].scores
     assert np.array_equal(before[groups == "g3"], after[groups == "g3"])  # ... not its own scores
     assert not np.array_equal(before, after)
+
+
+def test_texts_count_where_they_are_right_and_not_where_they_are_not() -> None:
+    truth, scores = overconfident(600, factor=1.0)
+    groups = np.array([f"g{number % 8}" for number in range(600)])
+    right = np.full((600, 5), 0.02)
+    right[np.arange(600), truth] = 0.92
+    wrong = np.roll(right, 1, axis=1)
+    alone, with_right, with_wrong = (
+        metrics.top_k_accuracy(truth, judged_across(held(truth, scores, groups), texts)[1].scores)
+        for texts in (None, right, wrong)
+    )
+    assert with_right > 0.99 > alone
+    assert with_wrong == alone
 
 
 def test_without_clips_nothing_changes() -> None:

@@ -58,7 +58,6 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     for name in ("shots", "draws", "templates"):
         if options.pop(name):
             raise click.UsageError(f"--{name.replace('templates', 'template')} goes with --protocol k-shot")
-    del options["device"]
     with terminal.working("Evaluating"):
         done = evaluate(**options)
         if out is not None:

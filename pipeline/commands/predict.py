@@ -23,22 +23,19 @@ _WHEN = (
         help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
     ),
     click.option(
-        "--min-seconds", type=click.FloatRange(0), default=0.0, metavar="S", help="With --segments: drop shorter ones."
+        "--min-seconds", type=click.FloatRange(0), metavar="S", help="With --segments: drop shorter ones [0]."
     ),
     click.option(
         "--merge-gap",
         "merge_gap_seconds",
         type=click.FloatRange(0),
-        default=0.0,
         metavar="S",
-        help="With --segments: those of one class at most so far apart become one.",
+        help="With --segments: those of one class at most so far apart become one [0].",
     ),
     click.option(
         "--min-score",
         type=click.FloatRange(0, 1),
-        default=0.5,
-        show_default=True,
-        help="With --segments: say a class from this probability on.",
+        help="With --segments: say a class from this probability on [0.5].",
     ),
     click.option("--stride", "stride_seconds", type=float, metavar="S", help="With --segments [half a window]."),
     click.option(
@@ -99,20 +96,16 @@ def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal
         raise SystemExit(1)
 
 
-# Options that only segments have, as they are where nobody gave them.
-_TIMING = {
-    **dict.fromkeys(("window_seconds", "stride_seconds", "export")),
-    **dict.fromkeys(("merge_gap_seconds", "min_seconds"), 0.0),
-    "min_score": 0.5,
-}
+_ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds", "export")
+_SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
 
 
 def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequence[VideoRow]:
     from ..predict import predict
     from ..report.summary import prediction_rows
 
-    for name, usual in _TIMING.items():
-        if options.pop(name) != usual:
+    for name in _ONLY_SEGMENTS:
+        if options.pop(name) is not None:
             raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} goes with --segments")
     top = options.pop("top") or 5
     with terminal.progress() as update:
@@ -130,10 +123,10 @@ def _segments(terminal: Terminal, sources: Sequence[str], *, export: Path | None
         raise click.UsageError("--top lists classes of clips; it does not go with --segments")
     if export is not None:
         check_format(export)
+    given = {name: value for name, value in options.items() if value is not None}
     with terminal.progress() as update:
-        found, rows = detect(sources, on_progress=update, **options)
-    columns = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
-    terminal.rows([dataclasses.asdict(one) for one in found], columns=columns)
+        found, rows = detect(sources, on_progress=update, **given)
+    terminal.rows([dataclasses.asdict(one) for one in found], columns=_SEGMENT_COLUMNS)
     if export is not None:
         for path in export_segments(found, export):
             terminal.say(f"Wrote {path}")

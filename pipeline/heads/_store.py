@@ -97,8 +97,8 @@ class JudgedHead:
     prior: Prior | None = None
     sample: Sample | None = None
 
-    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
-        """(n, classes), calibrated.
+    def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """(n, classes) probabilities before calibration.
 
         Args:
             X: what the head reads.
@@ -107,7 +107,11 @@ class JudgedHead:
         shares = self.head.predict_proba(X)
         if self.prior is not None and in_text_space is not None:
             shares = self.prior.blend(shares, in_text_space)
-        return self.card.calibration.apply(shares)
+        return shares
+
+    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """``shares``, calibrated."""
+        return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
 
     def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
         """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
