@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from .import_head import import_head
     from .plan import Extraction
     from .predict import detect, predict
+    from .query import Part
     from .retry import retry
-    from .search import Part, Searcher, search
+    from .search import Searcher, search
     from .segments import Segment
     from .shots import shot_curves
     from .train import TrainReport, train_head
@@ -87,7 +88,7 @@ _WHERE = {
     "Hit": "_answers",
     "Limits": "_types",
     "Moment": "_types",
-    "Part": "search",
+    "Part": "query",
     "Prediction": "_answers",
     "Recipe": "_recipe",
     "Searcher": "search",

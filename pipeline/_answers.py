@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 @dataclasses.dataclass(frozen=True)
 class Hit:
-    """A stretch of video that answers a query; larger ``score`` is closer."""
+    """A stretch of video that answers a query; larger ``score`` is closer.
+
+    Attributes:
+        clip_id: of its best clip, from which the score is.
+        peak_start_seconds, peak_stop_seconds: of that clip, inside the stretch.
+        clips: how many were joined into the stretch.
+        near_duplicates: stretches that show nearly the same and were left out for it.
+        why: the cosine of the best clip with each part of the question.
+    """
 
     rank: int
     score: float
@@ -19,6 +27,11 @@ class Hit:
     stop_seconds: float
     clip_id: str
     metadata: Mapping[str, Any]
+    peak_start_seconds: float
+    peak_stop_seconds: float
+    clips: int = 1
+    near_duplicates: int = 0
+    why: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

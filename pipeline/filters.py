@@ -1,7 +1,8 @@
-"""Conditions such as ``camera=3``: which clips may be found at all."""
+"""Conditions such as ``camera=3 and place like 'gate%'``: which clips may be found at all."""
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -9,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyparsing as pp
 
 from ._errors import UsageError
 from ._types import ClipRow
 
-_CONDITION = re.compile(r"\s*(?P<column>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL)
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -24,31 +25,99 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _CLIP_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
 
+Bools = npt.NDArray[np.bool_]
+Column = Callable[[str], list[Any]]
+Condition = Callable[[Column], Bools]
 
-def fulfilled(
-    rows: Sequence[ClipRow], labels: Sequence[str | None], conditions: Sequence[str]
-) -> npt.NDArray[np.bool_]:
+
+def fulfilled(rows: Sequence[ClipRow], labels: Sequence[str | None], conditions: Sequence[str]) -> Bools:
     """Which rows fulfil all conditions.
 
-    A condition is ``COLUMN OPERATOR VALUE`` on ``label``, a clip's own columns or its metadata, with one of
-    ``= != < <= > >=``. Values compare as numbers where both are numbers, else as text; a row without the
-    column fulfils only ``!=``.
+    A condition compares ``label``, a clip's own columns or its metadata with a value by ``= != < <= > >=``, by ``in (A,
+    B)`` or by ``like 'PATTERN'`` (``%`` for any text, ``_`` for any letter, whatever the case), and joins such by
+    ``and``, ``or``, ``not`` and brackets. Values compare as numbers where both are numbers, else as text; a row without
+    the column fulfils only ``!=``. Values with brackets, quotes or the words ``and`` and ``or`` stand in quotes.
 
     Raises:
         UsageError: no condition, or a column that no row has.
     """
     tables = [_columns(row, label) for row, label in zip(rows, labels, strict=True)]
-    result = np.ones(len(tables), dtype=np.bool_)
-    for condition in conditions:
-        match = _CONDITION.fullmatch(condition)
-        if match is None:
-            raise UsageError(f"{condition!r} is no condition; write for example camera=3 or start_seconds>60")
-        column, compare, value = match["column"], match["operator"], match["value"]
-        if not any(column in table for table in tables):
+
+    def column(name: str) -> list[Any]:
+        cells = [table.get(name) for table in tables]
+        if not any(name in table for table in tables):
             known = ", ".join(sorted({name for table in tables for name in table})) or "none"
-            raise UsageError(f"no clip has a column {column!r}; there are: {known}")
-        result &= np.array([_holds(table.get(column), compare, value) for table in tables], dtype=np.bool_)
+            raise UsageError(f"no clip has a column {name!r}; there are: {known}")
+        return cells
+
+    result = np.ones(len(tables), dtype=np.bool_)
+    for text in conditions:
+        result &= _read(text)(column)
     return result
+
+
+def _read(text: str) -> Condition:
+    try:
+        (condition,) = _grammar().parse_string(text, parse_all=True)
+    except pp.ParseException as error:
+        raise UsageError(
+            f"{text!r} is no condition from {text[error.loc :] or 'its end'!r} on; write for example camera=3, "
+            "start_seconds>60 and label in (walk, run), or place like 'gate%'. Values with brackets, quotes, and, or "
+            "stand in quotes"
+        ) from error
+    found: Condition = condition
+    return found
+
+
+@functools.cache
+def _grammar() -> pp.ParserElement:
+    """Comparisons, joined by ``not``, ``and`` and ``or`` in this order; parsing gives functions of the columns."""
+    quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
+    end = r"(?=\s+(?:and|or)\b|\s*[()]|\s*$)"
+    nothing = pp.Empty().set_parse_action(lambda: "")
+    value = quoted | pp.Regex(rf"[^\s()'\"].*?{end}", re.IGNORECASE | re.DOTALL) | nothing
+    listed = quoted | pp.Regex(r"[^\s,()'\"][^,()]*").set_parse_action(lambda found: found[0].strip())
+    column = pp.Regex(r"[^\W\d]\w*") | pp.QuotedString("`")
+
+    compared = column + pp.one_of(list(_COMPARISONS)) + value
+    among = column + pp.CaselessKeyword("in").suppress() + pp.Group("(" + pp.DelimitedList(listed) + ")")
+    alike = column + pp.CaselessKeyword("like").suppress() + value
+    compared.set_parse_action(lambda found: _cells(found[0], lambda cell: _holds(cell, found[1], found[2])))
+    among.set_parse_action(
+        lambda found: _cells(found[0], lambda cell: any(_holds(cell, "=", one) for one in found[1][1:-1]))
+    )
+    alike.set_parse_action(lambda found: _cells(found[0], functools.partial(_alike, _pattern(found[1]))))
+    words = {name: pp.CaselessKeyword(name).suppress() for name in ("not", "and", "or")}
+    grammar: pp.ParserElement = pp.infix_notation(  # type: ignore[no-untyped-call]
+        among | alike | compared,
+        [
+            (words["not"], 1, pp.OpAssoc.RIGHT, lambda found: _not(found[0][0])),
+            (words["and"], 2, pp.OpAssoc.LEFT, lambda found: _joined(np.logical_and, found[0])),
+            (words["or"], 2, pp.OpAssoc.LEFT, lambda found: _joined(np.logical_or, found[0])),
+        ],
+    )
+    return grammar
+
+
+def _cells(name: str, holds: Callable[[Any], bool]) -> Condition:
+    return lambda column: np.array([holds(cell) for cell in column(name)], dtype=np.bool_)
+
+
+def _not(condition: Condition) -> Condition:
+    return lambda column: ~condition(column)
+
+
+def _joined(join: Any, conditions: Sequence[Condition]) -> Condition:
+    return lambda column: functools.reduce(join, [condition(column) for condition in conditions])
+
+
+def _pattern(like: str) -> re.Pattern[str]:
+    parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in like)
+    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+
+
+def _alike(pattern: re.Pattern[str], cell: Any) -> bool:
+    return cell is not None and pattern.fullmatch(str(cell)) is not None
 
 
 def _columns(row: ClipRow, label: str | None) -> dict[str, Any]:
@@ -60,6 +129,6 @@ def _holds(cell: Any, compare: str, value: str) -> bool:
     if cell is None:
         return compare == "!="
     try:
-        return _OPERATORS[compare](float(cell), float(value))
+        return _COMPARISONS[compare](float(cell), float(value))
     except (TypeError, ValueError):
-        return _OPERATORS[compare](str(cell), value)
+        return _COMPARISONS[compare](str(cell), value)

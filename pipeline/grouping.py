@@ -43,6 +43,14 @@ def twins(vectors: FloatArray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
 
 
+def components(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """For each of ``count`` things the number of the group that these pairs put it into."""
+    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
+    graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
+    found: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return found
+
+
 def joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:
     """One name for all clips that must stay together: of one video, of one group, the same, or linked by these.
 
@@ -54,9 +62,7 @@ def joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int,
     nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
     edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
     edges += [(nodes[names[a]], nodes[names[b]]) for a, b in pairs]
-    rows, columns = zip(*edges, strict=True) if edges else ((), ())
-    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(nodes), len(nodes)))
-    _, component = connected_components(graph, directed=False)
+    component = components(len(nodes), edges)
     # A component is called by its first group, or by its only video.
     called: dict[int, str] = {}
     for name, number in nodes.items():

@@ -25,7 +25,8 @@ from .vectors import unit
 
 AUTO = "auto"
 
-_EXACT, _SQUEEZED = "flat", "sq8"
+EXACT = "flat"
+_SQUEEZED = "sq8"
 _KIND_FILE = "kind.json"
 
 # A flat index is read into memory whole: up to this size nobody minds.
@@ -106,7 +107,7 @@ def build_index(
         raise UsageError(f"recall is a share between 0 and 1, not {min_recall:g}")
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
-    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _EXACT)))
+    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), EXACT)))
     for one in kinds:
         started = time.monotonic()
         folder = _folder(store, chosen, one)
@@ -167,7 +168,7 @@ def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable) -> str:
 
 
 def _suiting(recipe: Recipe, count: int) -> str:
-    return _EXACT if 4 * count * recipe.dim <= _FLAT_BYTES else _SQUEEZED
+    return EXACT if 4 * count * recipe.dim <= _FLAT_BYTES else _SQUEEZED
 
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str, folder: Path) -> Index:

@@ -18,7 +18,7 @@ from pipeline.decoders import open_video
 from pipeline.filters import fulfilled
 from pipeline.indexes import Index, indexes
 from pipeline.indexing import build_index, index_stats
-from pipeline.search import merge
+from pipeline.moments import Grouping, moments
 
 
 @pytest.fixture(scope="module")
@@ -154,31 +154,132 @@ def test_an_encoder_with_a_text_space_of_its_own_serves_both_kinds_of_question(t
 
 
 def hit(video: str, start: float, stop: float, score: float) -> Hit:
-    return Hit(0, score, video, video, start, stop, f"{video}@{start}", {})
+    return Hit(0, score, video, video, start, stop, f"{video}@{start}", {}, start, stop)
+
+
+RANKED = [
+    hit("a", 4, 6, 0.9),
+    hit("b", 0, 2, 0.8),
+    hit("a", 6, 8, 0.7),  # touches the first
+    hit("a", 0, 2, 0.6),  # two seconds before it
+    hit("c", 0, 2, 0.5),
+    hit("b", 2, 4, 0.4),
+]
+
+
+def ranges(hits: list[Hit]) -> list[tuple[str, float, float]]:
+    return [(one.video, one.start_seconds, one.stop_seconds) for one in hits]
 
 
 def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
-    ranked = [
-        hit("a", 4, 6, 0.9),
-        hit("b", 0, 2, 0.8),
-        hit("a", 6, 8, 0.7),  # touches the first
-        hit("a", 0, 2, 0.6),  # two seconds before it
-        hit("c", 0, 2, 0.5),
-        hit("b", 2, 4, 0.4),
+    found, settled = moments(RANKED, Grouping(1.0), k=2)
+    assert settled
+    assert ranges(found) == [("a", 4, 8), ("b", 0, 2)]
+    assert [(one.score, one.peak_start_seconds, one.peak_stop_seconds, one.clips) for one in found] == [
+        (0.9, 4, 6, 2),
+        (0.8, 0, 2, 1),
     ]
-    found = merge(ranked, gap_seconds=1, k=2)
-    assert [(one.video, one.start_seconds, one.stop_seconds, one.score) for one in found] == [
-        ("a", 4, 8, 0.9),
-        ("b", 0, 2, 0.8),
-    ]
-    wide = merge(ranked, gap_seconds=2, k=3)
-    assert [(one.video, one.start_seconds, one.stop_seconds) for one in wide] == [("a", 0, 8), ("b", 0, 4), ("c", 0, 2)]
-    assert merge([], gap_seconds=1, k=3) == []
+    wide, settled = moments(RANKED, Grouping(2.0), k=3)
+    assert not settled
+    assert ranges(wide) == [("a", 0, 8), ("b", 0, 4), ("c", 0, 2)]
+    assert moments([], Grouping(1.0), k=3) == ([], False)
+
+
+def test_windows_that_overlap_are_one_moment_and_those_that_touch_are_two() -> None:
+    over = [hit("a", 0, 2, 0.9), hit("a", 1, 3, 0.8), hit("a", 3, 5, 0.7)]
+    assert ranges(moments(over, Grouping(), k=5)[0]) == [("a", 0, 3), ("a", 3, 5)]
+    assert len(moments(over, Grouping(each_clip=True), k=5)[0]) == 3
+
+
+def test_a_video_has_at_most_so_many_hits() -> None:
+    assert ranges(moments(RANKED, Grouping(per_video=1), k=5)[0]) == [("a", 4, 6), ("b", 0, 2), ("c", 0, 2)]
+    joined = moments(RANKED, Grouping(0.0, per_video=1), k=5)[0]
+    assert ranges(joined) == [("a", 4, 8), ("b", 0, 4), ("c", 0, 2)]  # what touches still joins
+
+
+def test_of_near_duplicates_the_better_one_stays_and_counts_the_others() -> None:
+    same = {frozenset(("a@4", "b@0")), frozenset(("a@4", "c@0"))}
+    found, _ = moments(RANKED, Grouping(same=lambda a, b: frozenset((a, b)) in same), k=5)
+    assert [(one.clip_id, one.near_duplicates) for one in found] == [("a@4", 2), ("a@6", 0), ("a@0", 0), ("b@2", 0)]
 
 
 def test_a_hit_that_bridges_two_ranges_joins_them() -> None:
-    found = merge([hit("a", 0, 2, 0.9), hit("a", 4, 6, 0.8), hit("a", 2, 4, 0.7)], gap_seconds=0, k=5)
-    assert [(one.start_seconds, one.stop_seconds, one.score) for one in found] == [(0, 6, 0.9)]
+    found, _ = moments([hit("a", 0, 2, 0.9), hit("a", 4, 6, 0.8), hit("a", 2, 4, 0.7)], Grouping(0.0), k=5)
+    assert [(one.start_seconds, one.stop_seconds, one.score, one.clips) for one in found] == [(0, 6, 0.9, 3)]
+
+
+@pytest.mark.parametrize("wrong", [{"merge_gap": -1.0}, {"per_video": 0}, {"merge_gap": 1.0, "each_clip": True}])
+def test_groupings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Grouping(**wrong)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """Five clips of five videos in a plane, at angles of 0, 30, 60, 90 and 180 degrees."""
+    angles = np.radians([0, 30, 60, 90, 180])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    clips = [
+        ClipRow(f"clip{n}", f"v{n}", f"/v{n}.mp4", 0.0, 2.0, "whole", (1.0,), {"odd": "yes" if n % 2 else "no"})
+        for n in range(5)
+    ]
+    recipe = load_encoder("lite").recipe(decoder="pyav")
+    wide = np.zeros((5, recipe.dim), np.float32)
+    wide[:, :2] = vectors
+    Bank(tmp_path / "toy", create=True).add(recipe, clips, wide, [])
+    return tmp_path / "toy"
+
+
+class TestComposition:
+    """Rankings that can be computed by hand: a clip at angle a scores sum of weight times cos(a - part's angle)."""
+
+    def order(self, toy: Path, *parts: Part, **how: Any) -> list[tuple[str, float]]:
+        return [(one.clip_id, round(one.score, 5)) for one in Searcher(toy).search(parts, **how)]
+
+    def test_weights(self, toy: Path) -> None:
+        # 1.0 at 0 degrees and 0.5 at 90 degrees: cos a + 0.5 sin a
+        assert self.order(toy, Part("hit", "clip0"), Part("hit", "clip3", 0.5)) == [
+            ("clip1", 1.11603),
+            ("clip0", 1.0),
+            ("clip2", 0.93301),
+            ("clip3", 0.5),
+            ("clip4", -1.0),
+        ]
+
+    def test_what_is_not_wanted(self, toy: Path) -> None:
+        # cos(a - 60) - 0.8 cos(a): the one opposite to what is not wanted gains most
+        assert self.order(toy, Part("hit", "clip2"), Part("hit", "clip0", -0.8)) == [
+            ("clip3", 0.86603),
+            ("clip2", 0.6),
+            ("clip4", 0.3),
+            ("clip1", 0.17321),
+            ("clip0", -0.3),
+        ]
+
+    def test_filters_come_before_ranking(self, toy: Path) -> None:
+        assert self.order(toy, Part("hit", "clip0"), where=["odd=yes"], k=2) == [("clip1", 0.86603), ("clip3", 0.0)]
+
+    def test_feedback_moves_the_question(self, toy: Path) -> None:
+        # cos a + 0.75 / 2 (sin a + cos(a - 60)) - 0.25 cos(a - 180)
+        parts = [Part("hit", "clip0"), *Part.feedback(["clip3", "clip2"], ["clip4"])]
+        assert [part.weight for part in parts[1:]] == [0.375, 0.375, -0.25]
+        expected = {
+            f"clip{n}": 1.25 * np.cos(a) + 0.375 * (np.sin(a) + np.cos(a - np.pi / 3))
+            for n, a in enumerate(np.radians([0, 30, 60, 90, 180]))
+        }
+        found = dict(self.order(toy, *parts))
+        assert found == pytest.approx(expected, abs=1e-4)
+        assert list(found) == sorted(expected, key=lambda name: -expected[name])
+        assert Part.feedback(["clip3:0.2"], []) == [Part("hit", "clip3", 0.2)]
+
+    def test_a_hit_says_why(self, toy: Path) -> None:
+        best = Searcher(toy).search([Part("hit", "clip0"), Part("hit", "clip3", -0.5)], k=1)[0]
+        assert best.why == pytest.approx({"like clip clip0": 1.0, "not like clip clip3": 0.0}, abs=1e-6)
+
+    @pytest.mark.parametrize("name", ["clip", "cli", "nobody"])
+    def test_an_id_that_is_not_one_clips_is_refused(self, toy: Path, name: str) -> None:
+        with pytest.raises(UsageError, match="neither a file nor the clip_id of one stored clip"):
+            Searcher(toy).search([Part("hit", name)])
 
 
 def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +302,18 @@ def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest
         (["camera < 10"], [True, False, False]),  # as numbers, not as text
         (["place=the gate"], [True, False, False]),
         (["label=run", "camera=20"], [False, True, False]),
+        (["camera=3 or label=run"], [True, True, False]),
+        (["(camera=3 or camera=20) and start_seconds>0"], [False, True, False]),
+        (["camera=3 or camera=20 and start_seconds>5"], [True, False, False]),  # and binds closer
+        (["camera in (3, 4, 20)"], [True, True, False]),
+        (["place in ('the gate', yard)"], [True, False, False]),
+        (["not camera in (3)"], [False, True, True]),
+        (["place like '%GATE'"], [True, False, False]),
+        (["place like the_gate and camera = 3"], [True, False, False]),
+        (["place='the gate'"], [True, False, False]),
+        (['place="black and white" or start_seconds >= 2'], [False, False, True]),
+        (["place="], [False, False, False]),
+        (["video=/v.mp4 AND NOT label=run"], [True, False, True]),
     ],
 )
 def test_conditions_compare_as_numbers_where_they_are(conditions: list[str], expected: list[bool]) -> None:
@@ -210,6 +323,13 @@ def test_conditions_compare_as_numbers_where_they_are(conditions: list[str], exp
         ClipRow("3", "v", "/v.mp4", 2.0, 3.0, "whole", (2.0,), {}),
     ]
     assert fulfilled(rows, [None, "run", None], conditions).tolist() == expected
+
+
+@pytest.mark.parametrize("condition", ["camera", "camera=3 and", "(camera=3", "camera=3)", "camera in 3", "=3", "a='x"])
+def test_what_is_no_condition_is_told_where_it_ends_to_be_one(condition: str) -> None:
+    rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3"})]
+    with pytest.raises(UsageError, match="is no condition"):
+        fulfilled(rows, [None], [condition])
 
 
 class TestIndexKinds:
