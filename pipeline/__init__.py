@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from .add_class import AddReport, add_class
     from .bank import Bank
     from .change_classes import remove_class, rename_class, undo
+    from .clusters import bank_map, clusters
     from .compare import Comparison, compare
     from .compare_heads import compare_heads
+    from .duplicates import duplicates
     from .encoders import load_encoder
     from .evaluate import Evaluation, evaluate
+    from .evaluate_search import evaluate_search
     from .extract import extract
     from .heads import load_head
     from .heads._plain import as_scikit_learn
@@ -59,10 +62,14 @@ __all__ = [
     "__version__",
     "add_class",
     "as_scikit_learn",
+    "bank_map",
+    "clusters",
     "compare",
     "compare_heads",
     "detect",
+    "duplicates",
     "evaluate",
+    "evaluate_search",
     "extract",
     "import_head",
     "load_encoder",
@@ -97,10 +104,14 @@ _WHERE = {
     "TrainReport": "train",
     "add_class": "add_class",
     "as_scikit_learn": "heads._plain",
+    "bank_map": "clusters",
+    "clusters": "clusters",
     "compare": "compare",
     "compare_heads": "compare_heads",
     "detect": "predict",
+    "duplicates": "duplicates",
     "evaluate": "evaluate",
+    "evaluate_search": "evaluate_search",
     "extract": "extract",
     "import_head": "import_head",
     "load_encoder": "encoders",

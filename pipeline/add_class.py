@@ -29,6 +29,10 @@ from .labels import Labels, label_of_clips, label_row
 from .train import DEFAULT_NAME, build_head, class_texts
 from .validation import fit
 
+# A class is learned so many times more, with one of its videos left out each time, unless there are too many clips.
+_MOST_LEFT_OUT = 5
+_MOST_TO_CHECK = 20_000
+
 
 @dataclasses.dataclass(frozen=True)
 class AddReport:
@@ -44,6 +48,9 @@ class AddReport:
         compared_clips: on how many clips of other classes that was seen; of a head with many examples on the sample
             that it keeps.
         confusions: for each other class, how many of those were right and now go to the new one.
+        left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
+            0 where it has one video only, or is not learned alone.
+        recognised: how many of those were then told right.
     """
 
     class_name: str
@@ -56,6 +63,8 @@ class AddReport:
     largest_change: float
     compared_clips: int
     confusions: dict[str, int]
+    left_out: int
+    recognised: int
 
 
 def add_class(
@@ -124,6 +133,7 @@ def add_class(
         largest_change=change,
         compared_clips=int((examples.y != class_name).sum()),
         confusions=confusions,
+        **_checked(before.head, examples, class_name, alone=alone is not None),
     )
 
 
@@ -195,6 +205,19 @@ def _examples(
         named_groups=False,
         vectors=vectors,
     )
+
+
+def _checked(head: Head, examples: Examples, class_name: str, *, alone: bool) -> dict[str, int]:
+    """How a class that is learned alone is recognised on clips of other videos than those that taught it."""
+    own = examples.y == class_name
+    videos = sorted(set(examples.groups[own].tolist()))
+    tested: list[str] = []
+    if alone and len(videos) > 1 and len(examples) <= _MOST_TO_CHECK:
+        for video in videos[:_MOST_LEFT_OUT]:
+            left = own & (examples.groups == video)
+            taught = head.with_class(class_name, examples.X[~left], examples.y[~left])
+            tested += [] if taught is None else taught.predict(examples.X[left]).tolist()
+    return {"left_out": len(tested), "recognised": tested.count(class_name)}
 
 
 def _effect(

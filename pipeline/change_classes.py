@@ -138,7 +138,8 @@ def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeR
         after = {LabelRow(**row) for row in change["labels_after"]}
         table.restore(before, since=[row for row in was if row not in after])
     card = load_judged(folder, head_name).card
-    changed = len(set(was) ^ set(table.rows()))
+    now = set(table.rows())
+    changed = max(len(now.difference(was)), len(set(was).difference(now)))  # a label renamed is one, not two
     return ChangeReport(f"undo {change['verb']} {change['class']}", head_name, card.classes, changed)
 
 

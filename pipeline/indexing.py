@@ -26,11 +26,14 @@ from .vectors import unit
 AUTO = "auto"
 
 EXACT = "flat"
-_SQUEEZED = "sq8"
+_SQUEEZED, _LISTS = "sq8", "ivf"
 _KIND_FILE = "kind.json"
 
 # A flat index is read into memory whole: up to this size nobody minds.
 _FLAT_BYTES = 1 << 29
+
+# A squeezed one is read whole by each question: up to this size in less than a second.
+_SQUEEZED_BYTES = 1 << 31
 
 # An index's recall is measured with this many stored vectors as queries.
 _RECALL_QUERIES = 100
@@ -96,9 +99,10 @@ def build_index(
     """Make a bank's index anew, keep it and measure it. Searches use it from now on.
 
     Args:
-        kind: "auto" takes the flat index while it fits into memory easily, else a squeezed one.
-        min_recall: share of the ten true neighbours that has to be found, measured on this bank. "auto" then takes
-            an exact index where a squeezed one finds less.
+        kind: "auto" takes the flat index while it fits into memory easily, beyond that a squeezed one, and inverted
+            lists where reading all of that takes long.
+        min_recall: share of the ten true neighbours that has to be found, measured on this bank. An approximate index
+            then searches as hard as that takes, and "auto" takes a more exact one where it finds less all the same.
 
     Raises:
         BankError: it cannot be written, or finds less than ``min_recall``.
@@ -107,7 +111,7 @@ def build_index(
         raise UsageError(f"recall is a share between 0 and 1, not {min_recall:g}")
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
-    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), EXACT)))
+    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
     for one in kinds:
         started = time.monotonic()
         folder = _folder(store, chosen, one)
@@ -115,6 +119,9 @@ def build_index(
         index.save(folder)
         seconds = time.monotonic() - started
         stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
+        while stats.recall_at_10 < min_recall and index.try_harder():
+            index.save(folder)
+            stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
         if stats.recall_at_10 >= min_recall:
             with replacing(folder.parent / _KIND_FILE) as temporary:
                 temporary.write_text(json.dumps({"kind": one}), encoding="utf-8")
@@ -168,7 +175,8 @@ def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable) -> str:
 
 
 def _suiting(recipe: Recipe, count: int) -> str:
-    return EXACT if 4 * count * recipe.dim <= _FLAT_BYTES else _SQUEEZED
+    numbers = count * recipe.dim
+    return EXACT if 4 * numbers <= _FLAT_BYTES else _SQUEEZED if numbers <= _SQUEEZED_BYTES else _LISTS
 
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str, folder: Path) -> Index:

@@ -77,8 +77,13 @@ def validate(
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
         return Validation(None, (*warnings, message), text_weight=weight)
-    calibration = calibration_of(inner, texts, weight, method=calibrate)
     before, after = across = judged_across(inner, texts, method=calibrate)
+    taught = _known(inner)
+    if calibrate == "auto" and _loss(before, taught) <= _loss(after, taught):
+        # Few clips, or scores that mean what they say already: learning more from them would be learning their noise.
+        calibrate, after = "none", before
+        across = before, after
+    calibration = calibration_of(inner, texts, weight, method=calibrate)
     if outer is not None:
         before, after = judged_by(outer, text_shares, weight, calibration)
     figures = {
@@ -89,7 +94,6 @@ def validate(
         "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
         **({} if texts is None else {"text_weight": weight}),
     }
-    taught = _known(inner)
     familiar = inner.familiar[taught & np.isfinite(inner.familiar)]
     thresholds: dict[str, float | None] = {}
     if precision is not None and inner.folds:
@@ -129,6 +133,10 @@ def judged_across(
         found = judged_by(asked, texts, weight, calibration_of(teaching, texts, weight, method=method))
         before[own], after[own] = (one.scores for one in found)
     return dataclasses.replace(held, scores=before), dataclasses.replace(held, scores=after)
+
+
+def _loss(held: HeldOut, rows: npt.NDArray[np.bool_]) -> float:
+    return log_loss(held.truth[rows], held.scores[rows]) if rows.any() else 0.0
 
 
 def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:

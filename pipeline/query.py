@@ -77,7 +77,8 @@ class Part:
     @property
     def words(self) -> str:
         """For people."""
-        text = {"text": f"“{self.value}”", "hit": f"like clip {self.value[:8]}"}.get(self.kind, f"like {self.value}")
+        plain = {"text": f"“{self.value}”", "hit": f"like clip {self.value}"}
+        text = plain.get(self.kind, f"like {Path(self.value).name}")
         return f"not {text}" if self.weight < 0 else text
 
 

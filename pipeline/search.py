@@ -68,6 +68,11 @@ class Searcher:
             self._encoder = load_for(self.recipe, device=self._device)
         return self._encoder
 
+    @property
+    def num_clips(self) -> int:
+        """How many clips there are to be found."""
+        return len(self._index)
+
     def search(
         self,
         parts: Sequence[Part],

@@ -55,6 +55,8 @@ FLOORS = {
             "moments",
             "query",
             "duplicates",
+            "clusters",
+            "evaluate_search",
             "indexing",
             "labelling",
             "demo",

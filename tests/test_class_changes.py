@@ -186,6 +186,22 @@ class TestInABank:
         groups = {name: group for name, _, group in load_head(tmp_path / "heads", "default")[1].examples}
         assert groups[rows[1].clip_id] == groups[rows[0].clip_id]
 
+    def test_a_class_is_tried_on_videos_that_did_not_teach_it(self, bank: Path) -> None:
+        report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
+        assert (report.left_out, report.recognised) == (5, 5)
+        again = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
+        assert again.left_out == 0
+
+    def test_a_class_that_is_like_another_is_said_to_be_weak(self, bank: Path) -> None:
+        table = Bank(bank).clips(Bank(bank).recipe(None).id)
+        taken = [row for row in table.rows() if row.video not in {one.video for one in self.new}][:3]
+        module = importlib.import_module("pipeline.add_class")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "extract_for", lambda *_, **__: extraction(taken))
+            report = add_class("odd", [row.video for row in taken], bank=bank)
+        assert report.left_out == 3
+        assert report.recognised <= 1
+
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
         assert (report.retrained, report.other_scores_changed) == (True, True)

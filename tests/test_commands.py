@@ -102,10 +102,11 @@ def test_search_prints_hits_with_times_and_metadata(bank: Path, tmp_path: Path) 
     result = run("search", "a dog", "--bank", bank, "-k", 2, "--html", page)
     hits = lines(result)
     fields = {"rank", "score", "video", "video_id", "start_seconds", "stop_seconds", "clip_id", "metadata"}
-    assert [set(hit) for hit in hits] == [fields] * 2
+    assert all(fields <= set(hit) for hit in hits)
+    assert len(hits) == 2
     assert hits[0]["score"] >= hits[1]["score"]
     assert f"Pictures: {page}" in result.stderr
-    assert "data:image/jpeg;base64," in page.read_text()
+    assert "data:image/webp;base64," in page.read_text()
 
 
 def test_labels_go_in_come_out_and_are_listed(bank: Path, tmp_path: Path, videos: Path) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from pipeline._errors import BankError
-from pipeline.indexes import indexes
+from pipeline.indexes import Index, indexes
 
 KINDS = indexes.names()
+APPROXIMATE = ("hnsw", "ivf", "ivfpq")
+EXACT = [kind for kind in KINDS if kind not in APPROXIMATE]
 
 
 def data(kind: str, *, num: int = 400, dim: int = 16) -> np.ndarray:
@@ -154,7 +156,7 @@ def test_a_save_that_fails_leaves_the_index_as_it_was(
     assert indexes.get(kind).load(tmp_path).search(rows[:20], k=5) == before
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXACT)
 def test_an_index_that_grows_by_the_drop_is_as_good_as_one_built_at_once(kind: str, tmp_path: Path) -> None:
     rows = data("random", num=3000, dim=48)
     index, start = filled(kind, rows[:2] * 0.01), 2
@@ -171,7 +173,7 @@ def test_an_index_that_grows_by_the_drop_is_as_good_as_one_built_at_once(kind: s
     assert len(list(tmp_path.glob("*/*.f32"))) < 60
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXACT)
 def test_thousands_of_nearly_equal_rows_are_told_apart(kind: str) -> None:
     random = np.random.default_rng(0)
     rows = (np.ones(64) + 1e-3 * random.normal(size=(4000, 64))).astype(np.float32)
@@ -206,3 +208,87 @@ def test_what_does_not_fit_is_refused(kind: str) -> None:
         index.add(["new"], np.ones((1, 15), np.float32))
     with pytest.raises(BankError, match="queries of 16 numbers were expected"):
         index.search(np.ones((1, 15), np.float32), k=1)
+
+
+@pytest.fixture(scope="module", params=["random", "clustered", "duplicates"])
+def many(request: pytest.FixtureRequest) -> np.ndarray:
+    """More rows than an approximate index compares one by one."""
+    return data(request.param, num=6000, dim=32)
+
+
+def recall(index: Index, exact: Index, queries: np.ndarray, **how: object) -> float:
+    """Share of the ten best scores that were found; which of equal ones does not matter."""
+    shares = []
+    for truth, found in zip(exact.search(queries, k=10, **how), index.search(queries, k=10, **how), strict=True):
+        assert len(found) == len(truth)
+        shares.append(np.mean([score >= truth[-1][1] - 1e-5 for _, score in found]))
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_approximate_kinds_find_nearly_all_and_all_when_they_try_hard(kind: str, many: np.ndarray) -> None:
+    index, exact = filled(kind, many), filled("exact", many)
+    queries = many[::100]
+    found = [recall(index, exact, queries)]
+    assert index._structure is not None  # it did not compare with all
+    while index.try_harder():
+        found.append(recall(index, exact, queries))
+    assert found[0] > 0.3
+    assert found[-1] >= 0.98
+    assert found[-1] >= found[0]
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_rows_come_and_go_without_making_it_anew(
+    kind: str, many: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = filled(kind, many[:5000])
+    index.save(tmp_path)
+    index = indexes.get(kind).load(tmp_path)
+    monkeypatch.setattr(type(index), "_fitted", None)  # nothing may be built
+    index.remove([f"clip {number}" for number in range(0, 1000, 2)])
+    index.add([f"clip {number}" for number in range(5000, 6000)], many[5000:])
+    index.save(tmp_path)
+    index = indexes.get(kind).load(tmp_path)
+    exact = filled("exact", many)
+    exact.remove([f"clip {number}" for number in range(0, 1000, 2)])
+    assert set(index.ids) == set(exact.ids)
+    while index.try_harder():
+        pass
+    assert recall(index, exact, many[::150]) >= 0.97
+    (found,) = index.search(many[5500:5501], k=10)
+    assert found[0][1] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_when_much_is_gone_it_is_made_anew(kind: str, many: np.ndarray) -> None:
+    index = filled(kind, many)
+    index.search(many[:1], k=1)
+    before = index._structure
+    index.remove([f"clip {number}" for number in range(3000)])
+    index.search(many[:1], k=1)
+    assert index._structure is not before
+    assert index._next == len(index) == 3000
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+@pytest.mark.parametrize("share", [0.5, 0.01])
+def test_a_filter_on_many_rows_lets_as_many_through_as_are_asked_for(kind: str, share: float, many: np.ndarray) -> None:
+    index, exact = filled(kind, many), filled("exact", many)
+    while index.try_harder():
+        pass
+    allowed = np.random.default_rng(0).random(len(many)) < share
+    assert recall(index, exact, many[:20], allowed=allowed) >= 0.97
+    names = {name for name, _ in index.search(many[:1], k=30, allowed=allowed)[0]}
+    assert names <= {f"clip {number}" for number in np.flatnonzero(allowed)}
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_a_damaged_structure_is_not_read(kind: str, many: np.ndarray, tmp_path: Path) -> None:
+    index = filled(kind, many)
+    index.save(tmp_path)
+    (path,) = tmp_path.glob("*/structure.faiss")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert indexes.get(kind).load(tmp_path) is None

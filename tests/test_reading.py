@@ -500,6 +500,8 @@ class TestNames:
             "video_id": clip.video_id,
             "clip_id": clip.clip_id,
             "metadata": {"note": name},
+            "peak_start_seconds": 0.0,
+            "peak_stop_seconds": 1.0,
         }
         write_page(page, name, [Hit(video=clip.video, start_seconds=0.0, stop_seconds=1.0, **facts)])
         assert "<script>alert" not in page.read_text(encoding="utf-8")

@@ -14,6 +14,17 @@ from ..report.terminal import Terminal
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Options that go together, listed by ``--help`` in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def bank_option(command: Command) -> Command:
     """``--bank DIR``."""
     return click.option(
@@ -81,7 +92,7 @@ def template_option(command: Command) -> Command:
     )(command)
 
 
-_EFFORT = (
+effort_options = several(
     click.option("--profile", is_flag=True, help="Say where the time went."),
     click.option(
         "--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core]."
@@ -90,14 +101,8 @@ _EFFORT = (
 )
 
 
-def effort_options(command: Command) -> Command:
-    """``--batch-size``, ``--workers`` and ``--profile``."""
-    for option in _EFFORT:
-        command = option(command)
-    return command
-
-
-_LIMITS = (
+# What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``.
+limit_options = several(
     click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
     click.option(
         "--memory-limit",
@@ -126,13 +131,6 @@ _LIMITS = (
         help="Store clips of which damage cost up to N frames, with their neighbours in their place.",
     ),
 )
-
-
-def limit_options(command: Command) -> Command:
-    """What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``."""
-    for option in _LIMITS:
-        command = option(command)
-    return command
 
 
 def take_limits(options: dict[str, Any]) -> Limits:

@@ -38,3 +38,8 @@ def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **opt
     with terminal.progress() as update:
         report = dataclasses.asdict(add_class(class_name, moments, on_progress=update, **options))
     terminal.one({"class": report.pop("class_name"), **report})
+    if 2 * report["recognised"] < report["left_out"]:
+        terminal.say(
+            f"note: of {report['left_out']} clips that were left out in turn only {report['recognised']} were told "
+            "right: give more clips, of other videos, or train the head again with train-head"
+        )

@@ -10,6 +10,8 @@ import click
 from ..report.terminal import Terminal
 from ._options import bank_option, device_option, head_name_option, labels_option, output_option, template_option
 
+_PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
+
 
 @click.command("evaluate")
 @head_name_option
@@ -45,8 +47,10 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
       clipdex evaluate --head-name sports --labels test.csv --out report
       clipdex evaluate --protocol k-shot --out few
     """
-    figures = (_few if protocol == "k-shot" else _whole)(terminal, out, protocol=protocol, **options)
-    terminal.one(figures)
+    figures = dict((_few if protocol == "k-shot" else _whole)(terminal, out, protocol=protocol, **options))
+    per_class = [] if terminal.json else figures.pop("per_class", {}).items()
+    terminal.one({name: value for name, value in figures.items() if terminal.json or value is not None})
+    terminal.rows([{"class": name, **row} for name, row in per_class], columns=_PER_CLASS)
     if out is not None:
         terminal.say(f"Wrote {out / 'report.html'}")
 

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option, prompt_options, recipe_option
+from ._options import bank_option, device_option, output_option, prompt_options, recipe_option, several
 
 if TYPE_CHECKING:
     from .._types import VideoRow
 
-_WHEN = (
+_segment_options = several(
+    click.option("--segments", "whole", is_flag=True, help="Say what happens when, with start and stop."),
     click.option(
-        "--export",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
+        "--window", "window_seconds", type=float, metavar="S", help="With --segments [as the head's examples]."
     ),
+    click.option("--stride", "stride_seconds", type=float, metavar="S", help="With --segments [half a window]."),
     click.option(
-        "--min-seconds", type=click.FloatRange(0), metavar="S", help="With --segments: drop shorter ones [0]."
+        "--min-score",
+        type=click.FloatRange(0, 1),
+        help="With --segments: say a class from this probability on [0.5].",
     ),
     click.option(
         "--merge-gap",
@@ -33,22 +34,15 @@ _WHEN = (
         help="With --segments: those of one class at most so far apart become one [0].",
     ),
     click.option(
-        "--min-score",
-        type=click.FloatRange(0, 1),
-        help="With --segments: say a class from this probability on [0.5].",
+        "--min-seconds", type=click.FloatRange(0), metavar="S", help="With --segments: drop shorter ones [0]."
     ),
-    click.option("--stride", "stride_seconds", type=float, metavar="S", help="With --segments [half a window]."),
     click.option(
-        "--window", "window_seconds", type=float, metavar="S", help="With --segments [as the head's examples]."
+        "--export",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
     ),
-    click.option("--segments", "whole", is_flag=True, help="Say what happens when, with start and stop."),
 )
-
-
-def _segment_options(command: Any) -> Any:
-    for option in _WHEN:
-        command = option(command)
-    return command
 
 
 @click.command("predict")

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .._registry import Registry
 from .._types import Clip, Limits, Pixels, VideoInfo
+from ._cut import cut
 from ._scan import is_video, read_image, scan
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "ClipFrames",
     "DecodedFrame",
     "Decoder",
+    "cut",
     "decoders",
     "frame_numbers",
     "is_video",

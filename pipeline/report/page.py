@@ -12,16 +12,13 @@ from .._answers import Hit
 from .._errors import SourceError
 from .._files import path_of
 from .._types import Span
-from .thumbnails import strip
+from ..query import Part
+from .previews import preview
 
 
-def question(text: str | None = None, **parts: Any) -> str:
-    """A query in words, for a heading."""
-    said = [f"“{value}”" for value in [*([text] if text else []), *parts.get("texts", ())]]
-    said += [f"like {value}" for value in (*parts.get("clips", ()), *parts.get("images", ()))]
-    said += [f"not {value}" for value in parts.get("unwanted", ())]
-    said += [f"where {value}" for value in parts.get("where", ())]
-    return ", ".join(said)
+def heading(parts: Sequence[Part], where: Sequence[str] = ()) -> str:
+    """A question in words."""
+    return ", ".join([*(part.words for part in parts), *(f"where {condition}" for condition in where)])
 
 
 def rendered(template: str, **values: Any) -> str:
@@ -33,8 +30,11 @@ def rendered(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
-    """Write the hits of one question.
+def write_page(path: Path, title: str, hits: Sequence[Hit], *, cache: Path | None = None) -> None:
+    """Write the hits of one question, with looping pictures of them.
+
+    Args:
+        cache: see ``preview``.
 
     Raises:
         SourceError: the file cannot be written.
@@ -43,14 +43,22 @@ def write_page(path: Path, title: str, hits: Sequence[Hit]) -> None:
         {
             "hit": hit,
             "name": Path(hit.video).name,
-            "picture": strip(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds)),
+            "picture": preview(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds), cache=cache),
             "metadata": {name: value for name, value in hit.metadata.items() if value is not None},
         }
         for hit in hits
     ]
-    page = rendered("page.html", title=title, cards=cards)
+    write_text(path, rendered("page.html", title=title, cards=cards))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a page.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8", errors="replace")
+        path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error.strerror or error}") from error

@@ -136,3 +136,22 @@ def _saved(figure: Any, path: Path) -> Path:
     figure.savefig(path, dpi=_DPI)
     pyplot.close(figure)
     return path
+
+
+def draw_points(points: npt.NDArray[np.float64], kinds: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
+    """Points of a plane, (n, 2), coloured by kind; gives the colour of each of ``names``."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    shades = colormaps["tab20"] if len(names) <= 20 else colormaps["turbo"].resampled(len(names))
+    colours = [to_hex(shades(number)) for number in range(len(names))]
+    figure, axes = _figure(8.5, 6.0)
+    for name, colour in zip(names, colours, strict=True):
+        own = points[[kind == name for kind in kinds]]
+        axes.scatter(own[:, 0], own[:, 1], s=14, color=colour, label=name, linewidths=0)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if len(names) <= _MOST_NAMED:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    _saved(figure, path)
+    return colours

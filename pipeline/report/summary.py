@@ -12,7 +12,9 @@ from .._answers import Hit, Prediction
 from .._types import LabelRow, Status, VideoRow
 
 if TYPE_CHECKING:
+    from ..clusters import Cluster
     from ..compare import Comparison
+    from ..duplicates import DuplicateGroup
     from ..encoding import Progress
     from ..heads import HeadCard
     from ..plan import Extraction
@@ -126,3 +128,31 @@ def head_row(card: HeadCard) -> dict[str, Any]:
         "calibration": card.calibration.method,
         "thresholds": dict(card.thresholds),
     }
+
+
+def duplicate_rows(groups: Sequence[DuplicateGroup]) -> list[dict[str, Any]]:
+    """One row for each clip, with the number of its group."""
+    return [
+        {
+            "group": number,
+            "similarity": group.similarity,
+            **{name: getattr(clip, name) for name in ("video", "video_id", "start_seconds", "stop_seconds", "clip_id")},
+        }
+        for number, group in enumerate(groups, start=1)
+        for clip in group.clips
+    ]
+
+
+def cluster_rows(found: Sequence[Cluster]) -> list[dict[str, Any]]:
+    """One row for each group; its example is the clip nearest to its middle."""
+    return [
+        {
+            "group": one.number,
+            "clips": len(one.clips),
+            "names": list(one.names),
+            "labels": one.labels,
+            "example": f"{one.clips[0].video}@{one.clips[0].start_seconds:g}-{one.clips[0].stop_seconds:g}",
+            "clip_ids": [clip.clip_id for clip in one.clips],
+        }
+        for one in found
+    ]

@@ -1,0 +1,34 @@
+"""clipdex clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..report.terminal import Terminal
+from ._options import bank_option, device_option, output_option, recipe_option, template_option
+
+
+@click.command("clusters")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="How many groups [as clips sit best].")
+@click.option("--text", "texts", multiple=True, metavar="T", help="A name for a group [labels, ImageNet]. Repeatable.")
+@template_option
+@bank_option
+@recipe_option
+@device_option
+@output_option
+def command(terminal: Terminal, **options: Any) -> None:
+    """Group the clips of a bank by what they look like, and name the groups by the texts nearest to them.
+
+    \b
+    Examples:
+      clipdex clusters
+      clipdex clusters --count 8 --text "a street" --text "a kitchen" --text "a forest"
+    """
+    from ..clusters import clusters
+    from ..report.summary import cluster_rows
+
+    with terminal.working("Grouping"):
+        rows = cluster_rows(clusters(**options))
+    terminal.rows(rows, columns=("group", "clips", "names", "labels", "example"))

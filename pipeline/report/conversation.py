@@ -1,0 +1,134 @@
+"""Questions one after the other, with everything loaded once."""
+
+from __future__ import annotations
+
+import cmd
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._answers import Hit
+from .._errors import ClipdexError, UsageError
+from ..query import Part
+from ..search import Searcher
+from .page import heading
+from .showing import Showing
+from .terminal import Terminal
+
+
+class Conversation(cmd.Cmd):
+    """A line is a text to search for; one that begins with a colon is a command.
+
+    Args:
+        how: keyword arguments of ``Searcher.search``.
+    """
+
+    intro = "Type what is to be seen, :help for commands, :quit to end."
+    prompt = "search> "
+
+    def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: dict[str, Any]) -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._searcher = searcher
+        self._showing = showing
+        self._how = how
+        self._parts: list[Part] = []
+        self._hits: list[Hit] = []
+
+    def parseline(self, line: str) -> tuple[str | None, str | None, str]:
+        """Only what begins with a colon is a command."""
+        line = line.strip()
+        if line == "EOF":
+            return "quit", "", line
+        if not line.startswith(":"):
+            return None, None, line
+        name, words, _ = super().parseline(line[1:])
+        return name, words, line
+
+    def onecmd(self, line: str) -> bool:
+        """Errors are told, and the next question may be asked."""
+        try:
+            return bool(super().onecmd(line))
+        except ClipdexError as error:
+            self._terminal.say(f"Error: {error}")
+            return False
+
+    def emptyline(self) -> bool:
+        """Nothing asked, nothing done."""
+        return False
+
+    def default(self, line: str) -> None:
+        """A new question."""
+        if line.startswith(":"):
+            raise UsageError(f"there is no command {line}; :help lists them")
+        self._ask([Part.parse("text", line)])
+
+    def do_clip(self, words: str) -> None:
+        """:clip FILE@START-STOP: find the like of a moment."""
+        self._ask([Part.parse("clip", words)])
+
+    def do_and(self, words: str) -> None:
+        """:and TEXT[:WEIGHT]: add a text to the question."""
+        self._ask([*self._parts, Part.parse("text", words)])
+
+    def do_not(self, words: str) -> None:
+        """:not TEXT or MOMENT: stay away from it."""
+        self._ask([*self._parts, Part.unwanted(words)])
+
+    def do_more(self, words: str) -> None:
+        """:more 2 5: more like these hits."""
+        self._ask([*self._parts, *Part.feedback(self._named(words), [])])
+
+    def do_less(self, words: str) -> None:
+        """:less 1: less like these hits."""
+        self._ask([*self._parts, *Part.feedback([], self._named(words))])
+
+    def do_where(self, words: str) -> None:
+        """:where camera=3: only these clips; without a condition: all again."""
+        self._how = {**self._how, "where": [words] if words else []}
+        if self._parts:
+            self._ask(self._parts)
+
+    def do_k(self, words: str) -> None:
+        """:k 20: how many hits."""
+        self._how = {**self._how, "k": _number(words)}
+        if self._parts:
+            self._ask(self._parts)
+
+    def do_play(self, words: str) -> None:
+        """:play 2: open a hit in a player."""
+        self._again(play=_number(words or "1"))
+
+    def do_html(self, words: str) -> None:
+        """:html FILE: write the hits as a page with pictures."""
+        self._again(html=Path(words))
+
+    def do_export(self, words: str) -> None:
+        """:export DIR: cut the hits out as files."""
+        self._again(export=Path(words))
+
+    def do_quit(self, _: str) -> bool:
+        """:quit: end."""
+        return True
+
+    def _ask(self, parts: Sequence[Part]) -> None:
+        hits = self._searcher.search(parts, **self._how)
+        self._parts, self._hits = list(parts), hits
+        self._showing.show(self._terminal, hits, heading(parts, self._how["where"]))
+
+    def _again(self, **where: Any) -> None:
+        title = heading(self._parts, self._how["where"])
+        dataclasses.replace(self._showing, **where).show(self._terminal, self._hits, title)
+
+    def _named(self, words: str) -> list[str]:
+        numbers = [_number(word) for word in words.split()]
+        if not numbers or not all(1 <= number <= len(self._hits) for number in numbers):
+            raise UsageError(f"name hits by their rank, 1 to {len(self._hits)}")
+        return [self._hits[number - 1].clip_id for number in numbers]
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal():
+        raise UsageError(f"a number is wanted, not {word!r}")
+    return int(word)

@@ -1,0 +1,100 @@
+"""Hits for other tools: tables, FiftyOne, Label Studio."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from .._answers import Hit
+from .._errors import SourceError, UsageError
+from .._files import path_of
+from ..decoders import reading_process
+from .summary import hit_rows
+
+Format = Literal["csv", "json", "fiftyone", "labelstudio"]
+
+
+def write_hits(hits: Sequence[Hit], how: Format, *, label: str, out: Path | None) -> str | None:
+    """Hits in the format of another tool, into ``out``; without it, the text.
+
+    Args:
+        label: what the moments are called there.
+
+    Raises:
+        UsageError: a format of several files without a folder to put them into.
+        SourceError: it cannot be written, or a video's frames cannot be counted (Label Studio wants frame numbers).
+    """
+    files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label)}
+    if out is None:
+        if len(files) > 1:
+            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+        return files[""]
+    try:
+        for name, text in files.items():
+            path = out / name if name else out
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SourceError(f"cannot write {out}: {error.strerror or error}") from error
+    return None
+
+
+def _text(hits: Sequence[Hit], how: Format, label: str) -> str:
+    if how == "csv":
+        return _csv(hits)
+    document = hit_rows(hits) if how == "json" else _label_studio(hits, label)
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _csv(hits: Sequence[Hit]) -> str:
+    """``path`` and times are named as in a manifest, so that ``extract`` and ``label import`` read the file."""
+    rows = [{"path": hit.video, **row} for hit, row in zip(hits, hit_rows(hits), strict=True)]
+    left_out = ("metadata", "why", "video")
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in left_out]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names or ["path"], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _fiftyone(hits: Sequence[Hit], label: str) -> dict[str, str]:
+    """FiftyOne's temporal detections: ``fiftyone.Dataset.from_dir`` with ``FiftyOneTemporalDetectionDataset``."""
+    by_video: dict[str, list[dict[str, Any]]] = {}
+    paths = {hit.video_id: hit.video for hit in hits}
+    for hit in hits:
+        times = [hit.start_seconds, hit.stop_seconds]
+        facts = {"rank": hit.rank, "clip_id": hit.clip_id}
+        found = {"label": 0, "timestamps": times, "confidence": hit.score, "attributes": facts}
+        by_video.setdefault(hit.video_id, []).append(found)
+    return {
+        "data.json": json.dumps(paths, ensure_ascii=False, indent=1) + "\n",
+        "labels.json": json.dumps({"classes": [label], "labels": by_video}, ensure_ascii=False, indent=1) + "\n",
+    }
+
+
+def _label_studio(hits: Sequence[Hit], label: str) -> list[dict[str, Any]]:
+    """Tasks with predictions for ``<TimelineLabels name="label" toName="video">``; it counts in frames, from 1."""
+    tasks: dict[str, dict[str, Any]] = {}
+    times: dict[str, Any] = {}
+    for hit in hits:
+        if hit.video_id not in times:
+            with reading_process() as process, process.open(path_of(hit.video)) as video:
+                times[hit.video_id] = video.info.frame_times
+            tasks[hit.video_id] = {"data": {"video": hit.video}, "predictions": [{"result": [], "score": hit.score}]}
+        seconds = times[hit.video_id]
+        first = int(seconds.searchsorted(hit.start_seconds - 1e-6)) + 1
+        last = max(first, int(seconds.searchsorted(hit.stop_seconds - 1e-6)))
+        result = {
+            "type": "timelinelabels",
+            "from_name": "label",
+            "to_name": "video",
+            "score": hit.score,
+            "value": {"ranges": [{"start": first, "end": last}], "timelinelabels": [label]},
+        }
+        tasks[hit.video_id]["predictions"][0]["result"].append(result)
+    return list(tasks.values())

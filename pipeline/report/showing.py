@@ -1,0 +1,99 @@
+"""What is done with the hits of a question, beside printing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from .._answers import Hit
+from .._errors import UsageError
+from .._files import path_of
+from .._types import Span
+from .formats import Format, write_hits
+from .page import write_page
+from .player import play
+from .summary import hit_rows
+from .terminal import Terminal
+
+COLUMNS = ("rank", "score", "start_seconds", "stop_seconds", "video")
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Showing:
+    """Where hits go.
+
+    Attributes:
+        how: format of another tool, printed instead of the table, or written to ``out``.
+        html: a page with pictures.
+        export: a folder for each hit as a video file.
+        play: number of the hit to open in a player.
+        cache: folder for pictures that were made.
+
+    Raises:
+        UsageError: a place without a format.
+    """
+
+    how: Format | None = None
+    out: Path | None = None
+    html: Path | None = None
+    export: Path | None = None
+    play: int | None = None
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.out is not None and self.how is None:
+            raise UsageError(f"--out goes with --format: {', '.join(get_args(Format))}")
+        if self.how == "fiftyone" and self.out is None:
+            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+
+    def show(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
+        """Print hits and do the rest.
+
+        Raises:
+            ClipdexError: something cannot be written, or is gone; what came before it is done.
+        """
+        if self.how is None:
+            terminal.rows(hit_rows(hits), columns=COLUMNS)
+        else:
+            text = write_hits(hits, self.how, label=title, out=self.out)
+            sys.stdout.write(text or "")
+        if not hits:
+            terminal.say("No clip fits.")
+        if self.out is not None:
+            terminal.say(f"Wrote {self.out}")
+        if self.html is not None:
+            with terminal.working("Taking pictures"):
+                write_page(self.html, title, hits, cache=self.cache)
+            terminal.say(f"Pictures: {self.html}")
+        if self.export is not None:
+            with terminal.working("Cutting"):
+                files = cut_out(hits, self.export)
+            terminal.say(*(f"Wrote {file}" for file in files))
+        if self.play is not None and hits:
+            if self.play > len(hits):
+                raise UsageError(f"there is no hit {self.play}: the last one is {len(hits)}")
+            hit = hits[self.play - 1]
+            player = play(path_of(hit.video), hit.start_seconds, hit.stop_seconds)
+            terminal.say(f"Hit {hit.rank} opens in {player}")
+
+
+def cut_out(hits: Sequence[Hit], folder: Path) -> list[Path]:
+    """Each hit as an MP4 file of its own, named by rank, video and time.
+
+    Raises:
+        DecodeError: a video cannot be read, or a file not written.
+    """
+    from ..decoders import cut
+
+    files = []
+    for hit in hits:
+        stem = _NOT_IN_NAMES.sub("_", Path(hit.video).stem)[:100]
+        name = f"{hit.rank:03d}_{stem}_{hit.start_seconds:.2f}-{hit.stop_seconds:.2f}.mp4"
+        cut(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds), folder / name)
+        files.append(folder / name)
+    return files
