@@ -94,9 +94,8 @@ def clusters(
         own = np.flatnonzero(codes == number)
         nearest = own[np.argsort(-(vectors[own] @ middle), kind="stable")]
         counts = Counter(name for place in own if (name := labels[place]) is not None)
-        found.append(Cluster(number, names[number], dict(counts.most_common()), tuple(rows[n] for n in nearest)))
-    order = sorted(found, key=lambda one: -len(one.clips))
-    return [dataclasses.replace(one, number=number) for number, one in enumerate(order, start=1)]
+        found.append(Cluster(number + 1, names[number], dict(counts.most_common()), tuple(rows[n] for n in nearest)))
+    return found
 
 
 def bank_map(
@@ -133,7 +132,7 @@ def _read(store: Bank, recipe: Recipe) -> tuple[list[ClipRow], FloatArray, list[
 
 
 def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Group numbers (n,) and middles of length 1 (groups, dim)."""
+    """Group numbers (n,), from 0 for the largest group, and middles of length 1 (groups, dim)."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
@@ -153,9 +152,11 @@ def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int
     else:
         best = fitted(count)
     codes = best.predict(centred)
-    kept = np.unique(codes)
-    codes = np.searchsorted(kept, codes).astype(np.int64)
-    return codes, unit(np.stack([vectors[codes == number].mean(axis=0) for number in range(len(kept))]))
+    counts = np.bincount(codes)
+    kept = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+    place = np.zeros(len(counts), np.int64)
+    place[kept] = np.arange(len(kept))
+    return place[codes], unit(np.stack([vectors[codes == number].mean(axis=0) for number in kept]))
 
 
 def _vocabulary(labels: Sequence[str | None]) -> list[str]:

@@ -25,7 +25,7 @@ _ASKED, _AMONG = 500, 50_000
 # How far clips are from their fifth neighbour in other videos says how near different things lie: few have more copies
 # than that. Nearer by so many robust standard deviations (of the logarithm) is no chance.
 _ORDINARY = 5
-_DEVIATIONS = 3.0
+_DEVIATIONS = 5.0
 _ROUNDING = 1e-6
 
 _NEIGHBOURS = 32

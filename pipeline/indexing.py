@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -146,6 +147,19 @@ def index_stats(
     kind = _chosen(store, chosen, clips) if kind == AUTO else kind
     index = open_index(store, chosen, clips, encoder=encoder, kind=kind)
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
+
+
+def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
+    """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    removed = []
+    for one in indexes.names() if kind is None else [kind]:
+        folder = _folder(store, chosen, one)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            removed.append(one)
+    return removed
 
 
 def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:

@@ -55,6 +55,40 @@ def build(bank: Path, terminal: Terminal, **options: Any) -> None:
         terminal.one(dataclasses.asdict(build_index(bank=bank, **options)))
 
 
+@command.command("add")
+@_options
+def add(bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Bring the index up to date: clips that came are added, those that went are taken out, nothing is made anew.
+
+    A search does the same by itself; after a large extraction this saves the first one the wait.
+
+    \b
+    Example:
+      clipdex index add
+    """
+    from ..indexing import index_stats
+
+    with terminal.working("Adding"):
+        terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))
+
+
+@command.command("remove")
+@click.option("--kind", type=click.Choice([*part_names("indexes")]), help="Only this one [all].")
+@bank_option
+@recipe_option
+@output_option
+def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
+    """Delete stored indexes; vectors stay, and a search makes the index that it needs.
+
+    \b
+    Example:
+      clipdex index remove --kind hnsw
+    """
+    from ..indexing import remove_indexes
+
+    terminal.one({"removed": remove_indexes(bank=bank, **options)})
+
+
 @command.command("stats")
 @_options
 def stats(bank: Path, terminal: Terminal, **options: Any) -> None:

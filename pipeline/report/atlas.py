@@ -35,7 +35,7 @@ def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "
     )
     names = sorted(set(kinds), key=lambda name: (name == _UNLABELLED, len(name), name))
     folder.mkdir(parents=True, exist_ok=True)
-    colours = draw_points(found.points, kinds, names, folder / "map.png")
+    colours = draw_points(found.points, kinds, names, folder / "map.png", nothing=_UNLABELLED)
     sample = np.random.default_rng(0).permutation(len(found.clips))[:_MOST_PICTURES]
     pictures: list[str] = []
     place: dict[int, int] = {}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DPI = 110
 _MOST_NAMED = 40  # classes; with more, a confusion matrix goes without numbers and names
 _MOST_CURVES = 12
+_NOTHING = "#9a9a9a"
 
 
 def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
@@ -138,13 +139,15 @@ def _saved(figure: Any, path: Path) -> Path:
     return path
 
 
-def draw_points(points: npt.NDArray[np.float64], kinds: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
-    """Points of a plane, (n, 2), coloured by kind; gives the colour of each of ``names``."""
+def draw_points(
+    points: npt.NDArray[np.float64], kinds: Sequence[str], names: Sequence[str], path: Path, *, nothing: str
+) -> list[str]:
+    """Points of a plane, (n, 2), coloured by kind; gives the colour of each of ``names``, grey for ``nothing``."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     shades = colormaps["tab20"] if len(names) <= 20 else colormaps["turbo"].resampled(len(names))
-    colours = [to_hex(shades(number)) for number in range(len(names))]
+    colours = [_NOTHING if name == nothing else to_hex(shades(number)) for number, name in enumerate(names)]
     figure, axes = _figure(8.5, 6.0)
     for name, colour in zip(names, colours, strict=True):
         own = points[[kind == name for kind in kinds]]
