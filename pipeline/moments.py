@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+from collections.abc import Callable, Sequence
 
 from ._answers import Hit
 from ._errors import UsageError
@@ -14,7 +15,9 @@ class Grouping:
     """How clips become moments.
 
     Attributes:
-        merge_gap: clips of one video at most this many seconds apart become one range; None joins those that overlap.
+        merge_gap: clips of one video at most this many seconds apart become one range, whatever their scores. None
+            joins overlapping ones that answer nearly as well: at least half as far above the middle of all that were
+            looked at as the best one of the range; the others that overlap are left out.
         each_clip: keep every clip apart.
         per_video: at most so many ranges of one video.
         same: whether two clips, by their ids, show nearly the same; of such only the better stays.
@@ -50,17 +53,19 @@ class Grouping:
         return next((n for n, one in enumerate(ranges) if self.same(one.clip_id, hit.clip_id)), None)
 
 
-def moments(hits: Iterable[Hit], grouping: Grouping, *, k: int) -> tuple[list[Hit], bool]:
+def moments(hits: Sequence[Hit], grouping: Grouping, *, k: int) -> tuple[list[Hit], bool]:
     """The best ranges of clips that come best first, and whether more clips could not change them.
 
     Each clip joins the ranges it touches or opens a new one, until another one would open the range after the
     ``k``-th. A range has the clip and the score of its best.
     """
+    middle = statistics.median([hit.score for hit in hits]) if hits else 0.0
     ranges: list[Hit] = []  # best first, because they open in this order and keep their best clip
     for hit in hits:
         touched = [number for number, one in enumerate(ranges) if grouping.touches(one, hit)]
         if touched:
-            ranges = _joined(ranges, touched, hit)
+            near = [n for n in touched if grouping.merge_gap is not None or 2 * hit.score >= ranges[n].score + middle]
+            ranges = _joined(ranges, near, hit) if near else ranges
             continue
         of_video = sum(one.video_id == hit.video_id for one in ranges)
         if grouping.per_video is not None and of_video >= grouping.per_video:

@@ -116,7 +116,7 @@ class Searcher:
             if rerank:
                 found = self._reranked(parts, [name for name, _ in found], templates)
             rows = self._clips.rows([self._numbers[name] for name, _ in found])
-            clips = (_hit(row, score) for row, (_, score) in zip(rows, found, strict=True))
+            clips = [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
             hits, settled = moments(clips, grouping, k=k)
             if settled or rerank or len(found) < fetched:
                 break

@@ -186,9 +186,19 @@ def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
 
 
 def test_windows_that_overlap_are_one_moment_and_those_that_touch_are_two() -> None:
-    over = [hit("a", 0, 2, 0.9), hit("a", 1, 3, 0.8), hit("a", 3, 5, 0.7)]
-    assert ranges(moments(over, Grouping(), k=5)[0]) == [("a", 0, 3), ("a", 3, 5)]
-    assert len(moments(over, Grouping(each_clip=True), k=5)[0]) == 3
+    over = [hit("a", 0, 2, 0.9), hit("a", 1, 3, 0.8), hit("a", 3, 5, 0.7), hit("b", 0, 1, 0.5), hit("c", 0, 1, 0.4)]
+    assert ranges(moments(over, Grouping(), k=2)[0]) == [("a", 0, 3), ("a", 3, 5)]
+    assert len(moments(over, Grouping(each_clip=True), k=9)[0]) == 5
+
+
+def test_a_moment_ends_where_windows_answer_much_less_well() -> None:
+    scores = (0.2, 0.25, 0.5, 0.9, 0.7, 0.3, 0.2, 0.25)
+    windows = [hit("a", start, start + 2, score) for start, score in enumerate(scores)]
+    ranked = sorted([*windows, *(hit("b", 10 * n, 10 * n + 2, 0.1) for n in range(7))], key=lambda one: -one.score)
+    found = moments(ranked, Grouping(), k=3)[0]
+    # The middle of all is 0.2, so what is at least 0.55 belongs to the best; what overlaps it otherwise is left out.
+    assert ranges(found) == [("a", 3, 6), ("a", 1, 3), ("a", 7, 9)]
+    assert ranges(moments(ranked, Grouping(0.0), k=3)[0])[0] == ("a", 0, 9)
 
 
 def test_a_video_has_at_most_so_many_hits() -> None:
