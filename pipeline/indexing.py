@@ -22,7 +22,7 @@ from ._types import Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, load_for, part_of
 from .indexes import Index, indexes
-from .vectors import unit
+from .vectors import nearest, unit
 
 AUTO = "auto"
 
@@ -247,11 +247,8 @@ def _stats(
 
 def _truth(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], queries: FloatArray) -> FloatArray:
     """The best scores that there are, (queries, 10) or fewer, best first; part by part, in plain numpy."""
-    best = np.empty((len(queries), 0), np.float32)
-    for _, vectors in clips.blocks():
-        scores = np.hstack([best, queries @ index_rows(recipe, vectors, encoder).T])
-        best = -np.sort(-scores, axis=1)[:, :_RECALL_AT]
-    return best
+    rows = (index_rows(recipe, vectors, encoder) for _, vectors in clips.blocks())
+    return nearest(queries, ((np.arange(len(one)), one) for one in rows), k=_RECALL_AT)[0]
 
 
 def _found_again(truth: FloatArray, found: Sequence[tuple[str, float]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ def unit(vectors: FloatArray) -> FloatArray:
 # product are rounded depends on its shape: so all products have this one.
 _COLUMNS = 16
 
+_BLOCK_ROWS = 1 << 14
+
 
 def class_products(vectors: npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """``vectors @ rows.T``, (n, classes); a column stays the same to the last bit whatever rows come after its own."""
@@ -29,6 +32,31 @@ def class_products(vectors: npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDA
     padded[: len(rows)] = rows
     blocks = [vectors @ padded[start : start + _COLUMNS].T for start in range(0, len(padded), _COLUMNS)]
     return np.concatenate(blocks, axis=1, dtype=np.float64)[:, : len(rows)]
+
+
+def nearest(
+    queries: FloatArray, blocks: Iterable[tuple[npt.NDArray[np.int64], FloatArray]], *, k: int
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """The ``k`` largest inner products of each query with the rows, (q, k) or fewer, best first, and the rows' numbers.
+
+    With many queries a matrix product and a partial sort are many times faster than FAISS's own scan, which its wheels
+    do by a slow BLAS (12 times at 200 queries on a processor with AVX-512).
+
+    Args:
+        blocks: numbers (n,) and rows (n, dim), ascending.
+    """
+    scores, numbers = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    for own, rows in blocks:
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            part = slice(start, start + _BLOCK_ROWS)
+            products = queries @ rows[part].T
+            kept = min(k, products.shape[1])
+            best = np.argpartition(-products, kept - 1, axis=1)[:, :kept]
+            scores = np.hstack([scores, np.take_along_axis(products, best, axis=1)])
+            numbers = np.hstack([numbers, own[part][best]])
+            order = np.lexsort((numbers, -scores), axis=1)[:, :k]  # of equal scores the earlier row is first
+            scores, numbers = np.take_along_axis(scores, order, axis=1), np.take_along_axis(numbers, order, axis=1)
+    return scores, numbers
 
 
 def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

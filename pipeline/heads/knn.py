@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import softmax, unit
+from ..vectors import nearest, softmax, unit
 from ._base import Codes, Groups, Head, Rows, voted
 
 if TYPE_CHECKING:
     from ._onnx import Graph
 
 _BLOCK_ROWS = 8192
+_TOGETHER = 512
 _MOST_SCORES = 1 << 24  # numbers of one block of cosines to single classes
 
 Vote = Literal["nearest", "each-class"]
@@ -59,11 +60,11 @@ class KNN(Head):
         return shares
 
     def _votes(self, X: Rows, stored: Rows) -> npt.NDArray[np.float64]:
-        import faiss
-
         queries = unit(X)
         k = min(self.k, len(self.codes_))
-        _, rows = faiss.knn(queries, stored, k, metric=faiss.METRIC_INNER_PRODUCT)
+        blocks = [(np.arange(len(stored)), stored)]
+        steps = range(0, len(queries), _TOGETHER)
+        rows = np.concatenate([nearest(queries[start : start + _TOGETHER], blocks, k=k)[1] for start in steps])
         # In double precision, so that these scores do not depend on which other clips are scored along.
         cosines = np.einsum("nd,nkd->nk", queries, stored[rows], dtype=np.float64)
         votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)

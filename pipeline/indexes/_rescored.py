@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
+from ..vectors import nearest
 from . import Index
 from ._rows import BLOCK_ROWS, Rows
 from ._selection import Selection
@@ -148,14 +149,8 @@ class Rescored(Index):
         self, queries: FloatArray, k: int, there: npt.NDArray[np.int64]
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """The best of these rows, each compared."""
-        scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        for start in range(0, len(there), BLOCK_ROWS):
-            block = there[start : start + BLOCK_ROWS]
-            scores = np.hstack([scores, queries @ self._rows.read(block).T])
-            rows = np.hstack([rows, np.broadcast_to(block, (len(queries), len(block)))])
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-            scores, rows = np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
-        return scores, rows
+        parts = (there[start : start + BLOCK_ROWS] for start in range(0, len(there), BLOCK_ROWS))
+        return nearest(queries, ((part, self._rows.read(part)) for part in parts), k=k)
 
     def _save(self, folder: Path) -> None:
         self._settle()

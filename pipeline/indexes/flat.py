@@ -10,8 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
+from ..vectors import nearest
 from . import Index
 from ._selection import Selection
+
+# So many questions at once are answered faster by plain products, in parts that bound the memory.
+_MANY, _TOGETHER = 16, 512
 
 
 class Flat(Index):
@@ -31,6 +35,11 @@ class Flat(Index):
     def _search(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        if len(queries) >= _MANY and allowed is None:
+            stored = faiss.rev_swig_ptr(self._index.get_xb(), self._index.ntotal * self.dim).reshape(-1, self.dim)
+            blocks = [(np.arange(len(stored)), stored)]
+            parts = [nearest(queries[n : n + _TOGETHER], blocks, k=k) for n in range(0, len(queries), _TOGETHER)]
+            return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
         selection = Selection(allowed)
         scores, rows = self._index.search(queries, k, params=selection.parameters)
         return scores, rows
