@@ -24,6 +24,9 @@ from .vectors import unit
 _COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
 _JUDGED = 2000
 
+# A map shows a sample of so many clips where there are more.
+_MOST_POINTS = 20_000
+
 # Texts that a group may be called by, and how many of them are given.
 _NAMES = 3
 
@@ -86,6 +89,8 @@ def clusters(
     """
     store = Bank(Path(bank))
     chosen = store.recipe(recipe)
+    if (texts or templates) and not _reads_text(chosen):
+        raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
     rows, vectors, labels = _read(store, chosen)
     codes, middles = _grouped(vectors, count)
     names = _names(chosen, middles, vectors, [*texts] or _vocabulary(labels), templates, device)
@@ -114,6 +119,8 @@ def bank_map(
     """
     store = Bank(Path(bank))
     rows, vectors, labels = _read(store, store.recipe(recipe))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
+    rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]
     there = importlib.util.find_spec("umap") is not None
     if layout == "umap" and not there:
         raise MissingExtra("umap-learn", extra="map", purpose="a UMAP layout")
@@ -166,6 +173,10 @@ def _vocabulary(labels: Sequence[str | None]) -> list[str]:
     return list(dict.fromkeys([*own, *object_names()]))
 
 
+def _reads_text(recipe: Recipe) -> bool:
+    return not recipe.imported and part_of(recipe).card.text
+
+
 def _names(
     recipe: Recipe,
     middles: FloatArray,
@@ -175,7 +186,7 @@ def _names(
     device: Device,
 ) -> list[tuple[str, ...]]:
     """For each group the texts that fit it better than they fit the whole bank."""
-    if recipe.imported or not part_of(recipe).card.text:
+    if not _reads_text(recipe):
         return [() for _ in middles]
     encoder: Encoder = load_for(recipe, device=device)
     told = unit(encode_prompts(encoder, list(texts), templates))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ._clip_table import ClipTable
 from ._errors import UsageError
@@ -22,13 +21,15 @@ from .vectors import unit
 # The threshold is chosen on so many clips, and what is near to them among so many.
 _ASKED, _AMONG = 500, 50_000
 
-# How far clips are from their fifth neighbour in other videos says how near different things lie: few have more copies
-# than that. Nearer by so many robust standard deviations (of the logarithm) is no chance.
+# How far clips are from the fifth nearest other video says how near different things lie: few have more copies than
+# that. Nearer by so many robust standard deviations (of the logarithm) is no chance.
 _ORDINARY = 5
 _DEVIATIONS = 5.0
 _ROUNDING = 1e-6
+_LEAST_SPREAD = 0.1
 
 _NEIGHBOURS = 32
+_WIDER = 8
 _BLOCK_ROWS = 1024
 
 
@@ -88,19 +89,20 @@ def duplicates(
 def near_threshold(table: ClipTable) -> float:
     """The cosine from which on clips are nearer to each other than different things are in this bank, in (0, 1]."""
     random = np.random.default_rng(0)
-    among = np.sort(random.permutation(len(table))[:_AMONG])
-    vectors = unit(table.embeddings(among.tolist()))
+    among = random.permutation(len(table))[:_AMONG]
     videos = np.array([clip.video_id for clip in table.rows(among.tolist())])
-    asked = random.permutation(len(among))[:_ASKED]
-    cosines = vectors[asked] @ vectors.T
-    cosines[videos[asked][:, None] == videos[None]] = -np.inf
-    num_others = int(np.isfinite(cosines).sum(axis=1).min(initial=len(among)))
-    if num_others < _ORDINARY:  # too few videos to say what is ordinary
+    among, videos = among[np.argsort(videos, kind="stable")], np.sort(videos)
+    starts = np.flatnonzero(np.r_[True, videos[1:] != videos[:-1]]) if len(videos) else np.empty(0, np.int64)
+    if len(starts) <= _ORDINARY:  # too few videos to say what is ordinary
         return 1 - _ROUNDING
-    ordinary = -np.sort(-cosines, axis=1)[:, _ORDINARY - 1]
+    vectors = unit(table.embeddings(among.tolist()))
+    asked = random.permutation(len(among))[:_ASKED]
+    best = np.maximum.reduceat(vectors[asked] @ vectors.T, starts, axis=1)  # (asked, videos)
+    best[videos[asked][:, None] == videos[starts][None]] = -np.inf
+    ordinary = -np.sort(-best, axis=1)[:, _ORDINARY - 1]
     logs = np.log(np.maximum(1 - ordinary, _ROUNDING))
     middle = np.median(logs)
-    spread = 1.4826 * np.median(np.abs(logs - middle))
+    spread = max(1.4826 * np.median(np.abs(logs - middle)), _LEAST_SPREAD)
     return float(1 - max(np.exp(middle - _DEVIATIONS * spread), _ROUNDING))
 
 
@@ -112,13 +114,17 @@ def _near(
     numbers = {name: number for number, name in enumerate(table.ids)}
     for start in range(0, len(table), _BLOCK_ROWS):
         block = np.arange(start, min(start + _BLOCK_ROWS, len(table)))
-        vectors = unit(table.embeddings(block.tolist()))
-        found = index.search(_padded(vectors, index.dim), k=_NEIGHBOURS)
-        for number, vector, hits in zip(block, vectors, found, strict=True):
-            others = [numbers[name] for name, score in hits if score >= least and numbers[name] != number]
-            if others:
-                exact: npt.NDArray[np.float32] = unit(table.embeddings(others)) @ vector
-                yield from ((int(number), other, float(cosine)) for other, cosine in zip(others, exact, strict=True))
+        queries = _padded(unit(table.embeddings(block.tolist())), index.dim)
+        k = _NEIGHBOURS
+        while len(block):
+            found = index.search(queries, k=k)
+            # All of a clip's neighbours may be as near: then there may be more of them.
+            full = np.array([len(hits) == k and hits[-1][1] >= least for hits in found], dtype=np.bool_)
+            for number in np.flatnonzero(~full):
+                own = int(block[number])
+                near = ((numbers[name], score) for name, score in found[number] if score >= least)
+                yield from ((own, other, score) for other, score in near if other != own)
+            block, queries, k = block[full], queries[full], k * _WIDER
 
 
 def _padded(vectors: FloatArray, dim: int) -> FloatArray:

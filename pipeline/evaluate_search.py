@@ -60,7 +60,8 @@ class Question:
         label: the class that answers it, if any class does.
         targets: the stretches that answer it.
         without: videos that may not answer: the one that asks.
-        group: what is drawn as a whole for intervals.
+        group: what is drawn as a whole for intervals: the group of the asking clip, else that of the first answer;
+            for a text that asks for a class the question itself.
     """
 
     part: Part
@@ -68,6 +69,12 @@ class Question:
     targets: tuple[Target, ...]
     without: frozenset[str]
     group: str
+
+    def relevant(self, label_of: Mapping[str, str], video_of: Mapping[str, str]) -> int:
+        """How many right answers there are to be found."""
+        stretches = sum(target.video_id not in self.without for target in self.targets)
+        clips = sum(name == self.label and video_of[clip] not in self.without for clip, name in label_of.items())
+        return stretches + (clips if self.label is not None else 0)
 
 
 def evaluate_search(
@@ -103,7 +110,7 @@ def evaluate_search(
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     if queries is None:
-        if exact or any(how.values()):
+        if exact or any(value is not None and value is not False and value != () for value in how.values()):
             raise UsageError("without --queries clips ask for their class by plain cosine: no other option has a say")
         return _of_labels(labelled_examples(store, chosen, rows), chosen)
     searcher = Searcher(bank, recipe=chosen.id, exact=exact, device=device)
@@ -182,24 +189,26 @@ def _question(
             except ValueError as error:
                 raise UsageError(f"{table}: the stretch of {row['path']} cannot be read: {error}") from error
             targets.append(Target(video_id_of(file), span))
-    return Question(part, next(iter(labels), None), tuple(targets), without, value)
+    asking = next(iter(without), targets[0].video_id if targets else value)
+    return Question(part, next(iter(labels), None), tuple(targets), without, groups.get(asking, asking))
 
 
 def _asked(searcher: Searcher, question: Question, label_of: Mapping[str, str], **how: Any) -> dict[str, float]:
     """The figures of one question."""
-    ranked = searcher.search([question.part], k=_MOST_RANKS, **how)
-    hits = [hit for hit in ranked if hit.video_id not in question.without]
+    if question.label is not None and how.get("merge_gap") is None:
+        how["each_clip"] = True  # clips are what is counted
+    hits = searcher.search([question.part], k=_MOST_RANKS, without=question.without, **how)
     overlaps = [max((target.overlap(hit) for target in question.targets), default=0.0) for hit in hits]
-    right = np.array(
-        [
-            overlap > 0 or (question.label is not None and label_of.get(hit.clip_id) == question.label)
-            for hit, overlap in zip(hits, overlaps, strict=True)
-        ],
-        dtype=np.bool_,
-    )
+    wanted = {number for number, target in enumerate(question.targets) if target.video_id not in question.without}
+    right = np.zeros(len(hits), np.bool_)
+    for place, hit in enumerate(hits):
+        reached = {number for number in wanted if question.targets[number].overlap(hit) > 0}
+        wanted -= reached  # a stretch that was found once is no more news
+        right[place] = bool(reached) or (question.label is not None and label_of.get(hit.clip_id) == question.label)
+    relevant = question.relevant(label_of, searcher.video_of)
     figures = {f"recall_at_{k}": float(right[:k].any()) for k in _AT}
-    figures["map"] = average_precision(right) if right.any() else 0.0
-    figures["median_rank"] = float(1 + right.argmax()) if right.any() else float(len(hits) + 1)
+    figures["map"] = average_precision(right) * right.sum() / max(relevant, right.sum()) if right.any() else 0.0
+    figures["median_rank"] = float(1 + right.argmax()) if right.any() else float(_MOST_RANKS + 1)
     if any(target.span is not None for target in question.targets):
         best = max(overlaps[: max(_AT)], default=0.0)
         figures |= {f"moment_recall_at_iou_{least}": float(best >= least) for least in OVERLAPS}

@@ -36,7 +36,8 @@ def fulfilled(rows: Sequence[ClipRow], labels: Sequence[str | None], conditions:
     A condition compares ``label``, a clip's own columns or its metadata with a value by ``= != < <= > >=``, by ``in (A,
     B)`` or by ``like 'PATTERN'`` (``%`` for any text, ``_`` for any letter, whatever the case), and joins such by
     ``and``, ``or``, ``not`` and brackets. Values compare as numbers where both are numbers, else as text; a row without
-    the column fulfils only ``!=``. Values with brackets, quotes or the words ``and`` and ``or`` stand in quotes.
+    the column fulfils only ``!=`` and what ``not`` turns round. Values with brackets, quotes or the words ``and`` and
+    ``or`` stand in quotes.
 
     Raises:
         UsageError: no condition, or a column that no row has.
@@ -45,7 +46,7 @@ def fulfilled(rows: Sequence[ClipRow], labels: Sequence[str | None], conditions:
 
     def column(name: str) -> list[Any]:
         cells = [table.get(name) for table in tables]
-        if not any(name in table for table in tables):
+        if tables and not any(name in table for table in tables):
             known = ", ".join(sorted({name for table in tables for name in table})) or "none"
             raise UsageError(f"no clip has a column {name!r}; there are: {known}")
         return cells
@@ -75,7 +76,7 @@ def _grammar() -> pp.ParserElement:
     quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
     end = r"(?=\s+(?:and|or)\b|\s*[()]|\s*$)"
     nothing = pp.Empty().set_parse_action(lambda: "")
-    value = quoted | pp.Regex(rf"[^\s()'\"].*?{end}", re.IGNORECASE | re.DOTALL) | nothing
+    value = quoted | pp.Regex(rf"(?!(?:and|or)\b)[^\s()'\"].*?{end}", re.IGNORECASE | re.DOTALL) | nothing
     listed = quoted | pp.Regex(r"[^\s,()'\"][^,()]*").set_parse_action(lambda found: found[0].strip())
     column = pp.Regex(r"[^\W\d]\w*") | pp.QuotedString("`")
 

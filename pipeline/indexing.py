@@ -121,8 +121,8 @@ def build_index(
         seconds = time.monotonic() - started
         stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
         while stats.recall_at_10 < min_recall and index.try_harder():
-            index.save(folder)
             stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
+        index.save(folder)
         if stats.recall_at_10 >= min_recall:
             with replacing(folder.parent / _KIND_FILE) as temporary:
                 temporary.write_text(json.dumps({"kind": one}), encoding="utf-8")
@@ -159,6 +159,9 @@ def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind
         if folder.is_dir():
             shutil.rmtree(folder)
             removed.append(one)
+    pointer = store.folder / "indexes" / chosen.id / _KIND_FILE
+    if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == kind:
+        pointer.unlink(missing_ok=True)
     return removed
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from ._answers import Hit
 from ._errors import UsageError
 
+_LOOKED_AT = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Grouping:
@@ -16,8 +18,8 @@ class Grouping:
 
     Attributes:
         merge_gap: clips of one video at most this many seconds apart become one range, whatever their scores. None
-            joins overlapping ones that answer nearly as well: at least half as far above the middle of all that were
-            looked at as the best one of the range; the others that overlap are left out.
+            joins overlapping ones that answer nearly as well: at least half as far above the median of the first
+            hundred clips as the best one of the range; the others that overlap are left out.
         each_clip: keep every clip apart.
         per_video: at most so many ranges of one video.
         same: whether two clips, by their ids, show nearly the same; of such only the better stays.
@@ -46,48 +48,47 @@ class Grouping:
         apart = max(a.start_seconds - b.stop_seconds, b.start_seconds - a.stop_seconds)
         return apart < 0 if self.merge_gap is None else apart <= self.merge_gap
 
-    def twin(self, hit: Hit, ranges: Sequence[Hit]) -> int | None:
-        """Which range shows nearly the same, if any."""
-        if self.same is None:
-            return None
-        return next((n for n, one in enumerate(ranges) if self.same(one.clip_id, hit.clip_id)), None)
-
 
 def moments(hits: Sequence[Hit], grouping: Grouping, *, k: int) -> tuple[list[Hit], bool]:
-    """The best ranges of clips that come best first, and whether more clips could not change them.
+    """The ``k`` best ranges of clips that come best first, and whether there are as many.
 
-    Each clip joins the ranges it touches or opens a new one, until another one would open the range after the
-    ``k``-th. A range has the clip and the score of its best.
+    Each clip joins the ranges it touches, or opens a new one. A range has the clip and the score of its best, and how
+    far it reaches does not depend on ``k``.
     """
-    middle = statistics.median([hit.score for hit in hits]) if hits else 0.0
-    ranges: list[Hit] = []  # best first, because they open in this order and keep their best clip
-    for hit in hits:
-        touched = [number for number, one in enumerate(ranges) if grouping.touches(one, hit)]
+    middle = statistics.median([hit.score for hit in hits[:_LOOKED_AT]]) if hits else 0.0
+    ranges: dict[int, Hit] = {}  # best first, because they open in this order and keep their best clip
+    of_video: dict[str, list[int]] = {}
+    for number, hit in enumerate(hits):
+        own = of_video.setdefault(hit.video_id, [])
+        touched = [one for one in own if grouping.touches(ranges[one], hit)]
         if touched:
-            near = [n for n in touched if grouping.merge_gap is not None or 2 * hit.score >= ranges[n].score + middle]
-            ranges = _joined(ranges, near, hit) if near else ranges
+            # All or none: else a clip between two ranges would make one of them reach into the other.
+            if grouping.merge_gap is not None or all(2 * hit.score >= ranges[one].score + middle for one in touched):
+                ranges[touched[0]] = _joined([ranges[one] for one in touched], hit)
+                for one in touched[1:]:
+                    del ranges[one]
+                    own.remove(one)
             continue
-        of_video = sum(one.video_id == hit.video_id for one in ranges)
-        if grouping.per_video is not None and of_video >= grouping.per_video:
+        if grouping.per_video is not None and len(own) >= grouping.per_video:
             continue
-        twin = grouping.twin(hit, ranges)
-        if twin is not None:
-            ranges[twin] = dataclasses.replace(ranges[twin], near_duplicates=ranges[twin].near_duplicates + 1)
-        elif len(ranges) == k:
-            return ranges, True
-        else:
-            ranges.append(hit)
-    return ranges, False
+        if grouping.same is not None:
+            twin = next((one for one, other in ranges.items() if grouping.same(other.clip_id, hit.clip_id)), None)
+            if twin is not None:
+                ranges[twin] = dataclasses.replace(ranges[twin], near_duplicates=ranges[twin].near_duplicates + 1)
+                continue
+            if len(ranges) >= k:  # comparing with ever more of them would take long
+                continue
+        ranges[number] = hit
+        own.append(number)
+    return list(ranges.values())[:k], len(ranges) >= k
 
 
-def _joined(ranges: list[Hit], touched: list[int], hit: Hit) -> list[Hit]:
-    """The ranges with a clip put into the best of those it touches, and these made one."""
-    parts = [ranges[number] for number in touched]
-    whole = dataclasses.replace(
+def _joined(parts: Sequence[Hit], hit: Hit) -> Hit:
+    """Ranges made one by a clip that touches them all, best first."""
+    return dataclasses.replace(
         parts[0],
         start_seconds=min(hit.start_seconds, *(one.start_seconds for one in parts)),
         stop_seconds=max(hit.stop_seconds, *(one.stop_seconds for one in parts)),
         clips=1 + sum(one.clips for one in parts),
         near_duplicates=sum(one.near_duplicates for one in parts),
     )
-    return [whole if number == touched[0] else one for number, one in enumerate(ranges) if number not in touched[1:]]

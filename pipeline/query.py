@@ -17,6 +17,7 @@ import numpy as np
 
 from ._clip_table import ClipTable
 from ._errors import DecodeError, UsageError
+from ._files import name_of
 from ._recipe import Recipe
 from ._types import FloatArray, Moment, Pixels, Span, clip_id
 from .clips import WHOLE
@@ -78,7 +79,7 @@ class Part:
     def words(self) -> str:
         """For people."""
         plain = {"text": f"“{self.value}”", "hit": f"like clip {self.value}"}
-        text = plain.get(self.kind, f"like {Path(self.value).name}")
+        text = plain.get(self.kind, f"like {name_of(Path(self.value).name)}")
         return f"not {text}" if self.weight < 0 else text
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _RERANKED = 100
 _RERANKED_PER_HIT = 10
 
 # How many clips are fetched for the moments that are wanted, at first; then as many times more until they are settled.
-_FETCHED = 100
+_FETCHED = 1000
 _FETCHED_PER_HIT = 8
 _WIDER = 8
 
@@ -68,10 +69,10 @@ class Searcher:
             self._encoder = load_for(self.recipe, device=self._device)
         return self._encoder
 
-    @property
-    def num_clips(self) -> int:
-        """How many clips there are to be found."""
-        return len(self._index)
+    @cached_property
+    def video_of(self) -> dict[str, str]:
+        """Video ids of the clips that can be found, by clip id."""
+        return {row.clip_id: row.video_id for row in self._rows}
 
     def search(
         self,
@@ -79,6 +80,7 @@ class Searcher:
         *,
         k: int = 10,
         where: Sequence[str] = (),
+        without: Collection[str] = (),
         merge_gap: float | None = None,
         each_clip: bool = False,
         per_video: int | None = None,
@@ -90,10 +92,11 @@ class Searcher:
 
         Args:
             templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
-            rerank: score the best again by the model's full score with the texts, which needs what
-                ``extract --keep patches`` stores.
+            rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
+                texts, which needs what ``extract --keep patches`` stores.
             where: conditions on metadata, ``label`` or a clip's own columns (see ``filters``); all must hold.
                 They are applied before ranking, so ``k`` hits come back where ``k`` exist.
+            without: ids of videos that may not be found.
             merge_gap, each_clip, per_video: see ``Grouping``.
             collapse: of moments that show nearly the same only the best stays.
 
@@ -104,12 +107,12 @@ class Searcher:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
         if not parts:
-            raise UsageError("nothing is asked for: give a TEXT, --text, --clip or --image")
+            raise UsageError("nothing is asked for: give a TEXT, --text, --clip, --image or --not")
         same = self._nearly_the_same() if collapse else None
         grouping = Grouping(merge_gap, each_clip, per_video, same)
         vectors = [self._asker.vector(part, templates) for part in parts]
         query = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
-        allowed = self._allowed(where) if where else None
+        allowed = self._allowed(where, without) if where or without else None
         fetched = max(_RERANKED, _RERANKED_PER_HIT * k) if rerank else max(_FETCHED, _FETCHED_PER_HIT * k)
         while True:
             (found,) = self._index.search(query[None].astype(np.float32), k=fetched, allowed=allowed)
@@ -121,34 +124,42 @@ class Searcher:
             if settled or rerank or len(found) < fetched:
                 break
             fetched *= _WIDER
-        return self._explained(hits[:k], parts, vectors)
+        return self._explained(hits, parts, vectors)
 
-    def _allowed(self, where: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which rows of the index fulfil the conditions."""
-        rows = list(self._clips.rows([self._numbers[name] for name in self._index.ids]))
-        labels = label_of_clips(rows, Labels(self._bank.folder).rows())
-        return fulfilled(rows, [None if label is None else label.label for label in labels], where)
+    def _allowed(self, where: Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
+        """Which rows of the index fulfil the conditions and are of other videos."""
+        labels = label_of_clips(self._rows, Labels(self._bank.folder).rows())
+        allowed = fulfilled(self._rows, [None if label is None else label.label for label in labels], where)
+        return allowed & np.array([row.video_id not in without for row in self._rows], dtype=np.bool_)
+
+    @cached_property
+    def _rows(self) -> list[ClipRow]:
+        """The clips in the order of the index."""
+        return list(self._clips.rows([self._numbers[name] for name in self._index.ids]))
+
+    @cached_property
+    def _near(self) -> float:
+        return near_threshold(self._clips)
 
     def _nearly_the_same(self) -> Callable[[str, str], bool]:
         """Whether two stored clips show nearly the same; vectors are read once."""
         known: dict[str, FloatArray] = {}
-        least = near_threshold(self._clips)
 
         def of(name: str) -> FloatArray:
             if name not in known:
                 known[name] = unit(self._clips.embeddings([self._numbers[name]]))[0]
             return known[name]
 
-        return lambda a, b: float(of(a) @ of(b)) >= least
+        return lambda a, b: float(of(a) @ of(b)) >= self._near
 
     def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> list[Hit]:
         """With ranks, and each part's cosine with the best clip."""
         stored = self._clips.embeddings([self._numbers[hit.clip_id] for hit in hits])
         cosines = index_rows(self.recipe, stored, self.encoder) @ np.stack(vectors, axis=1)  # (hits, parts)
+        words = [part.words for part in parts]
+        names = [name if words.count(name) == 1 else f"{name} ({n})" for n, name in enumerate(words, start=1)]
         return [
-            dataclasses.replace(
-                hit, rank=rank, why={part.words: float(one) for part, one in zip(parts, own, strict=True)}
-            )
+            dataclasses.replace(hit, rank=rank, why=dict(zip(names, map(float, own), strict=True)))
             for rank, (hit, own) in enumerate(zip(hits, cosines, strict=True), start=1)
         ]
 
@@ -211,7 +222,7 @@ def question(
     less_like: Sequence[str] = (),
 ) -> list[Part]:
     """The parts of a question as people write them; see ``search``."""
-    parts = [Part.parse("text", value) for value in ([text] if text else []) + list(texts)]
+    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + list(texts)]
     parts += [Part.parse("clip", value) for value in clips]
     parts += [Part.parse("image", value) for value in images]
     parts += [Part.unwanted(value) for value in unwanted]

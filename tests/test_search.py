@@ -174,12 +174,14 @@ def ranges(hits: list[Hit]) -> list[tuple[str, float, float]]:
 def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
     found, settled = moments(RANKED, Grouping(1.0), k=2)
     assert settled
-    assert ranges(found) == [("a", 4, 8), ("b", 0, 2)]
+    assert ranges(found) == [("a", 4, 8), ("b", 0, 4)]
     assert [(one.score, one.peak_start_seconds, one.peak_stop_seconds, one.clips) for one in found] == [
         (0.9, 4, 6, 2),
-        (0.8, 0, 2, 1),
+        (0.8, 0, 2, 2),
     ]
-    wide, settled = moments(RANKED, Grouping(2.0), k=3)
+    for k in range(1, 4):  # how far a range reaches does not depend on how many are asked for
+        assert ranges(moments(RANKED, Grouping(1.0), k=k)[0]) == [("a", 4, 8), ("b", 0, 4), ("a", 0, 2)][:k]
+    wide, settled = moments(RANKED, Grouping(2.0), k=4)
     assert not settled
     assert ranges(wide) == [("a", 0, 8), ("b", 0, 4), ("c", 0, 2)]
     assert moments([], Grouping(1.0), k=3) == ([], False)
@@ -199,6 +201,17 @@ def test_a_moment_ends_where_windows_answer_much_less_well() -> None:
     # The middle of all is 0.2, so what is at least 0.55 belongs to the best; what overlaps it otherwise is left out.
     assert ranges(found) == [("a", 3, 6), ("a", 1, 3), ("a", 7, 9)]
     assert ranges(moments(ranked, Grouping(0.0), k=3)[0])[0] == ("a", 0, 9)
+
+
+def test_no_two_hits_show_the_same_seconds() -> None:
+    between = [
+        hit("a", 0, 2, 0.9),
+        hit("a", 3, 5, 0.6),
+        hit("a", 1.5, 3.5, 0.5),
+        hit("b", 0, 2, 0.2),
+        hit("c", 0, 2, 0.1),
+    ]
+    assert ranges(moments(between, Grouping(), k=2)[0]) == [("a", 0, 2), ("a", 3, 5)]
 
 
 def test_a_video_has_at_most_so_many_hits() -> None:
@@ -323,6 +336,8 @@ def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest
         (["place='the gate'"], [True, False, False]),
         (['place="black and white" or start_seconds >= 2'], [False, False, True]),
         (["place="], [False, False, False]),
+        (["place= or camera=3"], [True, False, False]),
+        (["place=android"], [False, False, False]),
         (["video=/v.mp4 AND NOT label=run"], [True, False, True]),
     ],
 )

@@ -67,9 +67,19 @@ class TestCut:
 
     def test_what_cannot_be_read_leaves_no_file(self, tmp_path: Path) -> None:
         (tmp_path / "bad.mp4").write_bytes(b"no video")
-        with pytest.raises(DecodeError, match="cannot cut"):
-            cut(tmp_path / "bad.mp4", Span(0.0, 1.0), tmp_path / "cut.mp4")
-        assert not (tmp_path / "cut.mp4").exists()
+        hard_videos.sound(tmp_path / "sound.m4a")
+        for name in ("bad.mp4", "gone.mp4", "sound.m4a"):
+            with pytest.raises(DecodeError, match=f"cannot cut .*{name}"):
+                cut(tmp_path / name, Span(0.0, 1.0), tmp_path / "cut.mp4")
+            assert not (tmp_path / "cut.mp4").exists()
+
+    def test_a_phones_video_stays_upright(self, tmp_path: Path) -> None:
+        turned = hard_videos.build("rotated-90.mp4", tmp_path)
+        cut(turned.path, Span(0.0, 0.4), tmp_path / "cut.mp4")
+        with open_video(turned.path) as whole, open_video(tmp_path / "cut.mp4") as part:
+            expected, found = (next(iter(one.frames([0]))).pixels for one in (whole, part))
+            assert expected.shape == found.shape
+            assert np.abs(expected.astype(int) - found.astype(int)).mean() < 6
 
 
 def _with_sound(path: Path) -> None:
@@ -101,6 +111,10 @@ class TestPage:
         os.utime(video, ns=(1, 1))  # another file now
         with pytest.raises(TypeError):
             preview(video, Span(0.0, 2.0), cache=tmp_path)
+
+    def test_pictures_are_made_where_they_cannot_be_kept(self, video: Path, tmp_path: Path) -> None:
+        (tmp_path / "previews").write_text("a file")
+        assert preview(video, Span(0.0, 1.0), cache=tmp_path / "previews").startswith("data:image/webp")
 
     def test_a_page_holds_all_in_itself_and_says_why(self, video: Path, tmp_path: Path) -> None:
         facts = {"why": {"“a <dog>”": 0.25, "not “a cat”": -0.125}, "clips": 3, "near_duplicates": 2}
@@ -180,13 +194,21 @@ class TestCommand:
         first = json.loads(done.stdout.splitlines()[0])
         assert list(first["why"]) == ["“a dog”"]
 
+    def test_a_conversation_begins_with_the_question(self, bank: Path) -> None:
+        words = ["search", "a dog", "--interactive", "-k", "2", "--bank", str(bank)]
+        done = CliRunner().invoke(main, words, input=":where nonsense\n:where start_seconds>=2\n")
+        hits = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [list(one["why"]) for one in hits] == [["“a dog”"]] * 4
+        assert all(one["start_seconds"] >= 2 for one in hits[2:])
+        assert "is no condition" in done.stderr
+
     def test_a_conversation_goes_on_after_errors(self, bank: Path) -> None:
         said = "\n".join(
             ["a dog", ":more 1", ":more 9", ":nothing", ":where start_seconds>=2", ":k 1", ":k many", "", ":quit"]
         )
         done = CliRunner().invoke(main, ["search", "--interactive", "-k", "2", "--bank", str(bank)], input=said)
         assert done.exit_code == 0, done.output
-        hits = [json.loads(line[line.index("{") :]) for line in done.stdout.splitlines() if "{" in line]
+        hits = [json.loads(line) for line in done.stdout.splitlines()]
         assert [one["rank"] for one in hits] == [1, 2, 1, 2, 1, 2, 1]
         assert hits[2]["clip_id"] == hits[0]["clip_id"]
         assert list(hits[2]["why"]) == ["“a dog”", f"like clip {hits[0]['clip_id']}"]

@@ -28,7 +28,7 @@ from ._options import bank_option, output_option, recipe_option
 @recipe_option
 @output_option
 def command(terminal: Terminal, out: Path, colour: Literal["auto", "label", "cluster"], **options: Any) -> None:
-    """Draw the bank: map.png, and map.html to look around in, with a picture of each clip.
+    """Draw the bank: map.png, and map.html to look around in, with pictures of up to 400 clips.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ _question_options = several(
     click.option("--text", "texts", multiple=True, metavar="T[:W]", help="What is to be seen, in words. Repeatable."),
     click.option("--clip", "clips", multiple=True, metavar="MOMENT[:W]", help="FILE[@START-STOP] to find the like of."),
     click.option("--image", "images", multiple=True, metavar="FILE[:W]", help="A picture to find the like of."),
-    click.option("--not", "unwanted", multiple=True, metavar="TEXT|MOMENT", help="What to stay away from."),
+    click.option("--not", "unwanted", multiple=True, metavar="TEXT|MOMENT[:W]", help="What to stay away from."),
     click.option("--more-like", multiple=True, metavar="HIT[:W]", help="Clip id of a hit that was right; or a moment."),
     click.option("--less-like", multiple=True, metavar="HIT[:W]", help="Clip id of a hit that was wrong; or a moment."),
 )
@@ -95,7 +95,6 @@ def command(text: str | None, interactive: bool, terminal: Terminal, **options: 
       clipdex search --interactive
     """
     from ..report.conversation import Conversation
-    from ..report.page import heading
     from ..report.showing import Showing
     from ..search import Searcher, question
 
@@ -103,11 +102,11 @@ def command(text: str | None, interactive: bool, terminal: Terminal, **options: 
     showing = Showing(**_taken(options, _SHOWN), cache=options["bank"] / "previews")
     with terminal.working("Searching"):
         searcher = Searcher(**_taken(options, _BANK))
-        hits = [] if interactive and not asked else searcher.search(asked, **options)
+        hits = [] if interactive else searcher.search(asked, **options)
     if interactive:
-        Conversation(terminal, searcher, showing, options).cmdloop()
+        Conversation(terminal, searcher, showing, options).begin(asked)
     else:
-        showing.show(terminal, hits, heading(asked, options["where"]))
+        showing.show(terminal, hits, asked, options["where"])
 
 
 def _taken(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.reformatter import VideoReformatter
 
-from .._errors import DecodeError
+from .._errors import BankError, DecodeError
 from .._files import replacing
 from .._types import Span
+from ._scan import upright
 
 _DEFAULT_RATE = 25
 _TICK = Fraction(1, 90_000)  # of a second
@@ -25,33 +27,47 @@ def cut(path: Path, span: Span, target: Path) -> None:
         DecodeError: the video cannot be read, or the file not written.
     """
     try:
+        size = _size(path)
         with (
             replacing(target) as temporary,
             av.open(str(path)) as source,
             av.open(str(temporary), "w", format="mp4") as sink,
         ):
-            _copy(source, sink, span)
-    except (OSError, ValueError, av.FFmpegError) as error:
+            _copy(source, sink, span, size)
+    except (OSError, ValueError, BankError) as error:  # PyAV's errors are among them
         raise DecodeError(f"cannot cut {path}@{span.start_seconds:g}-{span.stop_seconds:g} out: {error}") from error
 
 
-def _copy(source: Any, sink: Any, span: Span) -> None:
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of the upright picture."""
+    with av.open(str(path)) as source:
+        if not source.streams.video:
+            raise ValueError("it has no video stream")
+        for frame in source.decode(source.streams.video[0]):
+            height, width, _ = upright(frame, VideoReformatter()).shape
+            return width, height
+    raise ValueError("no frame of it can be decoded")
+
+
+def _copy(source: Any, sink: Any, span: Span, size: tuple[int, int]) -> None:
     video = source.streams.video[0]
     sound = next(iter(source.streams.audio), None)
     # A millionth of a second of slack: times went through floating point.
     start, stop = span.start_seconds - 1e-6, span.stop_seconds - 1e-6
     out = sink.add_stream("libx264", rate=video.average_rate or _DEFAULT_RATE, options=_QUALITY)
-    out.width, out.height = (2 * math.ceil(size / 2) for size in (video.width, video.height))  # H.264 wants even sizes
+    out.width, out.height = (2 * math.ceil(one / 2) for one in size)  # H.264 wants even sizes
     out.pix_fmt = "yuv420p"
     out.codec_context.time_base = _TICK
     voice = None if sound is None else sink.add_stream("aac", rate=sound.rate)
+    reformatter = VideoReformatter()
     source.seek(max(0, math.floor(start * av.time_base)), backward=True)
     for frame in _frames(source, [stream for stream in (video, sound) if stream is not None], stop):
         if frame.time < start:
             continue
         seconds = frame.time - span.start_seconds
         if isinstance(frame, av.VideoFrame):
-            picture = frame.reformat(out.width, out.height, "yuv420p")
+            turned = av.VideoFrame.from_ndarray(upright(frame, reformatter), format="rgb24")
+            picture = turned.reformat(out.width, out.height, "yuv420p")
             picture.pts, picture.time_base = max(0, round(seconds / _TICK)), _TICK
             sink.mux(out.encode(picture))
         elif voice is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._errors import SourceError
 from .._files import path_of
 from .._types import Span
 from ..clusters import Map
@@ -34,8 +35,11 @@ def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "
         [name or _UNLABELLED for name in found.labels] if by_label else [f"group {code + 1}" for code in found.clusters]
     )
     names = sorted(set(kinds), key=lambda name: (name == _UNLABELLED, len(name), name))
-    folder.mkdir(parents=True, exist_ok=True)
-    colours = draw_points(found.points, kinds, names, folder / "map.png", nothing=_UNLABELLED)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        colours = draw_points(found.points, kinds, names, folder / "map.png", nothing=_UNLABELLED)
+    except OSError as error:
+        raise SourceError(f"cannot write into {folder}: {error.strerror or error}") from error
     sample = np.random.default_rng(0).permutation(len(found.clips))[:_MOST_PICTURES]
     pictures: list[str] = []
     place: dict[int, int] = {}

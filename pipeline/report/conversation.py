@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmd
-import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,20 @@ class Conversation(cmd.Cmd):
     prompt = "search> "
 
     def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__(stdout=sys.stderr)  # stdout is for results
+        self.use_rawinput = sys.stdin.isatty() and sys.stdout.isatty()
         self._terminal = terminal
         self._searcher = searcher
         self._showing = showing
         self._how = how
         self._parts: list[Part] = []
         self._hits: list[Hit] = []
+
+    def begin(self, parts: Sequence[Part] = ()) -> None:
+        """Answer the first question, if there is one, and then what is typed."""
+        if parts:
+            self._ask(parts)
+        self.cmdloop()
 
     def parseline(self, line: str) -> tuple[str | None, str | None, str]:
         """Only what begins with a colon is a command."""
@@ -86,15 +93,11 @@ class Conversation(cmd.Cmd):
 
     def do_where(self, words: str) -> None:
         """:where camera=3: only these clips; without a condition: all again."""
-        self._how = {**self._how, "where": [words] if words else []}
-        if self._parts:
-            self._ask(self._parts)
+        self._ask(self._parts, where=[words] if words else [])
 
     def do_k(self, words: str) -> None:
         """:k 20: how many hits."""
-        self._how = {**self._how, "k": _number(words)}
-        if self._parts:
-            self._ask(self._parts)
+        self._ask(self._parts, k=_number(words))
 
     def do_play(self, words: str) -> None:
         """:play 2: open a hit in a player."""
@@ -112,14 +115,18 @@ class Conversation(cmd.Cmd):
         """:quit: end."""
         return True
 
-    def _ask(self, parts: Sequence[Part]) -> None:
-        hits = self._searcher.search(parts, **self._how)
-        self._parts, self._hits = list(parts), hits
-        self._showing.show(self._terminal, hits, heading(parts, self._how["where"]))
+    def _ask(self, parts: Sequence[Part], **changed: Any) -> None:
+        """Ask, and keep question and settings only where they make sense."""
+        how = {**self._how, **changed}
+        if parts:
+            self._hits = self._searcher.search(parts, **how)
+        self._parts, self._how = list(parts), how
+        if parts:
+            self._showing.show(self._terminal, self._hits, parts, how["where"])
 
     def _again(self, **where: Any) -> None:
         title = heading(self._parts, self._how["where"])
-        dataclasses.replace(self._showing, **where).show(self._terminal, self._hits, title)
+        Showing(cache=self._showing.cache, **where).give(self._terminal, self._hits, title)
 
     def _named(self, words: str) -> list[str]:
         numbers = [_number(word) for word in words.split()]

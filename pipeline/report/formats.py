@@ -51,15 +51,21 @@ def _text(hits: Sequence[Hit], how: Format, label: str) -> str:
 
 
 def _csv(hits: Sequence[Hit]) -> str:
-    """``path`` and times are named as in a manifest, so that ``extract`` and ``label import`` read the file."""
-    rows = [{"path": hit.video, **row} for hit, row in zip(hits, hit_rows(hits), strict=True)]
+    """``path`` and times are named as in a manifest, so that ``extract`` reads the file."""
+    rows = [{**row, "path": hit.video} for hit, row in zip(hits, hit_rows(hits), strict=True)]
     left_out = ("metadata", "why", "video")
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in left_out]
+    found = dict.fromkeys(["path", *(name for row in rows for name in row)])
+    names = [name for name in found if name not in left_out]
     file = io.StringIO()
-    writer = csv.DictWriter(file, names or ["path"], extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows([{name: _plain(value) for name, value in row.items()} for row in rows])
     return file.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Times without the dust of binary fractions."""
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _fiftyone(hits: Sequence[Hit], label: str) -> dict[str, str]:

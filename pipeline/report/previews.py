@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from .._errors import BankError
 from .._files import replacing
 from .._types import Span
 from .thumbnails import frames_of
@@ -37,7 +38,7 @@ def preview(path: Path, span: Span, *, cache: Path | None = None) -> str | None:
         if data is None:
             return None
         if kept is not None:
-            with contextlib.suppress(OSError):  # a bank that cannot be written is looked at all the same
+            with contextlib.suppress(OSError, BankError):  # a bank that cannot be written is looked at all the same
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with replacing(kept) as temporary:
                     temporary.write_bytes(data)

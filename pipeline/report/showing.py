@@ -13,8 +13,9 @@ from .._answers import Hit
 from .._errors import UsageError
 from .._files import path_of
 from .._types import Span
+from ..query import Part
 from .formats import Format, write_hits
-from .page import write_page
+from .page import heading, write_page
 from .player import play
 from .summary import hit_rows
 from .terminal import Terminal
@@ -51,8 +52,8 @@ class Showing:
         if self.how == "fiftyone" and self.out is None:
             raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
 
-    def show(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
-        """Print hits and do the rest.
+    def show(self, terminal: Terminal, hits: Sequence[Hit], parts: Sequence[Part], where: Sequence[str] = ()) -> None:
+        """Print the hits of a question and do the rest.
 
         Raises:
             ClipdexError: something cannot be written, or is gone; what came before it is done.
@@ -60,12 +61,21 @@ class Showing:
         if self.how is None:
             terminal.rows(hit_rows(hits), columns=COLUMNS)
         else:
-            text = write_hits(hits, self.how, label=title, out=self.out)
+            label = next((part.value for part in parts if part.kind == "text"), "hit")
+            text = write_hits(hits, self.how, label=label, out=self.out)
             sys.stdout.write(text or "")
         if not hits:
             terminal.say("No clip fits.")
         if self.out is not None:
             terminal.say(f"Wrote {self.out}")
+        self.give(terminal, hits, heading(parts, where))
+
+    def give(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
+        """All but printing: page, files, player.
+
+        Raises:
+            ClipdexError: something cannot be written, or is gone; what came before it is done.
+        """
         if self.html is not None:
             with terminal.working("Taking pictures"):
                 write_page(self.html, title, hits, cache=self.cache)
