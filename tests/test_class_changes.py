@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -192,15 +193,18 @@ class TestInABank:
         again = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
         assert again.left_out == 0
 
-    def test_a_class_that_is_like_another_is_said_to_be_weak(self, bank: Path) -> None:
-        table = Bank(bank).clips(Bank(bank).recipe(None).id)
-        taken = [row for row in table.rows() if row.video not in {one.video for one in self.new}][:3]
+    def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
+        head = load_head(bank / "heads", "default")[1]
+        label_of = {name: label for name, label, _ in head.examples}
+        taken = [next(row for row in self.rows if label_of.get(row.clip_id) == f"class {code}") for code in range(3)]
         module = importlib.import_module("pipeline.add_class")
+        done = extraction(taken)
+        sources = [dataclasses.replace(one, span=row.span) for one, row in zip(done.inputs, taken, strict=True)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "extract_for", lambda *_, **__: extraction(taken))
-            report = add_class("odd", [row.video for row in taken], bank=bank)
-        assert report.left_out == 3
-        assert report.recognised <= 1
+            patch.setattr(module, "extract_for", lambda *_, **__: dataclasses.replace(done, inputs=tuple(sources)))
+            moments = [f"{row.video}@{row.start_seconds}-{row.stop_seconds}" for row in taken]
+            report = add_class("odd", moments, bank=bank)
+        assert (report.left_out, report.recognised) == (3, 0)
 
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
