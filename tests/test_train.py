@@ -329,7 +329,8 @@ def test_a_class_that_swallows_another_is_reported_by_name(tmp_path: Path, monke
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: done)
     report = add_class("a new one", [row.video for row in copies], bank=tmp_path)
     assert set(report.confusions) == {"class 1"}
-    assert 5 <= report.confusions["class 1"] <= 10
+    # The votes of a clip and of its copy weigh the same: which class wins is decided by the neighbours around.
+    assert 1 <= report.confusions["class 1"] <= 10
 
 
 def test_predict_lists_the_best_classes_and_refuses_nonsense(tmp_path: Path) -> None:
