@@ -212,7 +212,7 @@ def unchanged(files: int) -> int:
         done = extract([folder], bank=bank, encoder="lite", window_seconds=2.0)
         whole = time.monotonic() - started
         started = time.monotonic()
-        again = extract_for(recipe, [folder], bank=bank, cut=Cut("windows", 2.0, 2.0))
+        again = extract_for(recipe, [folder], store=Bank(bank), cut=Cut("windows", 2.0, 2.0))
         print(
             f"{files} files: {done.count('unchanged')} unchanged, {done.encoded_clips} clips encoded, seen in "
             f"{whole:.1f} s with the encoder loaded; {again.count('unchanged')} in {time.monotonic() - started:.1f} s "

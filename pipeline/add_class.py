@@ -26,6 +26,7 @@ from .examples import Examples, frames_of
 from .extract import extract_for
 from .heads import Head, HeadCard, JudgedHead, load_judged, remember, save_judged
 from .labels import Labels, label_of_clips, label_row
+from .plan import Extraction
 from .train import DEFAULT_NAME, build_head, class_texts
 from .validation import fit
 
@@ -99,16 +100,9 @@ def add_class(
             f"the head {head_name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
             "can be added to it. Train one with train-head, which takes classes of your own"
         )
-    extraction = extract_for(card.recipe, moments, bank=bank, device=device, on_progress=on_progress)
-    bad = [f"{row.video}: {row.reason}" for row in extraction.rows if not row.clips]
-    if bad:
-        raise LabelError(f"no clip could be made, so {class_name!r} was not added: {'; '.join(bad)}")
-    labels = [
-        label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
-        for source, row in zip(extraction.inputs, extraction.rows, strict=True)
-    ]
+    extraction = extract_for(card.recipe, moments, store=store, device=device, on_progress=on_progress)
     stored = store.clips(card.recipe.id)
-    known, taught = _with(card, stored, labels)
+    known, taught = _with(card, stored, _labels(extraction, class_name))
     if retrain is None:
         retrain = not before.head.learns_alone and before.sample is None
     examples = _examples(before, store, stored, known, class_name, some=not retrain)
@@ -136,6 +130,17 @@ def add_class(
         confusions=confusions,
         **_checked(before.head, examples, class_name, alone=alone is not None),
     )
+
+
+def _labels(extraction: Extraction, class_name: str) -> list[LabelRow]:
+    """What naming the class says of each moment."""
+    bad = [f"{row.video}: {row.reason}" for row in extraction.rows if not row.clips]
+    if bad:
+        raise LabelError(f"no clip could be made, so {class_name!r} was not added: {'; '.join(bad)}")
+    return [
+        label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
+        for source, row in zip(extraction.inputs, extraction.rows, strict=True)
+    ]
 
 
 def _with(

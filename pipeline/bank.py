@@ -163,13 +163,16 @@ class Bank:
 
     def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""
-        rows: dict[tuple[str, str | None], VideoRow] = {}
+        return {key: video_row(record) for key, record in self.latest(recipe_id).items()}
+
+    def latest(self, recipe_id: str) -> dict[tuple[str, str | None], dict[str, Any]]:
+        """The same as records for ``video_row``, for who needs few of many."""
+        records: dict[tuple[str, str | None], dict[str, Any]] = {}
         for record in self.outcomes():
             if record["recipe_id"] == recipe_id:
-                facts: dict[str, Any] = {name: record.get(name) for name in _ROW_NAMES}  # later releases added some
-                rows.pop((record["video"], record["plan"]), None)  # the latest comes last
-                rows[record["video"], record["plan"]] = VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
-        return rows
+                records.pop((record["video"], record["plan"]), None)  # the latest comes last
+                records[record["video"], record["plan"]] = record
+        return records
 
     def latest_paths(self) -> dict[str, str]:
         """Where each video was last seen, by its id."""
@@ -248,6 +251,12 @@ class Bank:
         if parts != self._outcomes[0]:
             self._outcomes = parts, sorted(records, key=lambda record: int(record["recorded_at_ns"]))
         return self._outcomes[1]
+
+
+def video_row(record: Mapping[str, Any]) -> VideoRow:
+    """The outcome that a record of ``Bank.outcomes`` stands for."""
+    facts: dict[str, Any] = {name: record.get(name) for name in _ROW_NAMES}  # later releases added some
+    return VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:

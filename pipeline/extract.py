@@ -153,7 +153,7 @@ def extract_for(
     recipe: Recipe,
     sources: Sequence[str | Path],
     *,
-    bank: str | Path,
+    store: Bank,
     cut: Cut | None = None,
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
@@ -167,7 +167,6 @@ def extract_for(
     started = time.monotonic()
     span = part_of(recipe).card.span_seconds
     cut = cut or Cut("windows", span, span)
-    store = Bank(Path(bank))
     inputs = find_sources(sources, is_video=looks_readable)
     stored = Stored(store, recipe.id)
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]

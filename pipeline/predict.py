@@ -196,7 +196,7 @@ def score_clips(
     rows: list[VideoRow] = []
     if sources:
         cut = cut or (None if judged is None else _cut_like(judged.card, store))
-        done = extract_for(chosen, sources, bank=asked.bank, cut=cut, device=asked.device, on_progress=on_progress)
+        done = extract_for(chosen, sources, store=store, cut=cut, device=asked.device, on_progress=on_progress)
         rows = list(done.rows)
     clips, vectors = _chosen(store, chosen, rows if sources else None)
     if judged is not None:

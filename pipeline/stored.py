@@ -11,7 +11,7 @@ from pathlib import Path
 from ._errors import SourceError
 from ._files import path_of
 from ._types import Keep, VideoRow
-from .bank import Bank
+from .bank import Bank, video_row
 
 
 def video_id_of(path: Path) -> str:
@@ -42,9 +42,9 @@ class Stored:
 
     def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = (), trust_partial: bool = True) -> None:
         self._trust_partial = trust_partial
-        self._videos = bank.videos(recipe_id)
-        self._holds = {row.video: row.video_id for row in self._videos.values() if row.video_id}
-        self._by_content = {(row.video_id, row.plan): row for row in self._videos.values()}
+        self._videos = bank.latest(recipe_id)
+        self._holds = {row["video"]: row["video_id"] for row in self._videos.values() if row["video_id"]}
+        self._by_content = {(row["video_id"], row["plan"]): row for row in self._videos.values()}
         clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
         self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
@@ -57,9 +57,9 @@ class Stored:
     def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
         """The stored outcome of a file that looks the same from outside, if its clips are there."""
         row = self._videos.get((str(path), plan))
-        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
+        if row is None or (row["size_bytes"], row["mtime_ns"]) != (size_bytes, mtime_ns):
             return None
-        return self._again(row)
+        return self._again(video_row(row))
 
     def moved_to(self, row: VideoRow) -> bool:
         """Whether this is news: the content was last seen under another path, where it no longer is, or this path with
@@ -91,9 +91,8 @@ class Stored:
         earlier = self._by_content.get((row.video_id, row.plan))
         if earlier is None:
             return None
-        return self._again(
-            dataclasses.replace(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
-        )
+        here = {"video": row.video, "size_bytes": row.size_bytes, "mtime_ns": row.mtime_ns}
+        return self._again(video_row({**earlier, **here}))
 
     def claim(self, row: VideoRow) -> Path | None:
         """Take on this content; the path of another input of this run that has it already, else None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -244,12 +244,17 @@ def _read_card(path: Path, folder: Path) -> HeadCard:
                 **document,
                 "recipe": Recipe.from_dict(document["recipe"]),
                 "classes": tuple(document["classes"]),
-                "examples": tuple((str(a), str(b), str(c)) for a, b, c in document["examples"]),
+                "examples": tuple(map(_example, document["examples"])),
                 **_judgement(document),
             }
         )
     except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
+
+
+def _example(entry: Sequence[str]) -> tuple[str, str, str]:
+    clip, label, group = entry
+    return clip, label, group
 
 
 def _judgement(document: Mapping[str, Any]) -> dict[str, Any]:
