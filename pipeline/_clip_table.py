@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,22 @@ import pyarrow.compute as pc
 
 from ._parquet import read_columns, read_rows
 from ._types import LOST_FRAMES, ClipRow, FloatArray
+
+# What a clip has of its own, beside its metadata.
+OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """A column of a table in which much repeats.
+
+    Attributes:
+        values: what stands in it, None for nothing.
+        codes: for each row the number of its value, (n,).
+    """
+
+    values: list[Any]
+    codes: npt.NDArray[np.int64]
 
 
 class ClipTable:
@@ -101,6 +120,26 @@ class ClipTable:
         counts = {name: json.loads(metadata).get(LOST_FRAMES) for name, metadata in pairs}
         return {name: count for name, count in counts.items() if isinstance(count, int)}
 
+    def cells(self, name: str) -> Cells:
+        """One of the clips' own columns, or what their metadata say under this name."""
+        if name == "video":  # where it lies now, which is the file's and not the clip's
+            first = dict(zip(*(self._table[one].to_pylist() for one in ("video_id", "video")), strict=True))
+            ids = self.cells("video_id")
+            return Cells([self._latest_paths.get(one, first[one]) for one in ids.values], ids.codes)
+        if name in OWN_COLUMNS:
+            return _encoded(self._table[name])
+        values, codes = self._metadata
+        return Cells([one.get(name) for one in values], codes)
+
+    def metadata_names(self) -> set[str]:
+        """Names under which any clip's metadata say something."""
+        return set().union(*self._metadata[0])
+
+    @cached_property
+    def _metadata(self) -> tuple[list[dict[str, Any]], npt.NDArray[np.int64]]:
+        texts = _encoded(self._table["metadata"])
+        return [json.loads(text) for text in texts.values], texts.codes
+
     def of_videos(self, video_ids: Collection[str]) -> list[int]:
         """Row numbers of the clips of these videos."""
         chosen = pc.is_in(self._table["video_id"], pa.array(sorted(video_ids), pa.string()))
@@ -121,6 +160,12 @@ class ClipTable:
                 frame_times=tuple(row["frame_times"]),
                 metadata=json.loads(row["metadata"]),
             )
+
+
+def _encoded(column: pa.ChunkedArray) -> Cells:
+    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    codes = [np.empty(0, np.int64), *(chunk.indices.to_numpy() for chunk in chunks)]
+    return Cells(chunks[0].dictionary.to_pylist() if chunks else [], np.concatenate(codes))
 
 
 def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:

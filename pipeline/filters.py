@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyparsing as pp
 
+from ._clip_table import OWN_COLUMNS, Cells, ClipTable
 from ._errors import UsageError
-from ._types import ClipRow
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -23,35 +23,45 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_CLIP_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
+_ORDERS = ("<", "<=", ">", ">=")
+_LABEL = "label"
 
 Bools = npt.NDArray[np.bool_]
-Column = Callable[[str], list[Any]]
+Column = Callable[[str], Cells]
 Condition = Callable[[Column], Bools]
 
 
-def fulfilled(rows: Sequence[ClipRow], labels: Sequence[str | None], conditions: Sequence[str]) -> Bools:
-    """Which rows fulfil all conditions.
+def fulfilled(
+    clips: ClipTable, conditions: Sequence[str], *, labels: Callable[[], Sequence[str | None]] | None = None
+) -> Bools:
+    """Which clips fulfil all conditions, (n,).
 
     A condition compares ``label``, a clip's own columns or its metadata with a value by ``= != < <= > >=``, by ``in (A,
     B)`` or by ``like 'PATTERN'`` (``%`` for any text, ``_`` for any letter, whatever the case), and joins such by
-    ``and``, ``or``, ``not`` and brackets. Values compare as numbers where both are numbers, else as text; a row without
-    the column fulfils only ``!=`` and what ``not`` turns round. Values with brackets, quotes or the words ``and`` and
-    ``or`` stand in quotes.
+    ``and``, ``or``, ``not`` and brackets. Values compare as numbers where both are numbers, else as text; a clip
+    without the column fulfils only ``!=`` and what ``not`` turns round. Values with brackets, quotes or the words
+    ``and`` and ``or`` stand in quotes.
+
+    Args:
+        labels: the clips' labels; called only where a condition asks for them.
 
     Raises:
-        UsageError: no condition, or a column that no row has.
+        UsageError: no condition, a column that no clip has, or a number compared with what is none.
     """
-    tables = [_columns(row, label) for row, label in zip(rows, labels, strict=True)]
+    named = functools.cache(lambda: list(labels()) if labels is not None else [None] * len(clips))
 
-    def column(name: str) -> list[Any]:
-        cells = [table.get(name) for table in tables]
-        if tables and not any(name in table for table in tables):
-            known = ", ".join(sorted({name for table in tables for name in table})) or "none"
-            raise UsageError(f"no clip has a column {name!r}; there are: {known}")
+    def column(name: str) -> Cells:
+        cells = clips.cells(name)
+        if name == _LABEL:  # what people said goes before what came with the file
+            said = [cells.values[code] if own is None else own for own, code in zip(named(), cells.codes, strict=True)]
+            cells = Cells(said, np.arange(len(said)))
+        known = clips.metadata_names().union(OWN_COLUMNS)
+        if len(clips) and name not in known and not (name == _LABEL and any(named())):
+            known |= {_LABEL} if any(named()) else set()
+            raise UsageError(f"no clip has a column {name!r}; there are: {', '.join(sorted(known))}")
         return cells
 
-    result = np.ones(len(tables), dtype=np.bool_)
+    result = np.ones(len(clips), dtype=np.bool_)
     for text in conditions:
         result &= _read(text)(column)
     return result
@@ -83,11 +93,11 @@ def _grammar() -> pp.ParserElement:
     compared = column + pp.one_of(list(_COMPARISONS)) + value
     among = column + pp.CaselessKeyword("in").suppress() + pp.Group("(" + pp.DelimitedList(listed) + ")")
     alike = column + pp.CaselessKeyword("like").suppress() + value
-    compared.set_parse_action(lambda found: _cells(found[0], lambda cell: _holds(cell, found[1], found[2])))
+    compared.set_parse_action(lambda found: _where(found[0], lambda cell: _holds(cell, found[1], found[2])))
     among.set_parse_action(
-        lambda found: _cells(found[0], lambda cell: any(_holds(cell, "=", one) for one in found[1][1:-1]))
+        lambda found: _where(found[0], lambda cell: any(_holds(cell, "=", one) for one in found[1][1:-1]))
     )
-    alike.set_parse_action(lambda found: _cells(found[0], functools.partial(_alike, _pattern(found[1]))))
+    alike.set_parse_action(lambda found: _where(found[0], functools.partial(_alike, _pattern(found[1]))))
     words = {name: pp.CaselessKeyword(name).suppress() for name in ("not", "and", "or")}
     grammar: pp.ParserElement = pp.infix_notation(  # type: ignore[no-untyped-call]
         among | alike | compared,
@@ -100,8 +110,13 @@ def _grammar() -> pp.ParserElement:
     return grammar
 
 
-def _cells(name: str, holds: Callable[[Any], bool]) -> Condition:
-    return lambda column: np.array([holds(cell) for cell in column(name)], dtype=np.bool_)
+def _where(name: str, holds: Callable[[Any], bool]) -> Condition:
+    def condition(column: Column) -> Bools:
+        cells = column(name)
+        found: Bools = np.array([holds(value) for value in cells.values], dtype=np.bool_)[cells.codes]
+        return found
+
+    return condition
 
 
 def _not(condition: Condition) -> Condition:
@@ -121,15 +136,12 @@ def _alike(pattern: re.Pattern[str], cell: Any) -> bool:
     return cell is not None and pattern.fullmatch(str(cell)) is not None
 
 
-def _columns(row: ClipRow, label: str | None) -> dict[str, Any]:
-    own = {name: getattr(row, name) for name in _CLIP_COLUMNS}
-    return {**row.metadata, **own, **({} if label is None else {"label": label})}
-
-
 def _holds(cell: Any, compare: str, value: str) -> bool:
     if cell is None:
         return compare == "!="
     try:
         return _COMPARISONS[compare](float(cell), float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if compare in _ORDERS and isinstance(cell, int | float):
+            raise UsageError(f"{cell:g} {compare} {value!r} makes no sense: {value!r} is no number") from error
         return _COMPARISONS[compare](str(cell), value)

@@ -72,7 +72,9 @@ class Searcher:
     @cached_property
     def video_of(self) -> dict[str, str]:
         """Video ids of the clips that can be found, by clip id."""
-        return {row.clip_id: row.video_id for row in self._rows}
+        cells = self._clips.cells("video_id")
+        names = (cells.values[code] for code in cells.codes)
+        return dict(zip(self._clips.ids, names, strict=True))
 
     def search(
         self,
@@ -128,14 +130,20 @@ class Searcher:
 
     def _allowed(self, where: Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
         """Which rows of the index fulfil the conditions and are of other videos."""
-        labels = label_of_clips(self._rows, Labels(self._bank.folder).rows())
-        allowed = fulfilled(self._rows, [None if label is None else label.label for label in labels], where)
-        return allowed & np.array([row.video_id not in without for row in self._rows], dtype=np.bool_)
+        allowed = fulfilled(self._clips, where, labels=self._labels)
+        if without:
+            allowed[self._clips.of_videos(without)] = False
+        return allowed[[self._numbers[name] for name in self._index.ids]]
 
-    @cached_property
-    def _rows(self) -> list[ClipRow]:
-        """The clips in the order of the index."""
-        return list(self._clips.rows([self._numbers[name] for name in self._index.ids]))
+    def _labels(self) -> list[str | None]:
+        """What people called the clips."""
+        labels = Labels(self._bank.folder).rows()
+        numbers = self._clips.of_videos({label.video_id for label in labels})
+        named: list[str | None] = [None] * len(self._clips)
+        found = label_of_clips(list(self._clips.rows(numbers)), labels)
+        for number, label in zip(numbers, found, strict=True):
+            named[number] = None if label is None else label.label
+        return named
 
     @cached_property
     def _near(self) -> float:

@@ -8,17 +8,23 @@ from typing import Any
 
 import hard_videos
 import numpy as np
+import pyarrow as pa
 import pytest
+from conftest import make_recipe
 
 from pipeline import Bank, Part, Searcher, extract, indexing, load_encoder, search
 from pipeline._answers import Hit
+from pipeline._clip_table import ClipTable
 from pipeline._errors import BankError, EncoderError, UsageError
+from pipeline._schema import clip_table
 from pipeline._types import ClipRow
 from pipeline.decoders import open_video
 from pipeline.filters import fulfilled
 from pipeline.indexes import Index, indexes
 from pipeline.indexing import build_index, index_stats
 from pipeline.moments import Grouping, moments
+
+RECIPE = make_recipe()
 
 
 @pytest.fixture(scope="module")
@@ -347,14 +353,40 @@ def test_conditions_compare_as_numbers_where_they_are(conditions: list[str], exp
         ClipRow("2", "v", "/v.mp4", 1.0, 2.0, "whole", (1.0,), {"camera": 20}),
         ClipRow("3", "v", "/v.mp4", 2.0, 3.0, "whole", (2.0,), {}),
     ]
-    assert fulfilled(rows, [None, "run", None], conditions).tolist() == expected
+    assert fulfilled(_table(rows), conditions, labels=lambda: [None, "run", None]).tolist() == expected
+
+
+def _table(rows: list[ClipRow], **latest_paths: str) -> ClipTable:
+    """Read from two parts, as a bank has them."""
+    parts = [clip_table(RECIPE, some, np.zeros((len(some), RECIPE.dim), np.float32)) for some in (rows[:1], rows[1:])]
+    return ClipTable([], pa.concat_tables(parts), dim=RECIPE.dim, latest_paths=latest_paths)
+
+
+def test_a_condition_sees_where_a_video_lies_now_and_what_people_say_before_what_came_with_it() -> None:
+    rows = [
+        ClipRow("1", "a", "/a.mp4", 0.0, 1.0, "whole", (0.0,), {"label": "walk"}),
+        ClipRow("2", "b", "/b.mp4", 0.0, 1.0, "whole", (0.0,), {"label": "walk"}),
+    ]
+    clips = _table(rows, a="/moved/a.mp4")
+    assert fulfilled(clips, ["video like '/moved/%'"]).tolist() == [True, False]
+    assert fulfilled(clips, ["label=walk"], labels=lambda: [None, "run"]).tolist() == [True, False]
+    assert fulfilled(_table(rows[:0]), ["camera=3"]).tolist() == []
+    with pytest.raises(UsageError, match="no clip has a column 'camera'.*label.*video_id"):
+        fulfilled(clips, ["camera=3"])
+
+
+@pytest.mark.parametrize("condition", ["start_seconds<abc", "camera >= high"])
+def test_a_number_is_no_more_and_no_less_than_a_word(condition: str) -> None:
+    rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": 3})]
+    with pytest.raises(UsageError, match="makes no sense: '(abc|high)' is no number"):
+        fulfilled(_table(rows), [condition])
 
 
 @pytest.mark.parametrize("condition", ["camera", "camera=3 and", "(camera=3", "camera=3)", "camera in 3", "=3", "a='x"])
 def test_what_is_no_condition_is_told_where_it_ends_to_be_one(condition: str) -> None:
     rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3"})]
     with pytest.raises(UsageError, match="is no condition"):
-        fulfilled(rows, [None], [condition])
+        fulfilled(_table(rows), [condition])
 
 
 class TestIndexKinds:
