@@ -55,12 +55,11 @@ class ClipTable:
         latest_paths: dict[str, str],
         without: Collection[str] = (),
     ) -> None:
-        names = table["clip_id"].to_pylist()
-        self._numbers = _first_of_each(names)
+        self._numbers = _first_of_each(table["clip_id"])
         if without:
             left_out = pc.is_in(table["video_id"], pa.array(sorted(without), pa.string())).to_numpy()
             self._numbers = self._numbers[~left_out[self._numbers]]
-        self._table = table if len(self._numbers) == len(names) else table.take(pa.array(self._numbers))
+        self._table = table if len(self._numbers) == len(table) else table.take(pa.array(self._numbers))
         self._parts = parts
         self._dim = dim
         self._latest_paths = latest_paths
@@ -168,9 +167,11 @@ def _encoded(column: pa.ChunkedArray) -> Cells:
     return Cells(chunks[0].dictionary.to_pylist() if chunks else [], np.concatenate(codes))
 
 
-def _first_of_each(ids: Sequence[str]) -> npt.NDArray[np.int64]:
+def _first_of_each(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Row numbers that keep the first row of each clip id: two runs at once may store a clip twice."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return np.arange(len(ids))
     first: dict[str, int] = {}
-    for number, name in enumerate(ids):
+    for number, name in enumerate(ids.to_pylist()):
         first.setdefault(name, number)
     return np.fromiter(first.values(), np.int64, len(first))

@@ -13,7 +13,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from ._clip_table import ClipTable
 from ._errors import BankError, RecipeMismatch, UsageError
 from ._files import replacing
 from ._kept import Kept, write_kept
+from ._outcomes import Key, Outcomes
 from ._parquet import PartGone, check_part, next_stamp, parts_in, read_columns, write_part
 from ._recipe import Recipe
 from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, ROW_GROUP, VIDEO_SCHEMA, clip_table, described, recipe_of
@@ -35,7 +36,6 @@ _VIDEOS = "videos"
 _RELISTINGS = 5
 
 Result = TypeVar("Result")
-_ROW_NAMES = [field.name for field in dataclasses.fields(VideoRow)]
 
 
 class Bank:
@@ -47,7 +47,8 @@ class Bank:
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
-        self._outcomes: tuple[list[Path], list[dict[str, Any]]] = ([], [])
+        self._outcomes: tuple[list[Path], Outcomes] = ([], Outcomes([]))
+        self._tables: tuple[list[Path], list[pa.Table]] = ([], [])
         path = folder / _FORMAT_FILE
         if not path.is_file():
             if not create:
@@ -126,19 +127,19 @@ class Bank:
 
         def read() -> tuple[list[Path], list[pa.Table]]:
             parts = self.parts(recipe_id)
+            if parts == self._tables[0]:  # a part never changes
+                return self._tables
             return parts, [self._read(part, recipe_id, names) for part in parts]
 
-        parts, tables = _listed_again(read)
+        parts, tables = self._tables = _listed_again(read)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
         dim = recipe_of(parts[0]).dim if parts else 0
         sizes = [len(table) for table in tables]
-        outcomes = [row for row in self.outcomes() if row["video_id"]]
-        latest_paths = {row["video_id"]: row["video"] for row in outcomes}
-        ours = [row for row in outcomes if row["recipe_id"] == recipe_id]
-        holds = {row["video"]: row["video_id"] for row in ours}
-        gone = set() if superseded else {row["video_id"] for row in ours}.difference(holds.values())
+        outcomes = self.outcomes()
+        ours = outcomes.reads(recipe_id)
+        gone = set() if superseded else {held for _, held in ours}.difference(dict(ours).values())
         named = list(zip(parts, sizes, strict=True))
-        return ClipTable(named, table, dim=dim, latest_paths=latest_paths, without=gone)
+        return ClipTable(named, table, dim=dim, latest_paths=outcomes.latest_paths, without=gone)
 
     def embeddings(self, recipe_id: str) -> FloatArray:
         """(n, dim) float32, one row for each clip. Who needs the clips as well takes both from ``clips``: the bank may
@@ -161,22 +162,10 @@ class Bank:
         """What was stored beside the vectors of at least some clips."""
         return tuple(name for name in get_args(Keep) if any((self.folder / name / recipe_id).glob("part-*.parquet")))
 
-    def videos(self, recipe_id: str) -> dict[tuple[str, str | None], VideoRow]:
+    def videos(self, recipe_id: str) -> dict[Key, VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""
-        return {key: video_row(record) for key, record in self.latest(recipe_id).items()}
-
-    def latest(self, recipe_id: str) -> dict[tuple[str, str | None], dict[str, Any]]:
-        """The same as records for ``video_row``, for who needs few of many."""
-        records: dict[tuple[str, str | None], dict[str, Any]] = {}
-        for record in self.outcomes():
-            if record["recipe_id"] == recipe_id:
-                records.pop((record["video"], record["plan"]), None)  # the latest comes last
-                records[record["video"], record["plan"]] = record
-        return records
-
-    def latest_paths(self) -> dict[str, str]:
-        """Where each video was last seen, by its id."""
-        return {row["video_id"]: row["video"] for row in self.outcomes() if row["video_id"]}
+        outcomes = self.outcomes()
+        return {key: outcomes.row(number) for key, number in outcomes.latest(recipe_id).items()}
 
     def to_redo(self, recipe_id: str, *, damaged: Collection[Path] = ()) -> list[VideoRow]:
         """Inputs whose latest outcome speaks of clips that are not in any whole part.
@@ -238,25 +227,17 @@ class Bank:
             )
         return read_columns(part, columns)
 
-    def outcomes(self) -> list[dict[str, Any]]:
-        """Every row of ``videos``, under all recipes, oldest first."""
+    def outcomes(self) -> Outcomes:
+        """Every row of ``videos``, under all recipes."""
 
-        def read() -> tuple[list[Path], list[dict[str, Any]]]:
+        def read() -> tuple[list[Path], Outcomes]:
             parts = parts_in(self.folder / _VIDEOS)
-            if parts == self._outcomes[0]:  # a part never changes
+            if parts == self._outcomes[0]:
                 return self._outcomes
-            return parts, [record for part in parts for record in read_columns(part).to_pylist()]
+            return parts, Outcomes([read_columns(part) for part in parts])
 
-        parts, records = _listed_again(read)
-        if parts != self._outcomes[0]:
-            self._outcomes = parts, sorted(records, key=lambda record: int(record["recorded_at_ns"]))
+        self._outcomes = _listed_again(read)
         return self._outcomes[1]
-
-
-def video_row(record: Mapping[str, Any]) -> VideoRow:
-    """The outcome that a record of ``Bank.outcomes`` stands for."""
-    facts: dict[str, Any] = {name: record.get(name) for name in _ROW_NAMES}  # later releases added some
-    return VideoRow(**{**facts, "clip_ids": tuple(facts["clip_ids"])})
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:

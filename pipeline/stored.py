@@ -11,7 +11,7 @@ from pathlib import Path
 from ._errors import SourceError
 from ._files import path_of
 from ._types import Keep, VideoRow
-from .bank import Bank, video_row
+from .bank import Bank
 
 
 def video_id_of(path: Path) -> str:
@@ -42,24 +42,26 @@ class Stored:
 
     def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = (), trust_partial: bool = True) -> None:
         self._trust_partial = trust_partial
-        self._videos = bank.latest(recipe_id)
-        self._holds = {row["video"]: row["video_id"] for row in self._videos.values() if row["video_id"]}
-        self._by_content = {(row["video_id"], row["plan"]): row for row in self._videos.values()}
+        self._outcomes = bank.outcomes()
+        self._latest = self._outcomes.latest(recipe_id)
+        held = [(video, plan, self._outcomes.video_id(number)) for (video, plan), number in self._latest.items()]
+        self._holds = {video: video_id for video, _, video_id in held if video_id}
+        self._by_content = {(video_id, plan): self._latest[video, plan] for video, plan, video_id in held}
         clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
         self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
         self.lost_frames = clips.lost_frames()
-        self._latest_paths = bank.latest_paths()
         self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}
         self._lock = threading.Lock()
 
     def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
         """The stored outcome of a file that looks the same from outside, if its clips are there."""
-        row = self._videos.get((str(path), plan))
-        if row is None or (row["size_bytes"], row["mtime_ns"]) != (size_bytes, mtime_ns):
+        number = self._latest.get((str(path), plan))
+        row = None if number is None else self._outcomes.row(number)
+        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
             return None
-        return self._again(video_row(row))
+        return self._again(row)
 
     def moved_to(self, row: VideoRow) -> bool:
         """Whether this is news: the content was last seen under another path, where it no longer is, or this path with
@@ -67,7 +69,7 @@ class Stored:
         """
         if self._holds.get(row.video) != row.video_id:
             return True
-        latest = self._latest_paths.get(str(row.video_id))
+        latest = self._outcomes.latest_paths.get(str(row.video_id))
         return latest is not None and latest != row.video and not path_of(latest).exists()
 
     def content_of(self, path: Path, row: VideoRow) -> str:
@@ -91,8 +93,9 @@ class Stored:
         earlier = self._by_content.get((row.video_id, row.plan))
         if earlier is None:
             return None
-        here = {"video": row.video, "size_bytes": row.size_bytes, "mtime_ns": row.mtime_ns}
-        return self._again(video_row({**earlier, **here}))
+        return self._again(
+            self._outcomes.row(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
+        )
 
     def claim(self, row: VideoRow) -> Path | None:
         """Take on this content; the path of another input of this run that has it already, else None."""

@@ -106,10 +106,10 @@ def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:
 
     The keys are videos' ids, and for files that could never be read their paths.
     """
-    holds = {row["video"]: row["video_id"] for row in store.outcomes() if row["video_id"]}  # when last read
+    outcomes = store.outcomes()
+    holds = dict(outcomes.reads())  # when last read
     there = {identity for path, identity in holds.items() if path_of(path).exists()}
-    last_seen = store.latest_paths()
-    last_seen |= {row["video"]: row["video"] for row in store.outcomes() if row["video"] not in holds}
+    last_seen = outcomes.latest_paths | {path: path for path in outcomes.paths() if path not in holds}
     gone: dict[str, str] = {}
     unreachable: dict[str, str] = {}
     for key, path in last_seen.items():

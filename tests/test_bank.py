@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import make_recipe
 
 from pipeline._errors import BankError, RecipeMismatch, UsageError
+from pipeline._parquet import write_part
 from pipeline._recipe import Recipe
 from pipeline._types import ClipRow, Span, VideoRow, clip_id
 from pipeline.bank import Bank, damaged_parts
@@ -77,6 +79,23 @@ def test_the_latest_outcome_of_an_input_counts(tmp_path: Path) -> None:
     bank.add(RECIPE, [], rows_for(), [VideoRow("/w.mp4", None, "ok", plan="whole")])
     bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", None, "failed", plan="whole")])
     assert [row.video for row in bank.videos(RECIPE.id).values()] == ["/w.mp4", "/v.mp4"]
+
+
+def test_outcomes_of_other_releases_are_read(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, create=True)
+    bank.add(RECIPE, [], rows_for(), [VideoRow("/v.mp4", "a" * 64, "ok", ("x", "y"), plan="whole", width=64)])
+    (part,) = (tmp_path / "videos").glob("part-*.parquet")
+    table = pq.read_table(part)
+    part.unlink()
+    earlier = table.drop_columns(["width", "stage", "asked"])
+    write_part(tmp_path / "videos", earlier, dictionary=[])
+    later = table.set_column(0, "video", pa.array(["/w.mp4"])).append_column("unheard_of", pa.array([True]))
+    write_part(tmp_path / "videos", later, dictionary=[])
+    found = Bank(tmp_path).videos(RECIPE.id).values()
+    assert [(row.video, row.width, row.clip_ids) for row in found] == [
+        ("/v.mp4", None, ("x", "y")),
+        ("/w.mp4", 64, ("x", "y")),
+    ]
 
 
 def test_two_recipes_live_apart_and_one_must_be_chosen(tmp_path: Path) -> None:

@@ -82,6 +82,25 @@ def test_a_stored_head_scores_the_same_to_the_last_bit(kind: str, tmp_path: Path
     assert np.array_equal(again.predict_proba(X), head.predict_proba(X))
 
 
+@pytest.mark.parametrize("examples", [(), (("a", "x", "v"), ("b", "y", "v"))])
+def test_examples_are_read_from_columns_and_from_the_rows_of_the_first_heads(
+    tmp_path: Path, examples: tuple[tuple[str, str, str], ...]
+) -> None:
+    import safetensors
+    from safetensors.numpy import load_file, save_file
+
+    X, y = clusters()
+    head = make("linear").fit(X, y)
+    path = tmp_path / "one.safetensors"
+    save_head(tmp_path, head, dataclasses.replace(card_for("linear", head), examples=examples))
+    assert load_head(tmp_path, "one")[1].examples == examples
+    with safetensors.safe_open(path, framework="numpy") as file:
+        card = json.loads(file.metadata()["clipdex.head"])
+    document = json.dumps({**card, "examples": examples})
+    save_file(load_file(path), path, metadata={"clipdex.head": document})
+    assert load_head(tmp_path, "one")[1].examples == examples
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nan_and_a_single_class_are_refused(kind: str) -> None:
     X, y = clusters()

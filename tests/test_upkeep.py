@@ -50,7 +50,7 @@ def content(bank: Path) -> dict[str, object]:
         "clips": [(row.clip_id, row.video, row.frame_times) for row in clips.rows()],
         "vectors": clips.embeddings().tolist(),
         "videos": store.videos(RECIPE.id),
-        "paths": store.latest_paths(),
+        "paths": store.outcomes().latest_paths,
         "recipe": store.recipes(),
     }
 

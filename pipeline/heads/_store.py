@@ -25,6 +25,7 @@ from ._prior import Prior
 from ._sample import Sample
 
 _FORMAT = 1
+_EXAMPLE = ("clip_id", "class", "group")
 _FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -142,6 +143,7 @@ def save_head(
     # Not ``asdict``, which copies every example on the way.
     facts = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
     facts |= {"recipe": card.recipe.to_dict(), "calibration": dataclasses.asdict(card.calibration)}
+    facts["examples"] = {name: [one[place] for one in card.examples] for place, name in enumerate(_EXAMPLE)}
     document = json.dumps({"format": _FORMAT, **facts}, ensure_ascii=False)
     arrays = dict(head.arrays())
     for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior), (_SAMPLE, sample)):
@@ -244,7 +246,7 @@ def _read_card(path: Path, folder: Path) -> HeadCard:
                 **document,
                 "recipe": Recipe.from_dict(document["recipe"]),
                 "classes": tuple(document["classes"]),
-                "examples": tuple(map(_example, document["examples"])),
+                "examples": _examples(document["examples"]),
                 **_judgement(document),
             }
         )
@@ -252,9 +254,10 @@ def _read_card(path: Path, folder: Path) -> HeadCard:
         raise _damaged(path, error) from error
 
 
-def _example(entry: Sequence[str]) -> tuple[str, str, str]:
-    clip, label, group = entry
-    return clip, label, group
+def _examples(columns: Mapping[str, Sequence[str]] | Sequence[Sequence[str]]) -> tuple[tuple[str, str, str], ...]:
+    """Columns, which many examples are read from in half the time; the first heads had rows."""
+    rows = zip(*(columns[name] for name in _EXAMPLE), strict=True) if isinstance(columns, Mapping) else columns
+    return tuple((clip, label, group) for clip, label, group in rows)
 
 
 def _judgement(document: Mapping[str, Any]) -> dict[str, Any]:
