@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,18 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def same_file(path: Path, another: Path) -> None:
+    """Give a file that is only ever replaced another name; a copy, where the file system has no links.
+
+    Raises:
+        OSError: it can be neither linked nor copied.
+    """
+    try:
+        os.link(path, another)
+    except OSError:
+        shutil.copyfile(path, another)
 
 
 def name_of(path: Path | str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._clip_table import ClipTable
 from ._errors import HeadError, LabelError
@@ -35,6 +36,9 @@ from .validation import fit
 _MOST_LEFT_OUT = 5
 _MOST_TO_CHECK = 4_000
 
+# Cosines by which heads that compare clips with all that taught them are looked at for changes.
+_MOST_COSINES = 1 << 24
+
 
 @dataclasses.dataclass(frozen=True)
 class AddReport:
@@ -47,8 +51,7 @@ class AddReport:
         other_scores_changed: whether any score of another class changed on the clips the head was trained on, to the
             last bit; of a head that was trained again, any probability among the other classes.
         largest_change: by how much at most.
-        compared_clips: on how many clips of other classes that was seen; of a head with many examples on the sample
-            that it keeps.
+        compared_clips: on how many clips of other classes that was seen; of a head with many examples on some.
         confusions: for each other class, how many of those were right and now go to the new one.
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
             0 where it has one video only, is not learned alone, or many clips taught the head.
@@ -110,7 +113,9 @@ def add_class(
     if alone is None and before.sample is not None:
         examples = _examples(before, store, stored, known, class_name, some=False)
     after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
-    change, confusions = _effect(before.head, after, examples, class_name, exactly=alone is not None)
+    compared = _compared(before, examples, class_name)
+    X, y = examples.X[compared], examples.y[compared]
+    change, confusions = _effect(before.head, after, X, y, class_name=class_name, exactly=alone is not None)
     table = Labels(store.folder)
     new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
     now = _changed(before, after, examples, known, class_name, device=device)
@@ -126,7 +131,7 @@ def add_class(
         retrained=alone is None,
         other_scores_changed=change > 0,
         largest_change=change,
-        compared_clips=int((examples.y != class_name).sum()),
+        compared_clips=len(compared),
         confusions=confusions,
         **_checked(before.head, examples, class_name, alone=alone is not None),
     )
@@ -226,16 +231,22 @@ def _checked(head: Head, examples: Examples, class_name: str, *, alone: bool) ->
     return {"left_out": len(tested), "recognised": tested.count(class_name)}
 
 
+def _compared(before: JudgedHead, examples: Examples, class_name: str) -> npt.NDArray[np.int64]:
+    """Examples of other classes to see the effect on: all there are, but where that takes too many comparisons."""
+    others = np.flatnonzero(examples.y != class_name)
+    if before.head.per_example:
+        others = others[:: -(-len(others) * len(before.card.examples) // _MOST_COSINES)]
+    return others
+
+
 def _effect(
-    before: Head, after: Head, examples: Examples, class_name: str, *, exactly: bool
+    before: Head, after: Head, X: FloatArray, y: npt.NDArray[np.str_], *, class_name: str, exactly: bool
 ) -> tuple[float, dict[str, int]]:
     """The largest change among the other classes, and the clips that the new class took from them.
 
     Args:
         exactly: compare scores; else probabilities, without the new class.
     """
-    others = examples.y != class_name
-    X, y = examples.X[others], examples.y[others]
     old = [str(name) for name in before.classes_ if str(name) != class_name]
     scores = [head.scores(X) for head in (before, after)]
 

@@ -101,6 +101,18 @@ def test_examples_are_read_from_columns_and_from_the_rows_of_the_first_heads(
     assert load_head(tmp_path, "one")[1].examples == examples
 
 
+def test_votes_of_each_class_are_means_over_its_nearest_but_at_most_a_fifth_of_it() -> None:
+    X, y = clusters(classes=3, each=40, spread=1.0)
+    rows = np.random.default_rng(0).permutation(np.concatenate([np.arange(40), np.arange(40, 53), np.arange(80, 83)]))
+    X, y, queries = X[rows], y[rows], X[60:80]
+    head = heads.get("knn")(k=5, vote="each-class").fit(X, y)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    cosines = queries / np.linalg.norm(queries, axis=1, keepdims=True) @ unit.T
+    for code, (name, k) in enumerate(zip(head.classes_, (5, 2, 1), strict=True)):
+        best = np.sort(cosines[:, y == name], axis=1)[:, -k:].mean(axis=1)
+        assert head.scores(queries)[:, code] == pytest.approx(best / head.temperature, abs=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nan_and_a_single_class_are_refused(kind: str) -> None:
     X, y = clusters()

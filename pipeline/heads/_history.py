@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import HeadError
-from .._files import replacing
+from .._files import replacing, same_file
 from ._store import head_path
 
 
@@ -18,7 +18,7 @@ def remember(folder: Path, name: str, note: Mapping[str, Any]) -> None:
     former = folder / "history" / name
     former.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(path.stem) for path in former.glob("*.json")), default=0)
-    shutil.copyfile(head_path(folder, name), former / f"{number:06d}.safetensors")
+    same_file(head_path(folder, name), former / f"{number:06d}.safetensors")
     with replacing(former / f"{number:06d}.json") as temporary:  # last: where it is missing there was no change
         temporary.write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
 
@@ -45,7 +45,7 @@ def take_back(folder: Path, name: str) -> None:
     note = _latest(folder, name)
     former = note.with_suffix(".safetensors")
     with replacing(head_path(folder, name)) as temporary:
-        shutil.copyfile(former, temporary)
+        same_file(former, temporary)
     note.unlink()
     former.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _BLOCK_ROWS = 8192
 _TOGETHER = 512
+_ONE_IN = 5  # of a class's clips may be among its nearest: the best five of five are no measure beside five of hundreds
 _MOST_SCORES = 1 << 24  # numbers of one block of cosines to single classes
 
 Vote = Literal["nearest", "each-class"]
@@ -28,8 +30,9 @@ class KNN(Head):
     Args:
         k: how many neighbours vote; all, where there are fewer.
         temperature: of the votes: a neighbour weighs ``exp(cosine / temperature)``.
-        vote: "nearest": the k nearest of all clips. "each-class": the k nearest of each class, on the average, so
-            that a class's score does not depend on the others, and a class with few clips is not outvoted.
+        vote: "nearest": the k nearest of all clips. "each-class": the k nearest of each class, on the average, but at
+            most a fifth of its clips, so that a class's score does not depend on the others, and a class with few
+            clips is not outvoted.
     """
 
     learned = ("vectors_", "codes_")
@@ -45,6 +48,8 @@ class KNN(Head):
         if self.vote not in get_args(Vote):
             raise ValueError(f"unknown vote {self.vote!r}; there are: {', '.join(get_args(Vote))}")
         self.vectors_, self.codes_ = unit(X), y
+        if self.vote == "each-class":
+            self.vectors_, self.codes_ = _by_class(self.vectors_, y)
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
         if self.vote == "each-class":
@@ -73,9 +78,11 @@ class KNN(Head):
     def _of_each_class(self, queries: Rows) -> npt.NDArray[np.float64]:
         """Mean cosine to the nearest of each class, over the temperature; a class alone in each product."""
         scores = np.empty((len(queries), len(self.classes_)))
-        for code in range(len(self.classes_)):
-            own = np.ascontiguousarray(self.vectors_[self.codes_ == code])
-            k = min(self.k, len(own))
+        vectors, codes = _by_class(self.vectors_, self.codes_)
+        bounds = np.searchsorted(codes, np.arange(len(self.classes_) + 1))
+        for code, (first, last) in enumerate(itertools.pairwise(bounds)):
+            own = vectors[first:last]
+            k = max(1, min(self.k, len(own) // _ONE_IN))
             step = max(1, _MOST_SCORES // len(own))
             for start in range(0, len(queries), step):
                 cosines = queries[start : start + step] @ own.T
@@ -104,7 +111,16 @@ class KNN(Head):
         known = [str(one) for one in self.classes_]
         after.classes_ = self.classes_ if name in known else np.array([*known, name])
         code = [str(one) for one in after.classes_].index(name)
-        others, mine = self.codes_ != code, unit(X[y == name])
+        others = slice(None) if name not in known else self.codes_ != code  # a slice copies nothing
+        mine = unit(X[y == name])
         after.vectors_ = np.concatenate([self.vectors_[others], mine])
         after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
         return after
+
+
+def _by_class(vectors: Rows, codes: Codes) -> tuple[Rows, Codes]:
+    """Clips of a class beside each other, in the order they had; themselves, where they are already."""
+    if (np.diff(codes) >= 0).all():
+        return vectors, codes
+    order = np.argsort(codes, kind="stable")
+    return vectors[order], codes[order]
