@@ -52,7 +52,7 @@ class AddReport:
             last bit; of a head that was trained again, any probability among the other classes.
         largest_change: by how much at most.
         compared_clips: on how many clips of other classes that was seen; of a head with many examples on some.
-        confusions: for each other class, how many of those were right and now go to the new one.
+        confusions: for each other class, how many of the compared clips were right and now go to the new one.
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
             0 where it has one video only, is not learned alone, or many clips taught the head.
         recognised: how many of those were then told right.
@@ -234,9 +234,8 @@ def _checked(head: Head, examples: Examples, class_name: str, *, alone: bool) ->
 def _compared(before: JudgedHead, examples: Examples, class_name: str) -> npt.NDArray[np.int64]:
     """Examples of other classes to see the effect on: all there are, but where that takes too many comparisons."""
     others = np.flatnonzero(examples.y != class_name)
-    if before.head.per_example:
-        others = others[:: -(-len(others) * len(before.card.examples) // _MOST_COSINES)]
-    return others
+    asked = len(before.head.codes_) if before.head.per_example else 0  # clips that each of them is compared with
+    return others[:: max(1, -(-len(others) * asked // _MOST_COSINES))]
 
 
 def _effect(

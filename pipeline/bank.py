@@ -48,7 +48,7 @@ class Bank:
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
         self._outcomes: tuple[list[Path], Outcomes] = ([], Outcomes([]))
-        self._tables: tuple[list[Path], list[pa.Table]] = ([], [])
+        self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
         path = folder / _FORMAT_FILE
         if not path.is_file():
             if not create:
@@ -72,15 +72,19 @@ class Bank:
 
     def recipes(self) -> dict[str, Recipe]:
         """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
-        found: dict[str, Recipe] = {}
-        for parts in sorted(self.folder.glob("clips/*/")):
-            for part in parts_in(parts):
-                recipe = recipe_of(part)
-                if recipe.id not in found or recipe.canary is not None:
-                    found[recipe.id] = recipe
-                if recipe.canary is not None:
-                    break
-        return found
+
+        def read() -> dict[str, Recipe]:
+            found: dict[str, Recipe] = {}
+            for parts in sorted(self.folder.glob("clips/*/")):
+                for part in parts_in(parts):
+                    recipe = recipe_of(part)
+                    if recipe.id not in found or recipe.canary is not None:
+                        found[recipe.id] = recipe
+                    if recipe.canary is not None:
+                        break
+            return found
+
+        return _listed_again(read)
 
     def recipe(self, wanted: str | None = None) -> Recipe:
         """The one recipe of the bank, or the one whose id or encoder is ``wanted``.
@@ -125,15 +129,15 @@ class Bank:
         """
         names = [field.name for field in CLIP_FIELDS]
 
-        def read() -> tuple[list[Path], list[pa.Table]]:
+        def read() -> tuple[list[Path], list[pa.Table], int]:
             parts = self.parts(recipe_id)
             if parts == self._tables[0]:  # a part never changes
                 return self._tables
-            return parts, [self._read(part, recipe_id, names) for part in parts]
+            dim = recipe_of(parts[0]).dim if parts else 0
+            return parts, [self._read(part, recipe_id, names) for part in parts], dim
 
-        parts, tables = self._tables = _listed_again(read)
+        parts, tables, dim = self._tables = _listed_again(read)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
-        dim = recipe_of(parts[0]).dim if parts else 0
         sizes = [len(table) for table in tables]
         outcomes = self.outcomes()
         ours = outcomes.reads(recipe_id)

@@ -22,7 +22,7 @@ from .vectors import unit
 
 # The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
 _COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
-_JUDGED = 2000
+_JUDGED, _JUDGED_PER_GROUP = 2000, 20
 
 # A map shows a sample of so many clips where there are more.
 _MOST_POINTS = 20_000
@@ -93,7 +93,8 @@ def clusters(
         raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
     rows, vectors, labels = _read(store, chosen)
     codes, middles = _grouped(vectors, count)
-    names = _names(chosen, middles, vectors, [*texts] or _vocabulary(labels), templates, device)
+    words, overall = [*texts] or _vocabulary(labels), vectors.mean(axis=0)
+    names = _names(chosen, middles, overall=overall, texts=words, templates=templates, device=device)
     found = []
     for number, middle in enumerate(middles):
         own = np.flatnonzero(codes == number)
@@ -147,7 +148,7 @@ def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int
         raise UsageError(f"{len(vectors)} clips cannot make {count} groups")
     # Directions differ around their common middle: without it the groups are of what differs.
     centred = unit(vectors - vectors.mean(axis=0))
-    sample = np.random.default_rng(0).permutation(len(vectors))[:_JUDGED]
+    sample = np.random.default_rng(0).permutation(len(vectors))[: max(_JUDGED, _JUDGED_PER_GROUP * (count or 0))]
 
     def fitted(number: int) -> KMeans:
         return KMeans(number, n_init=4, random_state=0).fit(centred[sample])
@@ -180,17 +181,18 @@ def _reads_text(recipe: Recipe) -> bool:
 def _names(
     recipe: Recipe,
     middles: FloatArray,
-    vectors: FloatArray,
+    *,
+    overall: FloatArray,
     texts: Sequence[str],
     templates: Sequence[str],
     device: Device,
 ) -> list[tuple[str, ...]]:
-    """For each group the texts that fit it better than they fit the whole bank."""
+    """For each group the texts that fit it better than they fit the whole bank, whose middle is ``overall``."""
     if not _reads_text(recipe):
         return [() for _ in middles]
     encoder: Encoder = load_for(recipe, device=device)
     told = unit(encode_prompts(encoder, list(texts), templates))
-    asked = unit(encoder.text_space(np.vstack([middles, vectors.mean(axis=0, keepdims=True)]))) @ told.T
+    asked = unit(encoder.text_space(np.vstack([middles, overall[None]]))) @ told.T
     surplus = asked[:-1] - asked[-1:]
     return [tuple(texts[place] for place in np.argsort(-row, kind="stable")[:_NAMES]) for row in surplus]
 

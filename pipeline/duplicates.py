@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ._clip_table import ClipTable
 from ._errors import UsageError
-from ._recipe import Recipe
 from ._types import ClipRow, Device, FloatArray
 from .bank import Bank
 from .encoders import load_for
 from .grouping import components
+from .indexes import Index
 from .indexing import AUTO, open_index
 from .vectors import unit
 
@@ -39,7 +40,7 @@ class DuplicateGroup:
 
     Attributes:
         clips: by video and time.
-        similarity: the least cosine by which one of them hangs together with another one.
+        similarity: of each clip's largest cosine with another one of them, the least.
     """
 
     clips: tuple[ClipRow, ...]
@@ -66,22 +67,18 @@ def duplicates(
     chosen = store.recipe(recipe)
     table = store.clips(chosen.id)
     least = near_threshold(table) if threshold is None else threshold
-    rows = list(table.rows())
-    near = _near(store, chosen, table, least, device)
-    pairs = {(min(a, b), max(a, b)): cosine for a, b, cosine in near if _apart(rows[a], rows[b])}
-    group_of = components(len(rows), list(pairs))
+    index = open_index(store, chosen, table, encoder=lambda: load_for(chosen, device=device), kind=AUTO)
+    near = _Near(table, index, least)
+    near.find()
     groups: dict[int, list[int]] = {}
-    for number in sorted({number for pair in pairs for number in pair}):
-        groups.setdefault(int(group_of[number]), []).append(number)
-    weakest: dict[int, float] = {}
-    for (a, _), cosine in pairs.items():
-        weakest[int(group_of[a])] = min(cosine, weakest.get(int(group_of[a]), 1.0))
+    for number in np.flatnonzero(near.best >= least).tolist():
+        groups.setdefault(int(near.group_of[number]), []).append(number)
     found = [
         DuplicateGroup(
-            tuple(sorted((rows[number] for number in numbers), key=lambda clip: (clip.video, clip.start_seconds))),
-            weakest[code],
+            tuple(sorted((near.rows[number] for number in numbers), key=lambda clip: (clip.video, clip.start_seconds))),
+            float(near.best[numbers].min()),
         )
-        for code, numbers in groups.items()
+        for numbers in groups.values()
     ]
     return sorted(found, key=lambda group: (-len(group.clips), -group.similarity)), least
 
@@ -106,31 +103,94 @@ def near_threshold(table: ClipTable) -> float:
     return float(1 - max(np.exp(middle - _DEVIATIONS * spread), _ROUNDING))
 
 
-def _near(
-    store: Bank, recipe: Recipe, table: ClipTable, least: float, device: Device
-) -> Iterator[tuple[int, int, float]]:
-    """Pairs of clips, by their numbers, with cosines of at least ``least``."""
-    index = open_index(store, recipe, table, encoder=lambda: load_for(recipe, device=device), kind=AUTO)
-    numbers = {name: number for number, name in enumerate(table.ids)}
-    for start in range(0, len(table), _BLOCK_ROWS):
-        block = np.arange(start, min(start + _BLOCK_ROWS, len(table)))
-        queries = _padded(unit(table.embeddings(block.tolist())), index.dim)
-        k = _NEIGHBOURS
-        while len(block):
-            found = index.search(queries, k=k)
-            # All of a clip's neighbours may be as near: then there may be more of them.
-            full = np.array([len(hits) == k and hits[-1][1] >= least for hits in found], dtype=np.bool_)
-            for number in np.flatnonzero(~full):
-                own = int(block[number])
-                near = ((numbers[name], score) for name, score in found[number] if score >= least)
-                yield from ((own, other, score) for other, score in near if other != own)
-            block, queries, k = block[full], queries[full], k * _WIDER
+class Twins:
+    """Which stored clips show nearly the same."""
+
+    def __init__(self, clips: ClipTable, numbers: Mapping[str, int]) -> None:
+        self._clips, self._numbers = clips, numbers
+        self._near = near_threshold(clips)
+        self._vectors: dict[str, FloatArray] = {}
+
+    def read(self, ids: Sequence[str]) -> None:
+        """Have the vectors of these clips at hand."""
+        new = [name for name in ids if name not in self._vectors]
+        self._vectors |= dict(
+            zip(new, unit(self._clips.embeddings([self._numbers[name] for name in new])), strict=True)
+        )
+
+    def same(self, a: str, b: str) -> bool:
+        """Whether two of the clips that were read do."""
+        return float(self._vectors[a] @ self._vectors[b]) >= self._near
+
+
+class _Near:
+    """Which clips hang together.
+
+    A clip's nearest neighbours are enough to begin with. Where all of them are near there may be more, of which only
+    those count that its group does not have yet: so a camera that sees nothing happen costs no pairs of all with all.
+
+    Attributes:
+        rows: the clips.
+        best: for each the largest cosine with another one that counts, (n,).
+        group_of: numbers of groups, (n,).
+    """
+
+    def __init__(self, table: ClipTable, index: Index, least: float) -> None:
+        self.rows = list(table.rows())
+        self.best = np.full(len(table), -np.inf)
+        self.group_of: npt.NDArray[np.integer] = np.arange(len(table))
+        self._table, self._index, self._least = table, index, least
+        numbers = {name: number for number, name in enumerate(table.ids)}
+        self._order = np.array([numbers[name] for name in index.ids], np.int64)
+        self._numbers = numbers
+        self._pairs: list[tuple[int, int]] = []
+
+    def find(self) -> None:
+        """Look for all."""
+        asking = self._asked(np.arange(len(self.rows)), among=None)
+        self._together()
+        while len(asking):
+            before = self.group_of
+            for group in np.unique(before[asking]):
+                own = asking[before[asking] == group]
+                k = _NEIGHBOURS
+                while len(own):  # only windows that overlap may fill the places again and again
+                    own, k = self._asked(own, among=before[self._order] != group, k=k), k * _WIDER
+            self._together()
+            grown = np.bincount(self.group_of)[self.group_of] > np.bincount(before)[before]
+            asking = asking[grown[asking]]
+
+    def _asked(
+        self, numbers: npt.NDArray[np.int64], *, among: npt.NDArray[np.bool_] | None, k: int = _NEIGHBOURS
+    ) -> npt.NDArray[np.int64]:
+        """Remember near neighbours of these clips; gives those that may have more.
+
+        Args:
+            among: which rows of the index count, (n,).
+        """
+        more = []
+        for start in range(0, len(numbers), _BLOCK_ROWS):
+            block = numbers[start : start + _BLOCK_ROWS]
+            queries = _padded(unit(self._table.embeddings(block.tolist())), self._index.dim)
+            for own, hits in zip(block.tolist(), self._index.search(queries, k=k, allowed=among), strict=True):
+                near = [(self._numbers[name], score) for name, score in hits if score >= self._least]
+                counting = [(other, score) for other, score in near if other != own and self._apart(own, other)]
+                for other, score in counting:
+                    self._pairs.append((own, other))
+                    self.best[[own, other]] = np.maximum(self.best[[own, other]], score)
+                if len(near) == k and (among is None or not counting):
+                    more.append(own)
+        return np.array(more, np.int64)
+
+    def _together(self) -> None:
+        self.group_of = components(len(self.rows), self._pairs)
+
+    def _apart(self, a: int, b: int) -> bool:
+        one, other = self.rows[a], self.rows[b]
+        overlap = one.start_seconds < other.stop_seconds and other.start_seconds < one.stop_seconds
+        return one.video_id != other.video_id or not overlap
 
 
 def _padded(vectors: FloatArray, dim: int) -> FloatArray:
     """As questions to an index whose rows may go on with a text's space."""
     return np.pad(vectors, ((0, 0), (0, dim - vectors.shape[1])))
-
-
-def _apart(a: ClipRow, b: ClipRow) -> bool:
-    return a.video_id != b.video_id or a.stop_seconds <= b.start_seconds or b.stop_seconds <= a.start_seconds

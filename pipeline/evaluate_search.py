@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,16 @@ import numpy.typing as npt
 from ._answers import Hit
 from ._errors import LabelError, UsageError
 from ._recipe import Recipe
+from ._tables import read_table, row_path, row_span
 from ._types import ClipRow, Device, LabelRow, Moment, Span
 from .bank import Bank
 from .compare import interval, resamples_of
 from .examples import Examples, label_rows_of, labelled_examples
 from .labels import label_of_clips
-from .metrics import average_precision
 from .query import Part
 from .retrieval import retrieved
 from .search import Searcher
-from .stored import video_id_of
+from .stored import known_video_id
 
 OVERLAPS = (0.3, 0.5, 0.7)
 _AT = (1, 5, 10)
@@ -70,11 +69,14 @@ class Question:
     without: frozenset[str]
     group: str
 
-    def relevant(self, label_of: Mapping[str, str], video_of: Mapping[str, str]) -> int:
-        """How many right answers there are to be found."""
+    def relevant(self, labelled: Sequence[tuple[str, str]]) -> int:
+        """How many right answers there are to be found.
+
+        Args:
+            labelled: label and video of each labelled clip.
+        """
         stretches = sum(target.video_id not in self.without for target in self.targets)
-        clips = sum(name == self.label and video_of[clip] not in self.without for clip, name in label_of.items())
-        return stretches + (clips if self.label is not None else 0)
+        return stretches + sum(name == self.label and video not in self.without for name, video in labelled)
 
 
 def evaluate_search(
@@ -89,9 +91,10 @@ def evaluate_search(
 ) -> dict[str, Any]:
     """Put questions with known answers to a bank.
 
-    A CSV of questions has the columns ``text`` or ``moment`` and, as what is right, ``label`` (all clips of that class)
-    or ``path`` with optional ``start_seconds`` and ``stop_seconds``; rows of one question add up. Without a CSV each
-    labelled clip asks for its class by plain cosine. A clip never finds its own video, nor one of its group.
+    A CSV or Parquet table of questions has the columns ``text`` or ``moment`` and, as what is right, ``label`` (all
+    clips of that class) or ``path`` with optional ``start_seconds`` and ``stop_seconds``; rows of one question add up.
+    Without one each labelled clip asks for its class by plain cosine. A clip never finds its own video, nor one of its
+    group.
 
     Args:
         labels: a CSV or Parquet file of labels; by default the bank's own.
@@ -101,10 +104,12 @@ def evaluate_search(
     Returns:
         ``recall_at_1/5/10`` (the share of questions with a right answer so early), ``map``, ``median_rank``, and where
         stretches are asked for ``moment_recall_at_iou_0.3/0.5/0.7`` (a right answer among the first ten that overlaps
-        so much), each with the interval that holds 95% of resamples of whole videos or groups.
+        so much), each with the interval that holds 95% of resamples of whole videos or groups. ``unanswerable``
+        questions, whose answers all lie in the asking video or its group, are left out.
 
     Raises:
-        LabelError, UsageError: no question, or none that a stored clip answers.
+        LabelError: a label or a video that no stored clip has, or no question that can be answered.
+        SourceError, UsageError: no question, or an option that has no say in one.
     """
     store = Bank(Path(bank))
     chosen = store.recipe(recipe)
@@ -114,12 +119,20 @@ def evaluate_search(
             raise UsageError("without --queries clips ask for their class by plain cosine: no other option has a say")
         return _of_labels(labelled_examples(store, chosen, rows), chosen)
     searcher = Searcher(bank, recipe=chosen.id, exact=exact, device=device)
-    clips = list(store.clips(chosen.id).rows())
+    clips = list(searcher.clips.rows())
     named = label_of_clips(clips, rows)
-    questions = _of_csv(Path(queries), _groups(clips, named))
-    label_of = {clip.clip_id: row.label for clip, row in zip(clips, named, strict=True) if row is not None}
-    found = [_asked(searcher, question, label_of, **how) for question in questions]
-    return _summary(np.array([question.group for question in questions]), _columns(found), chosen)
+    labelled = [(row.label, clip) for clip, row in zip(clips, named, strict=True) if row is not None]
+    label_of = {clip.clip_id: label for label, clip in labelled}
+    questions = _of_table(Path(queries), _groups(clips, named), frozenset(label_of.values()))
+    if any(how.get(name) is not None for name in ("merge_gap", "per_video")) and any(one.label for one in questions):
+        raise UsageError("clips answer questions for a label, so --merge-gap and --per-video have no say in them")
+    videos = [(label, clip.video_id) for label, clip in labelled]
+    asked = [(question, count) for question in questions if (count := question.relevant(videos))]
+    if not asked:
+        raise LabelError(f"no question in {queries} has an answer in another video or group than the one that asks")
+    found = [_asked(searcher, question, count, label_of, **how) for question, count in asked]
+    groups = np.array([question.group for question, _ in asked])
+    return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(asked))
 
 
 def _of_labels(examples: Examples, recipe: Recipe) -> dict[str, Any]:
@@ -130,7 +143,7 @@ def _of_labels(examples: Examples, recipe: Recipe) -> dict[str, Any]:
         raise LabelError("no labelled clip has another one of its class in another video or group to be found")
     figures = {f"recall_at_{k}": found.recall(k)[asked] for k in _AT}
     figures |= {"map": found.precision[asked], "median_rank": found.first[asked]}
-    return _summary(examples.groups[asked], figures, recipe)
+    return _summary(examples.groups[asked], figures, recipe, unanswerable=int((~asked).sum()))
 
 
 def _groups(clips: Sequence[ClipRow], named: Sequence[LabelRow | None]) -> dict[str, str]:
@@ -144,70 +157,74 @@ def _groups(clips: Sequence[ClipRow], named: Sequence[LabelRow | None]) -> dict[
     return groups
 
 
-def _of_csv(path: Path, groups: Mapping[str, str]) -> list[Question]:
-    """The questions of a table, rows of one question together."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read the questions in {path}: {error}") from error
-    together: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for number, row in enumerate(rows, start=2):
-        cells = {name: (row.get(name) or "").strip() for name in _COLUMNS}
-        asked = ("text", cells["text"]) if cells["text"] else ("clip", cells["moment"])
-        if not asked[1] or not (cells["label"] or cells["path"]):
+def _of_table(path: Path, groups: Mapping[str, str], labels: Collection[str]) -> list[Question]:
+    """The questions of a table, rows of one question together.
+
+    Args:
+        groups: of the stored videos.
+        labels: of the stored clips.
+    """
+    together: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for number, row in enumerate(read_table(path, required=()), start=2):
+        asked = ("text", row["text"]) if row.get("text") else ("clip", row.get("moment"))
+        if not asked[1] or not (row.get("label") or row.get("path")):
             raise UsageError(
                 f"{path}, line {number}: a question has a text or a moment, and as its answer a label or a path; "
                 f"known columns are {', '.join(_COLUMNS)}"
             )
-        together.setdefault(asked, []).append(cells)
+        if row.get("label") and str(row["label"]) not in labels:
+            raise LabelError(f"{path}, line {number}: no stored clip is labelled {str(row['label'])!r}")
+        together.setdefault((asked[0], str(asked[1])), []).append(row)
     if not together:
         raise UsageError(f"{path} holds no question")
-    return [_question(path, kind, value, rows, groups) for (kind, value), rows in together.items()]
+    return [_question(path, kind, value, rows=rows, groups=groups) for (kind, value), rows in together.items()]
 
 
 def _question(
-    table: Path, kind: str, value: str, rows: Sequence[Mapping[str, str]], groups: Mapping[str, str]
+    table: Path, kind: str, value: str, *, rows: Sequence[Mapping[str, Any]], groups: Mapping[str, str]
 ) -> Question:
     part = Part("text", value)
     without: frozenset[str] = frozenset()
     if kind == "clip":
         moment = Moment.parse(value)
-        there = moment.path if moment.path.is_absolute() else table.parent / moment.path
+        there = row_path({"path": moment.path}, table=table)
         part = Part("clip", str(dataclasses.replace(moment, path=there)))
-        own = groups.get(video_id_of(there), video_id_of(there))
-        without = frozenset({video_id_of(there), *(name for name, group in groups.items() if group == own)})
-    labels = {row["label"] for row in rows if row["label"]}
+        asking = known_video_id(there)
+        own = groups.get(asking, asking)
+        without = frozenset({asking, *(name for name, group in groups.items() if group == own)})
+    labels = {str(row["label"]) for row in rows if row.get("label")}
     if len(labels) > 1:
         raise UsageError(f"{table}: the question {value!r} names several labels: {', '.join(sorted(labels))}")
     targets = []
     for row in rows:
-        if row["path"]:
-            file = table.parent / row["path"]
-            try:
-                span = Span(float(row["start_seconds"]), float(row["stop_seconds"])) if row["start_seconds"] else None
-            except ValueError as error:
-                raise UsageError(f"{table}: the stretch of {row['path']} cannot be read: {error}") from error
-            targets.append(Target(video_id_of(file), span))
-    asking = next(iter(without), targets[0].video_id if targets else value)
-    return Question(part, next(iter(labels), None), tuple(targets), without, groups.get(asking, asking))
+        if row.get("path"):
+            identity = known_video_id(row_path(row, table=table))
+            if identity not in groups:
+                raise LabelError(f"{table}: {row['path']} answers {value!r} and is not in the bank")
+            targets.append(Target(identity, row_span(row, table=table)))
+    drawn = asking if kind == "clip" else targets[0].video_id if targets else value
+    return Question(part, next(iter(labels), None), tuple(targets), without, groups.get(drawn, drawn))
 
 
-def _asked(searcher: Searcher, question: Question, label_of: Mapping[str, str], **how: Any) -> dict[str, float]:
-    """The figures of one question."""
-    if question.label is not None and how.get("merge_gap") is None:
+def _asked(
+    searcher: Searcher, question: Question, relevant: int, label_of: Mapping[str, str], **how: Any
+) -> dict[str, float]:
+    """The figures of one question, which has so many right answers."""
+    if question.label is not None:
         how["each_clip"] = True  # clips are what is counted
     hits = searcher.search([question.part], k=_MOST_RANKS, without=question.without, **how)
     overlaps = [max((target.overlap(hit) for target in question.targets), default=0.0) for hit in hits]
     wanted = {number for number, target in enumerate(question.targets) if target.video_id not in question.without}
-    right = np.zeros(len(hits), np.bool_)
+    answers = np.zeros(len(hits))  # how many each hit is the first to give
     for place, hit in enumerate(hits):
         reached = {number for number in wanted if question.targets[number].overlap(hit) > 0}
         wanted -= reached  # a stretch that was found once is no more news
-        right[place] = bool(reached) or (question.label is not None and label_of.get(hit.clip_id) == question.label)
-    relevant = question.relevant(label_of, searcher.video_of)
+        fits = question.label is not None and label_of.get(hit.clip_id) == question.label
+        answers[place] = len(reached) + fits
+    right = answers > 0
+    precision = np.cumsum(right) / np.arange(1, len(hits) + 1)
     figures = {f"recall_at_{k}": float(right[:k].any()) for k in _AT}
-    figures["map"] = average_precision(right) * right.sum() / max(relevant, right.sum()) if right.any() else 0.0
+    figures["map"] = float((answers * precision).sum() / relevant)
     figures["median_rank"] = float(1 + right.argmax()) if right.any() else float(_MOST_RANKS + 1)
     if any(target.span is not None for target in question.targets):
         best = max(overlaps[: max(_AT)], default=0.0)
@@ -221,10 +238,13 @@ def _columns(found: Sequence[Mapping[str, float]]) -> dict[str, Numbers]:
     return {name: np.array([one.get(name, np.nan) for one in found]) for name in names}
 
 
-def _summary(groups: npt.NDArray[np.str_], figures: Mapping[str, Numbers], recipe: Recipe) -> dict[str, Any]:
+def _summary(
+    groups: npt.NDArray[np.str_], figures: Mapping[str, Numbers], recipe: Recipe, *, unanswerable: int
+) -> dict[str, Any]:
     """Means, or the median of ranks, with intervals."""
     resamples = resamples_of(groups)
     result: dict[str, Any] = {"recipe": recipe.id, "encoder": recipe.encoder, "queries": len(groups)}
+    result["unanswerable"] = unanswerable
     intervals: dict[str, list[float]] = {}
     for name, values in figures.items():
         middle = np.nanmedian if name == "median_rank" else np.nanmean

@@ -17,6 +17,7 @@ from ._errors import UsageError
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
+    "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
     "<=": operator.le,
@@ -86,7 +87,7 @@ def _grammar() -> pp.ParserElement:
     quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
     end = r"(?=\s+(?:and|or)\b|\s*[()]|\s*$)"
     nothing = pp.Empty().set_parse_action(lambda: "")
-    value = quoted | pp.Regex(rf"(?!(?:and|or)\b)[^\s()'\"].*?{end}", re.IGNORECASE | re.DOTALL) | nothing
+    value = quoted | pp.Regex(rf"(?!(?:and|or)\b)[^\s()'\"=<>].*?{end}", re.IGNORECASE | re.DOTALL) | nothing
     listed = quoted | pp.Regex(r"[^\s,()'\"][^,()]*").set_parse_action(lambda found: found[0].strip())
     column = pp.Regex(r"[^\W\d]\w*") | pp.QuotedString("`")
 

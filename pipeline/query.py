@@ -8,6 +8,7 @@ question towards them and wrong ones push it away (Rocchio 1971), by default wit
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from ._types import FloatArray, Moment, Pixels, Span, clip_id
 from .clips import WHOLE
 from .decoders import read_clips, reading_process
 from .encoders import Encoder, encode_prompts
-from .stored import video_id_of
+from .stored import known_video_id
 from .vectors import unit
 
 MORE_LIKE, LESS_LIKE = 0.75, 0.25
@@ -52,7 +53,7 @@ class Part:
         match = _WEIGHTED.fullmatch(text)
         # "the clock shows 12:30" is a time of day, not a weight.
         clock = kind == "text" and match is not None and match["value"][-1].isdigit()
-        if match is None or clock or (kind != "text" and Path(text).exists()):
+        if match is None or clock or (kind != "text" and os.path.exists(text)):  # noqa: PTH110 -- see ``_is_moment``
             return cls(kind, text)
         return cls(kind, match["value"], float(match["weight"]))
 
@@ -60,7 +61,7 @@ class Part:
     def unwanted(cls, text: str) -> Part:
         """What ``--not`` takes: a moment where its file exists, else a text."""
         clip = cls.parse("clip", text)
-        part = clip if Moment.parse(clip.value).path.is_file() else cls.parse("text", text)
+        part = clip if _is_moment(clip.value) else cls.parse("text", text)
         return cls(part.kind, part.value, -part.weight)
 
     @classmethod
@@ -70,7 +71,7 @@ class Part:
         for values, weight in ((more, MORE_LIKE), (less, -LESS_LIKE)):
             for text in values:
                 given = cls.parse("hit", text)
-                kind: Kind = "clip" if Moment.parse(given.value).path.is_file() else "hit"
+                kind: Kind = "clip" if _is_moment(given.value) else "hit"
                 plain = given.value == text
                 parts.append(cls(kind, given.value, weight / len(values) if plain else np.sign(weight) * given.weight))
         return parts
@@ -81,6 +82,11 @@ class Part:
         plain = {"text": f"“{self.value}”", "hit": f"like clip {self.value}"}
         text = plain.get(self.kind, f"like {name_of(Path(self.value).name)}")
         return f"not {text}" if self.weight < 0 else text
+
+
+def _is_moment(text: str) -> bool:
+    # Path's own raises an error for texts that are too long for a name.
+    return os.path.isfile(Moment.parse(text).path)  # noqa: PTH113
 
 
 class Asker:
@@ -141,7 +147,7 @@ class Asker:
         return vector
 
     def _stored(self, path: Path, span: Span) -> FloatArray | None:
-        number = self.numbers.get(clip_id(video_id_of(path), span))
+        number = self.numbers.get(clip_id(known_video_id(path), span))
         if number is None:
             return None
         vector: FloatArray = self._clips.embeddings([number])[0]

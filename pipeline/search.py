@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ._errors import UsageError
 from ._recipe import Recipe
 from ._types import ClipRow, Device, FloatArray, KeptArray
 from .bank import Bank
-from .duplicates import near_threshold
+from .duplicates import Twins
 from .encoders import Encoder, load_for, part_of, text_cosines
 from .filters import fulfilled
 from .indexing import AUTO, EXACT, index_rows, open_index
@@ -42,6 +41,9 @@ class Searcher:
         recipe: id, encoder or checkpoint, where the bank holds several.
         kind: of the index; "auto" is the one that was built last, or one that suits the bank's size.
         exact: use the index that finds the nearest clips without fail, whatever was built.
+
+    Attributes:
+        clips: those that can be found.
     """
 
     def __init__(
@@ -57,24 +59,22 @@ class Searcher:
         self.recipe: Recipe = self._bank.recipe(recipe)
         self._device = device
         self._encoder: Encoder | None = None
-        self._clips = self._bank.clips(self.recipe.id)
-        chosen = EXACT if exact else kind
-        self._index = open_index(self._bank, self.recipe, self._clips, encoder=self.encoder, kind=chosen)
-        self._asker = Asker(self.recipe, self._clips, self.encoder, dim=self._index.dim)
+        self._kind = EXACT if exact else kind
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Read the bank as it is now: clips may have come and gone, and files been merged."""
+        self.clips = self._bank.clips(self.recipe.id)
+        self._index = open_index(self._bank, self.recipe, self.clips, encoder=self.encoder, kind=self._kind)
+        self._asker = Asker(self.recipe, self.clips, self.encoder, dim=self._index.dim)
         self._numbers = self._asker.numbers
+        self._twins: Twins | None = None
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
         if self._encoder is None:
             self._encoder = load_for(self.recipe, device=self._device)
         return self._encoder
-
-    @cached_property
-    def video_of(self) -> dict[str, str]:
-        """Video ids of the clips that can be found, by clip id."""
-        cells = self._clips.cells("video_id")
-        names = (cells.values[code] for code in cells.codes)
-        return dict(zip(self._clips.ids, names, strict=True))
 
     def search(
         self,
@@ -110,59 +110,82 @@ class Searcher:
             raise UsageError(f"k must be at least 1, not {k}")
         if not parts:
             raise UsageError("nothing is asked for: give a TEXT, --text, --clip, --image or --not")
-        same = self._nearly_the_same() if collapse else None
-        grouping = Grouping(merge_gap, each_clip, per_video, same)
+        if collapse and self._twins is None:
+            self._twins = Twins(self.clips, self._numbers)
+        grouping = Grouping(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
         vectors = [self._asker.vector(part, templates) for part in parts]
-        query = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
+        summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
+        query = summed[None].astype(np.float32)
         allowed = self._allowed(where, without) if where or without else None
-        fetched = max(_RERANKED, _RERANKED_PER_HIT * k) if rerank else max(_FETCHED, _FETCHED_PER_HIT * k)
-        while True:
-            (found,) = self._index.search(query[None].astype(np.float32), k=fetched, allowed=allowed)
-            if rerank:
-                found = self._reranked(parts, [name for name, _ in found], templates)
-            rows = self._clips.rows([self._numbers[name] for name, _ in found])
-            clips = [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
-            hits, settled = moments(clips, grouping, k=k)
-            if settled or rerank or len(found) < fetched:
-                break
-            fetched *= _WIDER
+        if rerank:
+            (found,) = self._index.search(query, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
+            again = self._reranked(parts, [name for name, _ in found], templates)
+            hits, _ = moments(self._hits(again, grouping), grouping, k=k)
+        else:
+            hits = self._moments(query, allowed, grouping, k=k)
         return self._explained(hits, parts, vectors)
+
+    def _moments(
+        self, query: FloatArray, allowed: npt.NDArray[np.bool_] | None, grouping: Grouping, *, k: int
+    ) -> list[Hit]:
+        """The best moments, from as many clips as it takes to settle them."""
+        count = max(_FETCHED, _FETCHED_PER_HIT * k)
+        while True:
+            (found,) = self._index.search(query, k=count, allowed=allowed)
+            all_seen = len(found) < count
+            hits, settled = moments(self._hits(found, grouping), grouping, k=k)
+            if grouping.merge_gap is not None and not all_seen:
+                # However weak, clips that lie close enough belong to a range: all of these videos are looked at.
+                own = self._inside({hit.video_id for hit in hits}) & (True if allowed is None else allowed)
+                (found,) = self._index.search(query, k=len(self.clips), allowed=own)
+                hits, settled = moments(self._hits(found, grouping), grouping, k=k)
+            if settled or all_seen:
+                return hits
+            count *= _WIDER
+
+    def fitting(self, where: Sequence[str]) -> int:
+        """How many clips fulfil all conditions.
+
+        Raises:
+            UsageError: one makes no sense.
+        """
+        return int(self._allowed(where, ()).sum())
 
     def _allowed(self, where: Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
         """Which rows of the index fulfil the conditions and are of other videos."""
-        allowed = fulfilled(self._clips, where, labels=self._labels)
-        if without:
-            allowed[self._clips.of_videos(without)] = False
-        return allowed[[self._numbers[name] for name in self._index.ids]]
+        allowed = fulfilled(self.clips, where, labels=self._labels)[self._order]
+        return allowed & ~self._inside(without) if without else allowed
+
+    def _inside(self, video_ids: Collection[str]) -> npt.NDArray[np.bool_]:
+        """Which rows of the index are of these videos."""
+        inside = np.zeros(len(self.clips), np.bool_)
+        inside[self.clips.of_videos(video_ids)] = True
+        return inside[self._order]
+
+    @property
+    def _order(self) -> list[int]:
+        """For each row of the index the number of its clip."""
+        return [self._numbers[name] for name in self._index.ids]
+
+    def _hits(self, found: Sequence[tuple[str, float]], grouping: Grouping) -> list[Hit]:
+        if grouping.same is not None and self._twins is not None:
+            self._twins.read([name for name, _ in found])
+        rows = self.clips.rows([self._numbers[name] for name, _ in found])
+        return [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
 
     def _labels(self) -> list[str | None]:
         """What people called the clips."""
         labels = Labels(self._bank.folder).rows()
-        numbers = self._clips.of_videos({label.video_id for label in labels})
-        named: list[str | None] = [None] * len(self._clips)
-        found = label_of_clips(list(self._clips.rows(numbers)), labels)
+        numbers = self.clips.of_videos({label.video_id for label in labels})
+        named: list[str | None] = [None] * len(self.clips)
+        found = label_of_clips(list(self.clips.rows(numbers)), labels)
         for number, label in zip(numbers, found, strict=True):
             named[number] = None if label is None else label.label
         return named
 
-    @cached_property
-    def _near(self) -> float:
-        return near_threshold(self._clips)
-
-    def _nearly_the_same(self) -> Callable[[str, str], bool]:
-        """Whether two stored clips show nearly the same; vectors are read once."""
-        known: dict[str, FloatArray] = {}
-
-        def of(name: str) -> FloatArray:
-            if name not in known:
-                known[name] = unit(self._clips.embeddings([self._numbers[name]]))[0]
-            return known[name]
-
-        return lambda a, b: float(of(a) @ of(b)) >= self._near
-
     def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> list[Hit]:
         """With ranks, and each part's cosine with the best clip."""
-        stored = self._clips.embeddings([self._numbers[hit.clip_id] for hit in hits])
+        stored = self.clips.embeddings([self._numbers[hit.clip_id] for hit in hits])
         cosines = index_rows(self.recipe, stored, self.encoder) @ np.stack(vectors, axis=1)  # (hits, parts)
         words = [part.words for part in parts]
         names = [name if words.count(name) == 1 else f"{name} ({n})" for n, name in enumerate(words, start=1)]
@@ -176,7 +199,7 @@ class Searcher:
         if not any(part.kind == "text" for part in parts):
             raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
         patches = stored_patches(self._bank, self.recipe, ids)
-        vectors = self._clips.embeddings([self._numbers[name] for name in ids])
+        vectors = self.clips.embeddings([self._numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import threading
 from collections.abc import Collection
@@ -25,6 +26,24 @@ def video_id_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def known_video_id(path: Path) -> str:
+    """The same, for who may ask again: a file whose size and date stay is read once.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    return _hashed(path.absolute(), facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _hashed(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001
+    return video_id_of(path)
 
 
 class Stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from conftest import clusters as drawn
 from test_train import fill, label
 
 from pipeline import Bank, bank_map, clusters, duplicates, evaluate_search, extract, load_encoder
-from pipeline._errors import LabelError, MissingExtra, UsageError
+from pipeline._errors import ClipdexError, LabelError, MissingExtra, UsageError
 from pipeline._types import ClipRow, LabelRow
 from pipeline.commands import main
 from pipeline.duplicates import near_threshold
 from pipeline.labels import Labels
 from pipeline.report.atlas import write_map
+from pipeline.stored import video_id_of
 
 
 def clip(name: str, video: str, start: float, stop: float) -> ClipRow:
@@ -87,13 +89,13 @@ class TestEvaluateSearch:
             ("text,label\n,walk\n", "line 2: a question has a text or a moment"),
             ("text,label\na dog,\n", "line 2"),
             ("text,label\n", "holds no question"),
-            ("text,label\na dog,x\na dog,y\n", "names several labels: x, y"),
-            ("text,path,start_seconds,stop_seconds\na dog,q.csv,5,2\n", "cannot be read"),
+            ("text,label\na dog,x\na dog,y\n", "no stored clip is labelled 'x'"),
+            ("text,path,start_seconds,stop_seconds\na dog,q.csv,5,2\n", "is not in the bank"),
         ],
     )
     def test_what_is_no_question_is_told(self, circle: Path, tmp_path: Path, text: str, message: str) -> None:
         (tmp_path / "q.csv").write_text(text)
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(ClipdexError, match=message):
             evaluate_search(queries=tmp_path / "q.csv", bank=circle)
 
     def test_options_without_a_say_and_banks_without_labels_are_refused(self, circle: Path) -> None:
@@ -103,8 +105,74 @@ class TestEvaluateSearch:
         with pytest.raises(LabelError):
             evaluate_search(bank=circle)
 
+    def test_one_hit_may_be_the_answer_twice(self, circle: Path, tmp_path: Path) -> None:
+        video = tmp_path / "a.mp4"
+        video.write_bytes(b"a")
+        bank, recipe = Bank(tmp_path / "own", create=True), Bank(circle).recipe()
+        windows = [clip(f"clip{n}", video_id_of(video), 2.0 * n, 2.0 * n + 2) for n in range(2)]
+        bank.add(recipe, windows, np.eye(2, recipe.dim, dtype=np.float32), [])
+        (tmp_path / "q.csv").write_text(
+            "text,path,start_seconds,stop_seconds\na dog,a.mp4,0,2\na dog,a.mp4,2,4\n", encoding="utf-8"
+        )
+        figures = evaluate_search(queries=tmp_path / "q.csv", bank=bank.folder, merge_gap=0.0)
+        assert (figures["queries"], figures["unanswerable"], figures["map"]) == (1, 0, 1.0)
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [("wlak,", "line 2: no stored clip is labelled 'wlak'"), (",q.csv", "q.csv answers 'a dog' and is not in the")],
+    )
+    def test_answers_that_no_clip_has_are_told(self, circle: Path, tmp_path: Path, row: str, message: str) -> None:
+        (tmp_path / "q.csv").write_text(f"text,label,path\na dog,{row}\n")
+        with pytest.raises(LabelError, match=message):
+            evaluate_search(queries=tmp_path / "q.csv", bank=circle)
+
+    def test_clips_that_answer_for_a_label_are_not_merged(self, circle: Path, tmp_path: Path) -> None:
+        Labels(circle).add([LabelRow("a", "/a.mp4", "x", 0.0, 2.0)])
+        Labels(circle).add([LabelRow("b", "/b.mp4", "y", 0.0, 2.0)])
+        (tmp_path / "q.csv").write_text("text,label\na dog,x\na dog,y\n")
+        with pytest.raises(UsageError, match="names several labels: x, y"):
+            evaluate_search(queries=tmp_path / "q.csv", bank=circle)
+        (tmp_path / "q.csv").write_text("text,label\na dog,x\n")
+        assert evaluate_search(queries=tmp_path / "q.csv", bank=circle)["queries"] == 1
+        for how in ({"merge_gap": 0.0}, {"per_video": 1}):
+            with pytest.raises(UsageError, match="have no say"):
+                evaluate_search(queries=tmp_path / "q.csv", bank=circle, **how)
+
+    def test_questions_that_only_their_own_video_answers_are_left_out(self, circle: Path, tmp_path: Path) -> None:
+        Labels(circle).add([LabelRow("a", "/a.mp4", "x", 0.0, 2.0)])
+        video = tmp_path / "a.mp4"
+        video.write_bytes(b"a")
+        recipe = Bank(circle).recipe()
+        own = clip("own", video_id_of(video), 0.0, 2.0)
+        Bank(circle).add(recipe, [own], np.eye(1, recipe.dim, dtype=np.float32), [])
+        (tmp_path / "q.csv").write_text("moment,path\na.mp4@0-2,a.mp4\n")
+        with pytest.raises(LabelError, match="in another video or group than the one that asks"):
+            evaluate_search(queries=tmp_path / "q.csv", bank=circle)
+
 
 class TestDuplicates:
+    def test_a_camera_that_sees_nothing_happen_is_one_group_and_hangs_together_with_its_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(importlib.import_module("pipeline.duplicates"), "_NEIGHBOURS", 4)
+        recipe = load_encoder("lite").recipe(decoder="pyav")
+        random = np.random.default_rng(0)
+        scenes = random.normal(size=(3, recipe.dim))
+        rows = np.concatenate([scene + 1e-3 * random.normal(size=(60, recipe.dim)) for scene in scenes])
+        videos = ["a"] * 60 + ["b"] * 60 + ["c"] * 60
+        clips = [clip(f"clip{n:03d}", video, 2.0 * n, 2.0 * n + 2) for n, video in enumerate(videos)]
+        # Windows that overlap one clip more than a search returns, and a copy of it in another video.
+        for n in range(8):
+            clips.append(clip(f"over{n}", "a", 0.1 + 0.1 * n, 1.9))
+            rows = np.vstack([rows, rows[:1] + 1e-6 * (n + 1)])
+        clips.append(clip("copy", "b", 500.0, 502.0))
+        rows = np.vstack([rows, rows[:1] + 1e-4])
+        Bank(tmp_path, create=True).add(recipe, clips, rows.astype(np.float32), [])
+        groups, _ = duplicates(bank=tmp_path, threshold=0.99)
+        assert [len(group.clips) for group in groups] == [69, 60, 60]
+        assert {one.clip_id for one in groups[0].clips} >= {"clip000", "over0", "over7", "copy"}
+        assert all(0.99 <= group.similarity <= 1.000001 for group in groups)
+
     def test_copies_are_found_with_a_threshold_from_the_bank(self, tmp_path: Path) -> None:
         X, _ = drawn(classes=4, each=30)
         copies = X[[3, 50]] + 1e-4
@@ -146,7 +214,7 @@ class TestDuplicates:
 
 
 class TestClusters:
-    def test_groups_are_those_that_are_there(self, tmp_path: Path) -> None:
+    def test_groups_are_those_that_are_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         X, y = drawn(classes=4, each=20, spread=0.3)
         rows = fill(tmp_path, X)
         label(tmp_path, rows, y)
@@ -156,6 +224,8 @@ class TestClusters:
         assert len(clusters(bank=tmp_path, count=2)) == 2
         with pytest.raises(UsageError, match="80 clips cannot make 100 groups"):
             clusters(bank=tmp_path, count=100)
+        monkeypatch.setattr(importlib.import_module("pipeline.clusters"), "_JUDGED", 10)
+        assert len(clusters(bank=tmp_path, count=15)) == 15
 
     def test_groups_are_named_by_texts_that_fit_them_better_than_all(self, tmp_path: Path) -> None:
         encoder = load_encoder("lite")

@@ -117,6 +117,26 @@ class TestInABank:
         assert undo(bank=bank).change == "undo add-class class 3"
         assert self.state(bank) == before
 
+    def test_what_a_kill_left_in_the_history_stops_nothing(self, bank: Path) -> None:
+        before = self.state(bank)
+        left = bank / "heads" / "history" / "default" / "000001.safetensors"
+        left.parent.mkdir(parents=True)
+        left.hardlink_to(bank / "heads" / "default.safetensors")  # its note was never written
+        add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
+        undo(bank=bank)
+        assert self.state(bank) == before
+
+    @pytest.mark.parametrize(
+        ("kind", "parameters", "compared"), [("knn", {"vote": "each-class"}, 1), ("mlp", {"num_epochs": 2}, 30)]
+    )
+    def test_only_heads_that_compare_with_many_clips_are_looked_at_on_fewer(
+        self, bank: Path, kind: str, parameters: dict, compared: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(importlib.import_module("pipeline.add_class"), "_MOST_COSINES", 30)
+        train_head(bank=bank, head=kind, **parameters)
+        report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
+        assert report.compared_clips == compared
+
     def test_changes_are_undone_one_by_one_latest_first(self, bank: Path) -> None:
         states = [self.state(bank)]
         add_class("class 3", [row.video for row in self.new[:5]], bank=bank)

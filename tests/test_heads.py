@@ -108,6 +108,9 @@ def test_votes_of_each_class_are_means_over_its_nearest_but_at_most_a_fifth_of_i
     head = heads.get("knn")(k=5, vote="each-class").fit(X, y)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     cosines = queries / np.linalg.norm(queries, axis=1, keepdims=True) @ unit.T
+    more = head.with_class("class 0", X, y)
+    assert np.array_equal(more.codes_, np.sort(more.codes_))  # nothing to be put in order at each question
+    assert np.array_equal(more.scores(queries), head.scores(queries))
     for code, (name, k) in enumerate(zip(head.classes_, (5, 2, 1), strict=True)):
         best = np.sort(cosines[:, y == name], axis=1)[:, -k:].mean(axis=1)
         assert head.scores(queries)[:, code] == pytest.approx(best / head.temperature, abs=1e-4)

@@ -133,6 +133,25 @@ def test_two_that_bring_one_index_up_to_date_at_once_both_answer_rightly(kind: s
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
 
 
+def test_an_index_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = data("random")
+    filled("flat", rows[:300]).save(tmp_path)
+    kind = indexes.get("flat")
+    load = kind._load
+
+    def late(self: Index, folder: Path) -> None:
+        monkeypatch.setattr(kind, "_load", load)
+        filled("flat", rows).save(tmp_path)  # which sweeps the folder away
+        load(self, folder)
+
+    monkeypatch.setattr(kind, "_load", late)
+    found = kind.load(tmp_path)
+    assert found is not None
+    assert len(found) == len(rows)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_save_that_fails_leaves_the_index_as_it_was(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +207,7 @@ def test_a_missing_or_damaged_index_is_made_again_not_believed(kind: str, tmp_pa
     assert indexes.get(kind).load(tmp_path) is None
     index = filled(kind, data("random"))
     index.save(tmp_path)
-    for name in [path.name for path in tmp_path.rglob("*") if path.is_file()]:
+    for name in [path.name for path in tmp_path.rglob("[!.]*") if path.is_file()]:
         for share in (0, 2):
             index.save(tmp_path)
             (path,) = tmp_path.rglob(name)

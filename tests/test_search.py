@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,7 @@ def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest
     assert Part.parse("clip", "odd:2") == Part("clip", "odd:2", 1.0)
     assert Part.unwanted("v.mp4@1-2:3") == Part("clip", "v.mp4@1-2", -3.0)
     assert Part.unwanted("a cat") == Part("text", "a cat", -1.0)
+    assert Part.unwanted("ж" * 300) == Part("text", "ж" * 300, -1.0)  # longer than a file's name may be
 
 
 @pytest.mark.parametrize(
@@ -327,6 +329,7 @@ def test_parts_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest
     [
         (["camera=3"], [True, False, False]),
         (["camera!=3"], [False, True, True]),
+        (["camera==3"], [True, False, False]),
         (["camera>=3"], [True, True, False]),
         (["camera < 10"], [True, False, False]),  # as numbers, not as text
         (["place=the gate"], [True, False, False]),
@@ -382,11 +385,30 @@ def test_a_number_is_no_more_and_no_less_than_a_word(condition: str) -> None:
         fulfilled(_table(rows), [condition])
 
 
-@pytest.mark.parametrize("condition", ["camera", "camera=3 and", "(camera=3", "camera=3)", "camera in 3", "=3", "a='x"])
+@pytest.mark.parametrize(
+    "condition", ["camera", "camera=3 and", "(camera=3", "camera=3)", "camera in 3", "=3", "a='x", "camera=>3"]
+)
 def test_what_is_no_condition_is_told_where_it_ends_to_be_one(condition: str) -> None:
     rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3"})]
     with pytest.raises(UsageError, match="is no condition"):
         fulfilled(_table(rows), [condition])
+
+
+def test_how_far_a_merged_range_reaches_does_not_depend_on_how_many_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_encoder("lite").recipe(decoder="pyav")
+    windows = [ClipRow(f"a-{n}", "a", "/a.mp4", 2.0 * n, 2.0 * n + 2, "w", (1.0,), {}) for n in range(40)]
+    windows += [ClipRow(f"b-{n}", "b", "/b.mp4", 2.0 * n, 2.0 * n + 2, "w", (1.0,), {}) for n in range(5)]
+    vectors = np.random.default_rng(0).normal(size=(45, recipe.dim)).astype(np.float32)
+    Bank(tmp_path, create=True).add(recipe, windows, vectors, [])
+    monkeypatch.setattr(importlib.import_module("pipeline.search"), "_FETCHED", 2)
+    monkeypatch.setattr(importlib.import_module("pipeline.search"), "_FETCHED_PER_HIT", 1)
+    for k in (1, 2, 5):
+        hits = Searcher(tmp_path).search([Part("hit", "a-39")], k=k, merge_gap=0.0)
+        assert ranges(hits) == [("/a.mp4", 0, 80), ("/b.mp4", 0, 10)][:k]
+    (hit,) = Searcher(tmp_path).search([Part("hit", "a-39")], k=1, merge_gap=0.0, where=["start_seconds>=10"])
+    assert (hit.start_seconds, hit.stop_seconds) == (10, 80)
 
 
 class TestIndexKinds:

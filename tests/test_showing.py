@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
 import re
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,17 +21,20 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline import Bank, extract
+from pipeline import Bank, Searcher, extract
 from pipeline._answers import Hit
 from pipeline._errors import DecodeError, SourceError, UsageError
 from pipeline._types import Span
 from pipeline.commands import main
 from pipeline.decoders import cut, open_video
 from pipeline.report import player
+from pipeline.report.conversation import Conversation
 from pipeline.report.formats import write_hits
 from pipeline.report.page import write_page
 from pipeline.report.previews import preview
 from pipeline.report.showing import Showing
+from pipeline.report.terminal import Terminal
+from pipeline.upkeep import compact
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +47,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def hit(video: Path | str, start: float, stop: float, *, rank: int = 1, **facts: object) -> Hit:
     moment = {"start_seconds": start, "stop_seconds": stop, "peak_start_seconds": start, "peak_stop_seconds": stop}
-    return Hit(
-        rank=rank, score=0.5, video=str(video), video_id="v", clip_id=f"v@{start}", metadata={}, **moment | facts
-    )
+    own = {"video": str(video), "video_id": "v", "clip_id": f"v@{start}", "metadata": {}}
+    return Hit(rank=rank, score=0.5, **own | moment | facts)
 
 
 class TestCut:
@@ -130,7 +135,8 @@ class TestPage:
 
 class TestFormats:
     def test_csv_is_a_manifest(self, video: Path, xclip: Path, tmp_path: Path) -> None:
-        write_hits([hit(video, 1.0, 2.0)], "csv", label="x", out=tmp_path / "hits.csv")
+        found = [hit(video, 1.0, 2.0, metadata={"lost_frames": 2})]  # which a manifest may not say
+        write_hits(found, "csv", label="x", out=tmp_path / "hits.csv")
         (row,) = csv.DictReader((tmp_path / "hits.csv").read_text().splitlines())
         assert (row["path"], row["start_seconds"], row["stop_seconds"]) == (str(video), "1.0", "2.0")
         done = extract([tmp_path / "hits.csv"], bank=tmp_path / "bank", encoder=str(xclip), clips="whole")
@@ -201,6 +207,36 @@ class TestCommand:
         assert [list(one["why"]) for one in hits] == [["“a dog”"]] * 4
         assert all(one["start_seconds"] >= 2 for one in hits[2:])
         assert "is no condition" in done.stderr
+
+    def test_nothing_that_makes_no_sense_is_kept_before_the_first_question(self, bank: Path) -> None:
+        said = [":k 0", ":where camra=3", ":where start_seconds>=2", ":and", ":not", ":export", ":html", ":play 0"]
+        said += ["a dog", ":play 0", f":not {'ж' * 300}"]
+        words = ["search", "--interactive", "-k", "1", "--bank", str(bank)]
+        done = CliRunner().invoke(main, words, input="\n".join(said))
+        assert done.exit_code == 0, done.output
+        hits = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [len(one["why"]) for one in hits] == [1, 2]
+        assert all(one["start_seconds"] >= 2 for one in hits)
+        for message in ("at least one hit", "has a column 'camra'", "a folder is wanted", "a file is wanted", "no hit 0"):
+            assert message in done.stderr
+        assert "clips fit" in done.stderr
+
+    def test_a_conversation_outlives_a_bank_that_is_put_together(self, bank: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(bank, tmp_path / "bank"))
+        table = Bank(copy).clips(Bank(copy).recipe().id)
+        row = dataclasses.replace(next(table.rows()), clip_id="later", start_seconds=90.0, stop_seconds=91.0)
+        Bank(copy).add(Bank(copy).recipe(), [row], table.embeddings([0]), [])
+        searcher = Searcher(copy)
+        how = {"where": [], "k": 2}
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            talk = Conversation(Terminal(as_json=True), searcher, Showing(), how)
+            talk.onecmd("a dog")
+            compact(bank=copy)
+            talk.onecmd("a dog")
+        first, *rest = said.getvalue().splitlines()
+        assert len(rest) == 3
+        assert json.loads(first)["clip_id"] == json.loads(rest[1])["clip_id"]
 
     def test_a_conversation_goes_on_after_errors(self, bank: Path) -> None:
         said = "\n".join(

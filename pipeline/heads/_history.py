@@ -18,7 +18,8 @@ def remember(folder: Path, name: str, note: Mapping[str, Any]) -> None:
     former = folder / "history" / name
     former.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(path.stem) for path in former.glob("*.json")), default=0)
-    same_file(head_path(folder, name), former / f"{number:06d}.safetensors")
+    with replacing(former / f"{number:06d}.safetensors") as temporary:
+        same_file(head_path(folder, name), temporary)
     with replacing(former / f"{number:06d}.json") as temporary:  # last: where it is missing there was no change
         temporary.write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
 

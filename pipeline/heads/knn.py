@@ -113,8 +113,8 @@ class KNN(Head):
         code = [str(one) for one in after.classes_].index(name)
         others = slice(None) if name not in known else self.codes_ != code  # a slice copies nothing
         mine = unit(X[y == name])
-        after.vectors_ = np.concatenate([self.vectors_[others], mine])
-        after.codes_ = np.concatenate([self.codes_[others], np.full(len(mine), code)])
+        vectors = np.concatenate([self.vectors_[others], mine])
+        after.vectors_, after.codes_ = _by_class(vectors, np.concatenate([self.codes_[others], [code] * len(mine)]))
         return after
 
 

@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from .._errors import BankError
 from .._files import replacing
@@ -24,6 +25,7 @@ from .._registry import Registry
 from .._types import FloatArray
 
 _POINTER = "index.json"
+_LOCK = ".lock"
 
 
 class Index(abc.ABC):
@@ -101,30 +103,36 @@ class Index(abc.ABC):
         name = uuid.uuid4().hex
         target = folder / name
         try:
-            target.mkdir(parents=True)
-            self._save(target)
-            (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / _LOCK):  # whoever writes one now is not to have it swept away
+                target.mkdir()
+                self._save(target)
+                (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
+                with replacing(folder / _POINTER) as temporary:
+                    temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")
+                for old in folder.iterdir():
+                    if old.is_dir() and old.name != name:
+                        shutil.rmtree(old, ignore_errors=True)
         except (OSError, RuntimeError) as error:  # faiss raises its own
             shutil.rmtree(target, ignore_errors=True)
             raise BankError(f"cannot write an index under {folder}: {error}") from error
-        with replacing(folder / _POINTER) as temporary:
-            temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")
-        for old in folder.iterdir():
-            if old.is_dir() and old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
         """The index under ``folder``; None where there is none, or one that is damaged: it is made again."""
-        try:
-            pointer = json.loads((folder / _POINTER).read_text(encoding="utf-8"))
-            data = folder / pointer["data"]
-            index = cls(int(pointer["dim"]), scratch=folder if os.access(folder, os.W_OK) else None)
-            index.ids = json.loads((data / "ids.json").read_text(encoding="utf-8"))
-            index._load(data)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError):
-            return None
-        return index
+        while (content := _content(folder / _POINTER)) is not None:
+            try:
+                pointer = json.loads(content)
+                data = folder / pointer["data"]
+                index = cls(int(pointer["dim"]), scratch=folder if os.access(folder, os.W_OK) else None)
+                index.ids = json.loads((data / "ids.json").read_text(encoding="utf-8"))
+                index._load(data)
+                return index
+            except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError):
+                # Another process may have written a new one meanwhile, and swept this one away.
+                if _content(folder / _POINTER) == content:
+                    return None
+        return None
 
     @abc.abstractmethod
     def _add(self, vectors: FloatArray) -> None: ...
@@ -149,6 +157,14 @@ class Index(abc.ABC):
         Raises:
             ValueError: it does not fit ``dim`` and ``ids``.
         """
+
+
+def _content(path: Path) -> bytes | None:
+    """What stands in a file, if there is one."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 indexes: Registry[Index] = Registry("pipeline.indexes", Index, kind="index")  # type: ignore[type-abstract]

@@ -35,9 +35,10 @@ class Flat(Index):
     def _search(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        if len(queries) >= _MANY and allowed is None:
+        if len(queries) >= _MANY:
             stored = faiss.rev_swig_ptr(self._index.get_xb(), self._index.ntotal * self.dim).reshape(-1, self.dim)
-            blocks = [(np.arange(len(stored)), stored)]
+            chosen = slice(None) if allowed is None else allowed
+            blocks = [(np.arange(len(stored))[chosen], stored[chosen])]
             parts = [nearest(queries[n : n + _TOGETHER], blocks, k=k) for n in range(0, len(queries), _TOGETHER)]
             return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
         selection = Selection(allowed)

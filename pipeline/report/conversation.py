@@ -10,6 +10,7 @@ from typing import Any
 
 from .._answers import Hit
 from .._errors import ClipdexError, UsageError
+from .._parquet import PartGone
 from ..query import Part
 from ..search import Searcher
 from .page import heading
@@ -73,15 +74,15 @@ class Conversation(cmd.Cmd):
 
     def do_clip(self, words: str) -> None:
         """:clip FILE@START-STOP: find the like of a moment."""
-        self._ask([Part.parse("clip", words)])
+        self._ask([Part.parse("clip", _said(words, "a moment FILE@START-STOP"))])
 
     def do_and(self, words: str) -> None:
         """:and TEXT[:WEIGHT]: add a text to the question."""
-        self._ask([*self._parts, Part.parse("text", words)])
+        self._ask([*self._parts, Part.parse("text", _said(words, "a text"))])
 
     def do_not(self, words: str) -> None:
         """:not TEXT or MOMENT: stay away from it."""
-        self._ask([*self._parts, Part.unwanted(words)])
+        self._ask([*self._parts, Part.unwanted(_said(words, "a text or a moment"))])
 
     def do_more(self, words: str) -> None:
         """:more 2 5: more like these hits."""
@@ -97,7 +98,10 @@ class Conversation(cmd.Cmd):
 
     def do_k(self, words: str) -> None:
         """:k 20: how many hits."""
-        self._ask(self._parts, k=_number(words))
+        number = _number(words)
+        if number < 1:
+            raise UsageError("at least one hit is wanted")
+        self._ask(self._parts, k=number)
 
     def do_play(self, words: str) -> None:
         """:play 2: open a hit in a player."""
@@ -105,11 +109,11 @@ class Conversation(cmd.Cmd):
 
     def do_html(self, words: str) -> None:
         """:html FILE: write the hits as a page with pictures."""
-        self._again(html=Path(words))
+        self._again(html=Path(_said(words, "a file")))
 
     def do_export(self, words: str) -> None:
         """:export DIR: cut the hits out as files."""
-        self._again(export=Path(words))
+        self._again(export=Path(_said(words, "a folder")))
 
     def do_quit(self, _: str) -> bool:
         """:quit: end."""
@@ -118,8 +122,14 @@ class Conversation(cmd.Cmd):
     def _ask(self, parts: Sequence[Part], **changed: Any) -> None:
         """Ask, and keep question and settings only where they make sense."""
         how = {**self._how, **changed}
-        if parts:
-            self._hits = self._searcher.search(parts, **how)
+        try:
+            found = self._searcher.search(parts, **how) if parts else []
+        except PartGone:  # the bank was compacted meanwhile
+            self._searcher.reopen()
+            found = self._searcher.search(parts, **how)
+        if not parts and how["where"]:
+            self._terminal.say(f"{self._searcher.fitting(how['where'])} clips fit")
+        self._hits = found
         self._parts, self._how = list(parts), how
         if parts:
             self._showing.show(self._terminal, self._hits, parts, how["where"])
@@ -133,6 +143,12 @@ class Conversation(cmd.Cmd):
         if not numbers or not all(1 <= number <= len(self._hits) for number in numbers):
             raise UsageError(f"name hits by their rank, 1 to {len(self._hits)}")
         return [self._hits[number - 1].clip_id for number in numbers]
+
+
+def _said(words: str, what: str) -> str:
+    if not words.strip():
+        raise UsageError(f"{what} is wanted; :help lists the commands")
+    return words
 
 
 def _number(word: str) -> int:

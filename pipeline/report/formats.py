@@ -12,6 +12,7 @@ from typing import Any, Literal
 from .._answers import Hit
 from .._errors import SourceError, UsageError
 from .._files import path_of
+from .._types import LOST_FRAMES
 from ..decoders import reading_process
 from .summary import hit_rows
 
@@ -26,7 +27,8 @@ def write_hits(hits: Sequence[Hit], how: Format, *, label: str, out: Path | None
 
     Raises:
         UsageError: a format of several files without a folder to put them into.
-        SourceError: it cannot be written, or a video's frames cannot be counted (Label Studio wants frame numbers).
+        SourceError: it cannot be written.
+        DecodeError: a video's frames cannot be counted (Label Studio wants frame numbers).
     """
     files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label)}
     if out is None:
@@ -53,7 +55,7 @@ def _text(hits: Sequence[Hit], how: Format, label: str) -> str:
 def _csv(hits: Sequence[Hit]) -> str:
     """``path`` and times are named as in a manifest, so that ``extract`` reads the file."""
     rows = [{**row, "path": hit.video} for hit, row in zip(hits, hit_rows(hits), strict=True)]
-    left_out = ("metadata", "why", "video")
+    left_out = ("metadata", "why", "video", LOST_FRAMES)
     found = dict.fromkeys(["path", *(name for row in rows for name in row)])
     names = [name for name in found if name not in left_out]
     file = io.StringIO()

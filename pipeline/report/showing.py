@@ -85,8 +85,8 @@ class Showing:
                 files = cut_out(hits, self.export)
             terminal.say(*(f"Wrote {file}" for file in files))
         if self.play is not None and hits:
-            if self.play > len(hits):
-                raise UsageError(f"there is no hit {self.play}: the last one is {len(hits)}")
+            if not 1 <= self.play <= len(hits):
+                raise UsageError(f"there is no hit {self.play}: they are 1 to {len(hits)}")
             hit = hits[self.play - 1]
             player = play(path_of(hit.video), hit.start_seconds, hit.stop_seconds)
             terminal.say(f"Hit {hit.rank} opens in {player}")
