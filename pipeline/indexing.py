@@ -78,7 +78,7 @@ def open_index(
     folder = _folder(bank, recipe, kind)
     index = indexes.get(kind).load(folder)
     if index is None:
-        index = _build(clips, recipe, encoder, kind, folder)
+        index = _build(clips, recipe, encoder, kind=kind, folder=folder)
         _keep(index, folder)
         return index
     gone, new = set(index.ids).difference(clips.ids), set(clips.ids).difference(index.ids)
@@ -116,7 +116,7 @@ def build_index(
     for one in kinds:
         started = time.monotonic()
         folder = _folder(store, chosen, one)
-        index = _build(clips, chosen, encoder, one, folder)
+        index = _build(clips, chosen, encoder, kind=one, folder=folder)
         index.save(folder)
         seconds = time.monotonic() - started
         stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
@@ -196,7 +196,7 @@ def _suiting(recipe: Recipe, count: int) -> str:
     return EXACT if 4 * numbers <= _FLAT_BYTES else _SQUEEZED if numbers <= _SQUEEZED_BYTES else _LISTS
 
 
-def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], kind: str, folder: Path) -> Index:
+def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
     nothing = np.empty((0, recipe.dim), np.float32)
     dim = index_rows(recipe, nothing, encoder).shape[1]
     with contextlib.suppress(OSError):

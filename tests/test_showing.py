@@ -217,7 +217,13 @@ class TestCommand:
         hits = [json.loads(line) for line in done.stdout.splitlines()]
         assert [len(one["why"]) for one in hits] == [1, 2]
         assert all(one["start_seconds"] >= 2 for one in hits)
-        for message in ("at least one hit", "has a column 'camra'", "a folder is wanted", "a file is wanted", "no hit 0"):
+        for message in (
+            "at least one hit",
+            "has a column 'camra'",
+            "a folder is wanted",
+            "a file is wanted",
+            "no hit 0",
+        ):
             assert message in done.stderr
         assert "clips fit" in done.stderr
 
