@@ -52,7 +52,7 @@ WORKLOADS = {
     "VideoMAE base, 240p, 2 s": Workload("videomae", workloads.SHORT, 2.0, 12),
     "X-CLIP base/32, 180p to 1080p": Workload("xclip", workloads.MIXED, 6.0, 12),
     "X-CLIP base/32, 240p, 2 s": Workload("xclip", workloads.SHORT, 2.0, 12),
-    "lite, 720p and 1080p": Workload("lite", workloads.LARGE, 4.0, 6),
+    "lite, 720p and 1080p": Workload("lite", workloads.LARGE, 4.0, 12),
 }
 HALF = ("videomae", "xclip")  # models that half precision suits
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,16 +20,11 @@ from ._recipe import Recipe
 from ._types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from .bank import Bank
 from .decoders import ClipFrames
-from .encoders import Encoder, choose_engine, choose_route, suitable_batch_size
+from .encoders import Encoder, Features, choose_engine, choose_route, suitable_batch_size
 from .events import Crashed, Done, Event, Idle, Opened, Read
 from .outcome import Fault, VideoUnderWay
 from .reading import Reader
-
-# A part is written when so many clips or seconds have gathered: a crash costs a tenth of what was done at most.
-_PART_CLIPS = 2048
-_PART_SECONDS = (3.0, 30.0)
-_PART_SHARE = 0.1
-_PART_BYTES = 1 << 26
+from .writing import Writer
 
 # Another engine takes some seconds to make ready: who has encoded so much probably has more to come.
 _BATCHES_BEFORE_ENGINE = 6
@@ -55,12 +50,7 @@ class _Waiting(NamedTuple):
     pixels: Pixels
 
 
-class _Encoded(NamedTuple):
-    """A clip that waits to be written."""
-
-    row: ClipRow
-    vector: FloatArray
-    kept: Mapping[Keep, KeptArray]
+_Begun = Callable[[], Features]
 
 
 class EncodingRun:
@@ -80,25 +70,21 @@ class EncodingRun:
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.encoded_clips = 0
-        self._store = store
         self._encoder = encoder
         self._recipe = recipe
         self._inputs = inputs
         self._batch_size = batch_size
         self._keep = keep
         self._profile = profile
-        self._encoded_before = encoded_ids
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, VideoUnderWay] = {}
         self._batch: dict[str, _Waiting] = {}  # by clip id
+        self._ahead: tuple[dict[str, _Waiting], _Begun] = {}, _nothing  # what the encoder works on
         self._full_batches = 0
         self._encoded_now: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
-        self._unwritten: list[_Encoded] = []
-        self._unwritten_rows: list[VideoRow] = []
-        self._unwritten_bytes = 0
-        self._started_at = self._written_at = time.monotonic()
+        self._writer = Writer(store, recipe, keep=keep, had_vectors=encoded_ids, profile=profile, on_row=self._tell)
 
     def over(self, reader: Reader) -> list[VideoRow]:
         """Run to the end and give one row for each input; stopped half-way, store what is complete."""
@@ -110,6 +96,7 @@ class EncodingRun:
                     break
                 self._handle(event)
             self._encode()
+            self._take_in_ahead()
             self._settle_copies()
         return [self._outcomes[index] for index in range(len(self._inputs))]
 
@@ -121,7 +108,8 @@ class EncodingRun:
         elif isinstance(event, Read):
             self._take(self._videos[event.index], event.frames)
         elif isinstance(event, Idle):
-            self._write_if_due()
+            self._take_in_ahead()
+            self._writer.write_if_due()
         elif isinstance(event, Crashed):
             self._videos.pop(event.index, None)
         elif (video := self._videos.get(event.index)) is not None:
@@ -149,8 +137,8 @@ class EncodingRun:
             video.blame(Fault("decode", "DecodeError", f"{reason}; their neighbours stand in"))
         if name in self._encoded_now:
             video.encoded()
-        elif name in self._batch:
-            self._batch[name].videos.append(video)
+        elif (waiting := self._batch.get(name) or self._ahead[0].get(name)) is not None:
+            waiting.videos.append(video)
         elif frames.pixels is not None:
             self._batch[name] = _Waiting([video], frames, frames.pixels)
         if self._batch_size is None:  # found out when there is something to encode
@@ -159,9 +147,24 @@ class EncodingRun:
             self._encode()
 
     def _encode(self) -> None:
+        """Encode what has gathered; where the encoder works ahead, take in what it was given before."""
         batch, self._batch = self._batch, {}
         with self._profile.timing("encode"):
-            encoded = self._features(list(batch.values()))
+            begun = self._begin(list(batch.values()))
+        if self._encoder.works_ahead:
+            (batch, begun), self._ahead = self._ahead, (batch, begun)
+        self._take_in(batch, begun)
+
+    def _take_in_ahead(self) -> None:
+        """Take in what the encoder still works on."""
+        (batch, begun), self._ahead = self._ahead, ({}, _nothing)
+        self._take_in(batch, begun)
+
+    def _take_in(self, batch: Mapping[str, _Waiting], begun: _Begun) -> None:
+        if not batch:
+            return
+        with self._profile.timing("encode"):
+            encoded = self._features(list(batch.values()), begun)
         for (name, (videos, frames, _)), found in zip(batch.items(), encoded, strict=True):
             for video in videos:
                 if isinstance(found, EncoderError):
@@ -170,7 +173,7 @@ class EncodingRun:
                     video.encoded()
             if not isinstance(found, EncoderError):
                 self._keep_encoded(name, videos[0], frames, *found)
-        self._write_if_due()
+        self._writer.write_if_due()
         for video in dict.fromkeys(video for waiting in batch.values() for video in waiting.videos):
             self._settle_if_complete(video)
         self._tell()
@@ -179,26 +182,32 @@ class EncodingRun:
         self, name: str, video: VideoUnderWay, frames: ClipFrames, vector: FloatArray, kept: Mapping[Keep, KeptArray]
     ) -> None:
         self._encoded_now.add(name)
-        row = _clip_row(name, video.row, frames, self._inputs[video.index])
-        self._unwritten.append(_Encoded(row, vector, kept))
-        self._unwritten_bytes += vector.nbytes + sum(array.nbytes for array in kept.values())
+        self._writer.add(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, kept)
 
-    def _features(self, batch: list[_Waiting]) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
+    def _begin(self, batch: list[_Waiting]) -> _Begun:
+        if not batch:
+            return _nothing
+        pixels = np.stack([waiting.pixels for waiting in batch])
+        try:
+            if len(batch) == self._batch_size:
+                self._speed_up(pixels)
+            return self._encoder.begin(pixels, keep=self._keep)
+        except EncoderError as error:
+            return functools.partial(_raise, error)
+
+    def _features(
+        self, batch: list[_Waiting], begun: _Begun
+    ) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
         """A vector for each clip, and what is kept beside it.
 
         Where the batch is refused, each clip goes alone, to find the one at fault.
         """
-        if not batch:
-            return []
         try:
-            pixels = np.stack([waiting.pixels for waiting in batch])
-            if len(batch) == self._batch_size:
-                self._speed_up(pixels)
-            found = self._encoder.features(pixels, keep=self._keep)
+            found = begun()
         except EncoderError as error:
             if len(batch) == 1:
                 return [error]
-            return [one for item in batch for one in self._features([item])]
+            return [one for item in batch for one in self._features([item], self._begin([item]))]
         self.encoded_clips += len(batch)
         return [
             (vector, {name: values[number] for name, values in found.kept.items()})
@@ -239,8 +248,8 @@ class EncodingRun:
             row = dataclasses.replace(row, asked=self._inputs[index].said())
         self._outcomes[index] = row
         if news:
-            self._unwritten_rows.append(row)
-        self._write_if_due()
+            self._writer.note(row)
+        self._writer.write_if_due()
         self._tell(None if news else row)
 
     @contextlib.contextmanager
@@ -249,41 +258,22 @@ class EncodingRun:
         try:
             yield
         finally:
-            self._write()
-
-    def _write_if_due(self) -> None:
-        if (
-            len(self._unwritten) >= _PART_CLIPS
-            or self._unwritten_bytes >= _PART_BYTES
-            or time.monotonic() - self._written_at > self._part_seconds()
-        ):
-            self._write()
-
-    def _part_seconds(self) -> float:
-        shortest, longest = _PART_SECONDS
-        return min(longest, max(shortest, _PART_SHARE * (time.monotonic() - self._started_at)))
-
-    def _write(self) -> None:
-        """Store what has gathered. Clips go first: an outcome never speaks of clips that are not there."""
-        self._written_at = time.monotonic()
-        clips, rows = self._unwritten, self._unwritten_rows
-        if not clips and not rows:
-            return
-        ids = [clip.row.clip_id for clip in clips]
-        kept: dict[Keep, tuple[list[str], KeptArray]] = {}
-        for name in self._keep if clips else ():
-            kept[name] = ids, np.stack([clip.kept[name] for clip in clips])
-        # Clips that had a vector already came for what is kept alone.
-        new = [clip for clip in clips if clip.row.clip_id not in self._encoded_before]
-        vectors = np.stack([clip.vector for clip in new]) if new else np.empty((0, self._recipe.dim), np.float32)
-        with self._profile.timing("write"):
-            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
-        self._unwritten, self._unwritten_rows, self._unwritten_bytes = [], [], 0
-        for row in rows:  # said only now: who reads it may rely on it
-            self._tell(row)
+            try:
+                with contextlib.suppress(Exception):  # what it works on may be what ended the run
+                    self._take_in_ahead()
+            finally:  # also where Ctrl-C comes twice
+                self._writer.write()
 
     def _tell(self, row: VideoRow | None = None) -> None:
         self._on_progress(Progress(len(self._outcomes), len(self._inputs), self.encoded_clips, row))
+
+
+def _nothing() -> Features:
+    return Features(np.empty((0, 0), np.float32), {})
+
+
+def _raise(error: EncoderError) -> Features:
+    raise error
 
 
 def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:

@@ -30,7 +30,7 @@ EXACT = "flat"
 _SQUEEZED, _LISTS = "sq8", "ivf"
 _KIND_FILE = "kind.json"
 
-# A flat index is read into memory whole: up to this size nobody minds.
+# A flat index is read whole by each question: up to this size it stays in the memory that the system has to spare.
 _FLAT_BYTES = 1 << 29
 
 # A squeezed one is read whole by each question: up to this size in less than a second.
@@ -100,7 +100,7 @@ def build_index(
     """Make a bank's index anew, keep it and measure it. Searches use it from now on.
 
     Args:
-        kind: "auto" takes the flat index while it fits into memory easily, beyond that a squeezed one, and inverted
+        kind: "auto" takes the flat index while it is small, beyond that a squeezed one, and inverted
             lists where reading all of that takes long.
         min_recall: share of the ten true neighbours that has to be found, measured on this bank. An approximate index
             then searches as hard as that takes, and "auto" takes a more exact one where it finds less all the same.

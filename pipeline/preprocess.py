@@ -188,13 +188,20 @@ def normalise(pixels: Tensor, settings: PreprocessSettings) -> Tensor:
             f"pixels must be (..., 3, h, w) uint8, not {tuple(pixels.shape)} {pixels.dtype}; "
             "they may have been normalised already"
         )
+    # Every grey level at once: looking through the values themselves would wait for a GPU.
+    check_range(_normalised(torch.arange(256, dtype=torch.uint8).view(1, 256, 1).expand(3, -1, -1), settings), settings)
+    return _normalised(pixels, settings)
+
+
+def _normalised(pixels: Tensor, settings: PreprocessSettings) -> Tensor:
     values = pixels.to(torch.float32) * settings.scale
-    if settings.mean is not None and settings.std is not None:
-        mean = torch.tensor(settings.mean, device=values.device).view(3, 1, 1)
-        std = torch.tensor(settings.std, device=values.device).view(3, 1, 1)
-        values = (values - mean) / std
-    check_range(values, settings)
-    return values
+    if settings.mean is None or settings.std is None:
+        return values
+    mean, std = (
+        torch.tensor(three).view(3, 1, 1).to(values.device, non_blocking=True)
+        for three in (settings.mean, settings.std)
+    )
+    return (values - mean) / std
 
 
 def value_range(settings: PreprocessSettings) -> tuple[float, float]:

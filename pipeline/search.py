@@ -18,7 +18,7 @@ from .bank import Bank
 from .duplicates import Twins
 from .encoders import Encoder, load_for, part_of, text_cosines
 from .filters import fulfilled
-from .indexing import AUTO, EXACT, index_rows, open_index
+from .indexing import AUTO, EXACT, open_index
 from .labels import Labels, label_of_clips
 from .moments import Grouping, moments
 from .query import Asker, Part
@@ -185,8 +185,8 @@ class Searcher:
 
     def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> list[Hit]:
         """With ranks, and each part's cosine with the best clip."""
-        stored = self.clips.embeddings([self._numbers[hit.clip_id] for hit in hits])
-        cosines = index_rows(self.recipe, stored, self.encoder) @ np.stack(vectors, axis=1)  # (hits, parts)
+        stored = self._index.vectors([hit.clip_id for hit in hits])
+        cosines = stored @ np.stack(vectors, axis=1)  # (hits, parts)
         words = [part.words for part in parts]
         names = [name if words.count(name) == 1 else f"{name} ({n})" for n, name in enumerate(words, start=1)]
         return [

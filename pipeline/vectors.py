@@ -54,9 +54,16 @@ def nearest(
             best = np.argpartition(-products, kept - 1, axis=1)[:, :kept]
             scores = np.hstack([scores, np.take_along_axis(products, best, axis=1)])
             numbers = np.hstack([numbers, own[part][best]])
-            order = np.lexsort((numbers, -scores), axis=1)[:, :k]  # of equal scores the earlier row is first
-            scores, numbers = np.take_along_axis(scores, order, axis=1), np.take_along_axis(numbers, order, axis=1)
+            scores, numbers = best_first(scores, numbers, k=k)
     return scores, numbers
+
+
+def best_first(
+    scores: FloatArray, numbers: npt.NDArray[np.int64], *, k: int
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """The ``k`` largest of each row of scores, (q, n), and their numbers; of equal ones the smaller number is first."""
+    order = np.lexsort((numbers, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(numbers, order, axis=1)
 
 
 def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

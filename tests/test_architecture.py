@@ -52,6 +52,7 @@ FLOORS = {
             "reading",
             "outcome",
             "encoding",
+            "writing",
             "filters",
             "moments",
             "query",

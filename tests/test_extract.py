@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import Bank, extract, load_encoder, search
+from pipeline import Bank, encoding, extract, load_encoder, search
 from pipeline._errors import BankError, EncoderError, SourceError, UsageError
 from pipeline._files import path_of
 from pipeline.decoders import frame_numbers, open_video
@@ -197,7 +197,7 @@ def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = load_encoder(str(videomae))
-    honest = encoder.features
+    honest = encoder.begin
     calls: list[int] = []
 
     def picky(pixels: np.ndarray, **options: object) -> object:
@@ -206,10 +206,80 @@ def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
             raise EncoderError("this one gave a constant vector")
         return honest(pixels, **options)
 
-    monkeypatch.setattr(encoder, "features", picky)
+    monkeypatch.setattr(encoder, "begin", picky)
     done = extract([videos], bank=bank, encoder=encoder)
     assert (done.count("ok"), done.count("failed"), len(stored(bank))) == (2, 1, 2)
     assert "constant vector" in str(next(row.reason for row in done.rows if row.status == "failed"))
+
+
+def test_a_clip_that_is_refused_while_routes_are_compared_costs_that_clip_only(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise EncoderError("this one gave a constant vector")
+
+    monkeypatch.setattr(encoding, "choose_route", refuse)
+    done = extract([videos], bank=bank, encoder=str(videomae), batch_size=3)
+    assert (done.count("ok"), len(stored(bank))) == (3, 3)
+
+
+def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_it_has(
+    videos: Path, bank: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with CUDA: what is begun comes later, and what is wrong with it shows only then."""
+    encoder = load_encoder(str(videomae))
+    windows = {"clips": "windows", "window_seconds": 0.5, "batch_size": 2}
+    extract([videos], bank=tmp_path / "other", encoder=encoder, **windows)
+    shutil.copy(next(videos.rglob("*.mp4")), videos / "copy.mp4")
+    honest = encoder.begin
+    events: list[str] = []
+
+    def begin(pixels: np.ndarray, **options: object) -> object:
+        number = len(events)
+        events.append("begun")
+
+        def finish() -> object:
+            events.append("asked")
+            if number == 0 or (len(pixels) == 1 and events.count("asked") == 3):
+                raise EncoderError("this one gave a constant vector")
+            return honest(pixels, **options)()
+
+        return finish
+
+    monkeypatch.setattr(encoding, "choose_route", lambda *_: None)
+    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(encoder, "begin", begin)
+    done = extract([videos], bank=bank, encoder=encoder, **windows)
+    assert events[:3] == ["begun", "begun", "asked"]
+    assert events.count("begun") == events.count("asked")
+    assert sorted(row.status for row in done.rows if row.status != "unchanged") == ["ok", "ok", "partial"]
+    theirs, ours = (Bank(folder).clips(done.recipe.id) for folder in (tmp_path / "other", bank))
+    assert len(ours) == len(theirs) - 1
+    assert set(ours.ids) < set(theirs.ids)
+    place = {name: number for number, name in enumerate(theirs.ids)}
+    assert ours.embeddings() == pytest.approx(theirs.embeddings([place[name] for name in ours.ids]), abs=1e-5)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), RuntimeError("CUDA out of memory")])
+def test_what_an_encoder_that_works_ahead_has_begun_is_stored_when_the_run_ends_early(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    encoder = load_encoder(str(videomae))
+    honest = encoder.begin
+    begun: list[int] = []
+
+    def begin(pixels: np.ndarray, **options: object) -> object:
+        begun.append(len(pixels))
+        if len(begun) == 3:
+            raise end
+        return honest(pixels, **options)
+
+    monkeypatch.setattr(encoding, "choose_route", lambda *_: None)
+    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(encoder, "begin", begin)
+    with pytest.raises(type(end)):
+        extract([videos], bank=bank, encoder=encoder, batch_size=1)
+    assert (len(begun), len(stored(bank))) == (3, 2)
 
 
 def test_ctrl_c_leaves_what_was_finished_and_the_next_run_goes_on(videos: Path, bank: Path, videomae: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline._errors import BankError
-from pipeline.indexes import Index, indexes
+from pipeline.indexes import Index, _rows, indexes
 
 KINDS = indexes.names()
 APPROXIMATE = ("hnsw", "ivf", "ivfpq")
@@ -82,9 +84,67 @@ def test_a_filter_works_before_ranking_so_k_come_back_where_k_exist(kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_vectors_come_back_as_they_were_added(kind: str, tmp_path: Path) -> None:
+    rows = data("random")
+    index = filled(kind, rows)
+    index.save(tmp_path)
+    index = indexes.get(kind).load(tmp_path)
+    index.remove(["clip 5"])
+    index.add(["back"], rows[5:6])
+    assert np.array_equal(index.vectors(["clip 300", "back", "clip 6"]), rows[[300, 5, 6]])
+    assert index.vectors([]).shape == (0, 16)
+    with pytest.raises(KeyError, match="clip 5"):
+        index.vectors(["clip 5"])
+
+
+def test_a_question_that_is_no_number_finds_nothing_in_the_flat_index() -> None:
+    assert filled("flat", data("random")).search(np.full((1, 16), np.nan, np.float32), k=3) == [[]]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exact"])
+def test_without_room_for_new_rows_the_error_says_so_and_a_stored_index_still_answers(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = data("random")
+    filled(kind, rows).save(tmp_path)
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    index = indexes.get(kind).load(tmp_path)
+    assert index.search(rows[7:8], k=1)[0][0][0] == "clip 7"
+    with pytest.raises(BankError, match="No space left on device.*TMPDIR"):
+        index.add(["new"], rows[:1])
+
+
+@pytest.mark.parametrize("questions", [3, 40])
+def test_the_flat_index_looks_through_all_its_files_a_few_rows_at_a_time(
+    questions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_rows, "BLOCK_ROWS", 64)
+    rows = data("random")
+    index, truth = filled("flat", rows[:250]), filled("exact", rows[:250])
+    index.save(tmp_path)
+    index = indexes.get("flat").load(tmp_path)
+    for one in (index, truth):
+        one.remove([f"clip {number}" for number in (0, 63, 64, *range(128, 192))])  # edges, and all of a block
+        one.add([f"clip {number}" for number in range(250, 400)], rows[250:])
+    index.save(tmp_path)
+    index = indexes.get("flat").load(tmp_path)
+    allowed = np.random.default_rng(0).random(len(index)) < 0.5
+    for filter_ in (None, allowed, np.arange(len(index)) > 300):
+        theirs = truth.search(rows[:questions], k=70, allowed=filter_)
+        for exact, ours in zip(theirs, index.search(rows[:questions], k=70, allowed=filter_), strict=True):
+            assert [name for name, _ in ours] == [name for name, _ in exact]
+            assert [score for _, score in ours] == pytest.approx([score for _, score in exact], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_than_there_is_and_nothing_at_all(kind: str) -> None:
     index = indexes.get(kind)(16)
     assert index.search(data("random")[:2], k=5) == [[], []]
+    assert filled(kind, data("random")).search(data("random")[:0], k=5) == []
     index.add(["only"], data("random")[:1])
     assert [name for name, _ in index.search(data("random")[:1], k=50)[0]] == ["only"]
 

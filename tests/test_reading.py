@@ -335,10 +335,36 @@ def test_a_clip_that_was_read_twice_and_refused_is_not_said_to_be_stored(
         yield Crashed(0)
         yield from events
 
-    monkeypatch.setattr(encoder, "features", refuse)
+    monkeypatch.setattr(encoder, "begin", refuse)
     monkeypatch.setattr(Reader, "events", twice)
     done = extract([video], bank=bank, encoder=encoder, clips="whole")
     assert [(row.status, row.clip_ids, row.reason) for row in done.rows] == [("failed", (), "refused")]
+
+
+def test_a_clip_that_is_read_again_while_the_encoder_works_on_it_is_encoded_once(
+    bank: Path, videomae: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_encoder(str(videomae))
+    honest, begin = Reader.events, encoder.begin
+    begun: list[int] = []
+
+    def twice(reader: Reader) -> Iterator[object]:
+        events = list(honest(reader))
+        yield from events[:-1]
+        yield Crashed(0)
+        yield from events
+
+    def counted(pixels: np.ndarray, **options: object) -> object:
+        begun.append(len(pixels))
+        return begin(pixels, **options)
+
+    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(encoder, "begin", counted)
+    monkeypatch.setattr("pipeline.encoding.choose_route", lambda *_: None)
+    monkeypatch.setattr(Reader, "events", twice)
+    done = extract([video], bank=bank, encoder=encoder, clips="whole", batch_size=1)
+    assert [(row.status, row.clips) for row in done.rows] == [("ok", 1)]
+    assert (begun, done.encoded_clips) == ([1], 1)
 
 
 def test_two_cuts_that_share_a_clip_both_wait_for_it(bank: Path, videomae: Path, video: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from pipeline._errors import EncoderError, UsageError
 from pipeline._types import Precision
 from pipeline.encoders import _speed as speed
 from pipeline.encoders import canary_clip, choose_engine, choose_route, load_encoder, load_for
+from pipeline.encoders._card import Output
+from pipeline.encoders._lanes import in_lanes
 from pipeline.encoders._openvino import is_installed as openvino_is_installed
 from pipeline.preprocess import normalise
 
@@ -136,8 +140,13 @@ class TestEngine:
 
 
 class TestBatchSize:
-    def test_a_processor_takes_the_usual_one(self, videomae: Path) -> None:
-        assert speed.suitable_batch_size(load_encoder(str(videomae), device="cpu")) == 8
+    @pytest.mark.parametrize(("cores", "expected"), [(1, 8), (2, 8), (3, 9), (6, 12), (12, 12), (64, 32)])
+    def test_a_processor_takes_what_keeps_its_cores_busy(
+        self, videomae: Path, monkeypatch: pytest.MonkeyPatch, cores: int, expected: int
+    ) -> None:
+        encoder = load_encoder(str(videomae), device="cpu")
+        monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+        assert speed.suitable_batch_size(encoder) == expected
 
     @pytest.mark.parametrize(
         ("seconds", "expected"),
@@ -230,3 +239,89 @@ def test_the_profile_accounts_for_the_time(videos: Path, tmp_path: Path, videoma
     calling = sum(done.profile[name] for name in ("wait", "encode", "write"))
     assert calling <= done.seconds
     assert calling > 0.5 * done.seconds
+
+
+class TestLanes:
+    @pytest.fixture(autouse=True)
+    def _six_threads(self) -> Iterator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(6)
+        yield
+        torch.set_num_threads(before)
+
+    @staticmethod
+    def _output(clips: torch.Tensor) -> Output:
+        assert len(clips) == 1
+        values = clips.float().flatten(1)
+        return Output(values, values[:, None] + 1, values[:, None] + 2)
+
+    @pytest.mark.parametrize(("clips", "lanes"), [(1, 1), (2, 2), (4, 4), (6, 6), (9, 6)])
+    def test_each_clip_has_its_place_and_each_lane_its_share_of_the_threads(self, clips: int, lanes: int) -> None:
+        seen: set[tuple[int, int]] = set()
+        together = threading.Barrier(lanes)
+
+        def run(clip: torch.Tensor) -> Output:
+            if clip.flatten()[0] < lanes:
+                together.wait(timeout=20)  # the first ones are on their way at the same time
+                seen.add((threading.get_ident(), torch.get_num_threads()))
+            return self._output(clip)
+
+        pixels = torch.arange(clips)[:, None, None, None, None].expand(clips, 2, 3, 4, 4)
+        found = in_lanes(run, pixels)
+        assert len({thread for thread, _ in seen}) == lanes
+        assert {threads for _, threads in seen} == {6 // lanes}
+        for tensor, more in ((found.vectors, 0), (found.frames, 1), (found.patches, 2)):
+            assert tensor is not None
+            assert len(tensor) == clips
+            assert tensor.flatten(1)[:, 0].tolist() == [number + more for number in range(clips)]
+
+    def test_threads_are_as_many_as_before_here_and_in_those_to_come(self) -> None:
+        in_lanes(self._output, torch.zeros(4, 2, 3, 4, 4))
+        assert torch.get_num_threads() == 6
+        with ThreadPoolExecutor(1) as one:
+            assert one.submit(torch.get_num_threads).result() == 6
+
+    def test_two_batches_at_once_leave_the_threads_as_they_were(self) -> None:
+        together = threading.Barrier(2)
+        seen: list[int] = []
+
+        def run(clip: torch.Tensor) -> Output:
+            if clip.any():
+                together.wait(timeout=20)
+            return self._output(clip)
+
+        def batch() -> None:
+            torch.set_num_threads(6)
+            pixels = torch.zeros(3, 2, 3, 4, 4)
+            pixels[0] = 1
+            in_lanes(run, pixels)
+            seen.append(torch.get_num_threads())
+
+        with ThreadPoolExecutor(2) as two:
+            for task in [two.submit(batch), two.submit(batch)]:
+                task.result()
+        assert seen == [6, 6]
+        with ThreadPoolExecutor(1) as one:
+            assert one.submit(torch.get_num_threads).result() == 6
+
+    def test_a_fault_in_one_lane_is_everybodys(self) -> None:
+        def run(clip: torch.Tensor) -> Output:
+            if clip.any():
+                raise EncoderError("no vector of this one")
+            return self._output(clip)
+
+        pixels = torch.zeros(4, 2, 3, 4, 4)
+        pixels[2] = 1
+        with pytest.raises(EncoderError, match="no vector of this one"):
+            in_lanes(run, pixels)
+        assert torch.get_num_threads() == 6
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_a_batch_is_computed_as_its_clips_are_alone(
+        self, videomae: Path, pixels: np.ndarray, precision: Precision
+    ) -> None:
+        encoder = load_encoder(str(videomae), precision=precision)
+        some = np.stack([np.roll(pixels[0], shift, axis=-1) for shift in range(5)])
+        alone = np.concatenate([encoder.encode(clip[None]) for clip in some])
+        assert encoder.encode(some) == pytest.approx(alone, rel=1e-5, abs=1e-6)
+        assert np.ptp(alone, axis=0).max() > 1e-3

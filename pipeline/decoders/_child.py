@@ -7,6 +7,7 @@ allocations ends this process and nothing else. It loads neither torch nor the b
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import signal
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def serve(channel: Any, memory_bytes: int, shared: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
     _limit_memory(memory_bytes)
     listen()
+    gc.freeze()  # decoders sweep away frames time and again: what is loaded for good need not be looked through then
     answers = _Answers(channel, SharedFrames.of_parent(shared) if shared >= 0 else None)
     channel.send(("ready", os.getpid()))
     while True:

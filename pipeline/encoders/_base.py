@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import importlib.util
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -151,10 +151,20 @@ class Encoder(abc.ABC):
         Raises:
             EncoderError: also where this encoder has no such thing, or half precision cannot hold it.
         """
-        import torch
+        return self.begin(pixels, keep=keep)()
 
-        from ..preprocess import normalise
-        from ._speed import running
+    @property
+    def works_ahead(self) -> bool:
+        """Whether ``begin`` comes back before the work is done: several batches can be under way."""
+        return self.device == "cuda"
+
+    def begin(self, pixels: Pixels, *, keep: Collection[Keep] = ()) -> Callable[[], Features]:
+        """``features`` in two steps: what is called then waits for the work and gives the features.
+
+        Raises:
+            EncoderError: see ``features``; what is wrong with the vectors shows in the second step.
+        """
+        from ._running import begun
 
         facts = self.facts
         check_keep(self.name, type(self), keep)
@@ -164,20 +174,19 @@ class Encoder(abc.ABC):
                 f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
                 f"not {pixels.shape[1:]}"
             )
-        with running(self.device, self.computes_in, fast=self.fast_products):
-            values = normalise(torch.from_numpy(pixels).to(self.device), facts.preprocessing)
-            output = self._forward(values)
-        vectors: FloatArray = output.vectors.to("cpu", torch.float32).numpy()
-        what = f"{self.name} ({facts.checkpoint})"
-        _check_vectors(vectors, (len(pixels), facts.dim), what=what)
-        kept: dict[Keep, KeptArray] = {}
-        for name in keep:
-            # Exact scores need single precision: half costs 1e-2 of a logit, 1e-4 of a cosine.
-            precision = torch.float32 if name == "patches" else torch.float16
-            kept[name] = getattr(output, name.removesuffix("-half")).to("cpu", precision).numpy()
-            if not np.isfinite(kept[name]).all():
-                raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
-        return Features(vectors, kept)
+        arrays = begun(self, pixels, ("vectors", *keep))
+        what, shape = f"{self.name} ({facts.checkpoint})", (len(pixels), facts.dim)
+
+        def features() -> Features:
+            found = arrays()
+            _check_vectors(found["vectors"], shape, what=what)
+            kept: dict[Keep, KeptArray] = {name: found[name] for name in keep}
+            for name, values in kept.items():
+                if not np.isfinite(values).all():
+                    raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
+            return Features(found["vectors"], kept)
+
+        return features
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
         """Texts to (n, text_dim) float32, to be compared by cosine with ``text_space`` of clips.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 import urllib.error
 import warnings
 from collections.abc import Mapping
@@ -54,11 +55,11 @@ class PyTorchVideo(Encoder):
     def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
         super().__init__(facts, device=device)
         self._network = network
-        self._seen: dict[str, Any] = {}
-        self._head().proj.register_forward_pre_hook(lambda _, inputs: self._seen.update(read=inputs[0]))
+        self._seen = threading.local()  # clips run side by side (see ``_lanes``)
+        self._head().proj.register_forward_pre_hook(lambda _, inputs: vars(self._seen).update(read=inputs[0]))
         # Of several paths the first, taken out at once: the block that pools them changes the list.
         self._map_block().register_forward_pre_hook(
-            lambda _, inputs: self._seen.update(map=inputs[0][0] if isinstance(inputs[0], list) else inputs[0])
+            lambda _, inputs: vars(self._seen).update(map=inputs[0][0] if isinstance(inputs[0], list) else inputs[0])
         )
 
     @classmethod
@@ -146,9 +147,15 @@ class PyTorchVideo(Encoder):
         """(n, 3, t, h, w) to what the network takes."""
         return pixels
 
+    def _features(self, inputs: Any) -> tuple[Any, Any]:
+        """What the classifier reads, and the map that ``_map_block`` takes in."""
+        self._network(inputs)
+        seen = vars(self._seen)
+        return seen.pop("read"), seen.pop("map")
+
     def _forward(self, pixels: Tensor) -> Output:
-        self._network(self._inputs(pixels.transpose(1, 2)))
-        read, last = self._seen.pop("read"), self._seen.pop("map")  # (n, t', h', w', dim), (n, c, t', h', w')
+        # (n, t', h', w', dim), (n, c, t', h', w')
+        read, last = self._features(self._inputs(pixels.transpose(1, 2)))
         return Output(read.mean(dim=(1, 2, 3)), self._steps(last))
 
     def _steps(self, last: Tensor) -> Tensor:

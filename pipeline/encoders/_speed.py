@@ -9,9 +9,9 @@ says how much.
 
 from __future__ import annotations
 
-import contextlib
+import math
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from .._errors import EncoderError
 from .._types import FloatArray, HalfOrSingle, Pixels, Precision
 from ._canary import drift, sing
+from ._running import float32_products, inferring
 
 if TYPE_CHECKING:
     from ._base import Encoder
@@ -26,36 +27,19 @@ if TYPE_CHECKING:
 # Single precision has 7 digits; sums of a thousand products in another order keep 5 of them.
 _SAME = 1e-5
 
-# A route has to be this much faster to be worth another way of rounding.
-_WORTH = 0.95
+# A route has to be this much faster to be worth another way of rounding. Those that pay take half of the time; on a
+# busy machine, two that take the same time differ by a tenth.
+_WORTH = 0.8
 
 _PRODUCT = (1024, 768)
 _TRIALS = 5
 
-_BATCH_ON_CPU = 8
+_FEWEST_ON_CPU, _MOST_ON_CPU = 8, 32
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _WORTHWHILE_RATE = 1.05  # a batch twice as large has to bring this much
 
 # How far half precision may move the canary, as a share of its length. VideoMAE moves by 3e-3, X-CLIP by 5e-3.
 _PRECISION_LIMIT = 1e-2
-
-
-@contextlib.contextmanager
-def running(device: str, precision: HalfOrSingle, *, fast: bool) -> Iterator[None]:
-    """The state in which a network runs; torch's own is put back afterwards."""
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if fast else "highest")
-    try:
-        with torch.inference_mode():
-            if precision == "float32":
-                yield
-            else:
-                with torch.autocast(device, getattr(torch, precision)):
-                    yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def choose_route(encoder: Encoder, pixels: Pixels) -> None:
@@ -79,6 +63,8 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
     Args:
         pixels: as for ``choose_route``.
     """
+    import torch
+
     if not _has_choice(encoder):
         return
     encoder.engine = "torch"
@@ -87,9 +73,10 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
     except EncoderError:
         return
     if other is not None:
-        usual, before = encoder.encode(pixels[:1])[0], _encoding_seconds(encoder, pixels[:1])
+        some = pixels[: torch.get_num_threads()]  # as many as keep every core busy (see ``_lanes``)
+        usual, before = encoder.encode(some)[0], _encoding_seconds(encoder, some)
         encoder.engine = other
-        if not _is_same(encoder, pixels[:1], usual) or _encoding_seconds(encoder, pixels[:1]) >= _WORTH * before:
+        if not _is_same(encoder, some, usual) or _encoding_seconds(encoder, some) >= _WORTH * before:
             encoder.engine = "torch"
 
 
@@ -105,13 +92,13 @@ def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
     return bool(np.linalg.norm(vector - usual) <= _SAME * np.linalg.norm(usual))
 
 
-def _best_seconds(run: Callable[[], object]) -> float:
+def _best_seconds(run: Callable[[], object], *, trials: int = _TRIALS) -> float:
     """The best of several, so that a busy machine does not decide."""
-    return min(timeit.repeat(run, number=1, repeat=_TRIALS))
+    return min(timeit.repeat(run, number=1, repeat=trials))
 
 
 def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
-    return _best_seconds(lambda: encoder.encode(pixels))
+    return _best_seconds(lambda: encoder.encode(pixels), trials=max(2, _TRIALS // len(pixels)))
 
 
 def _product_seconds(*, fast: bool) -> float:
@@ -119,14 +106,19 @@ def _product_seconds(*, fast: bool) -> float:
     import torch
 
     one, other = torch.ones(_PRODUCT), torch.ones(_PRODUCT[::-1])
-    with running("cpu", "float32", fast=fast):
+    with inferring("cpu", "float32"), float32_products(fast=fast):
         return _best_seconds(lambda: one @ other)
 
 
 def suitable_batch_size(encoder: Encoder) -> int:
-    """Clips a batch: on a processor as many as any; with CUDA the fewest that come near the best rate, measured."""
+    """Clips a batch: on a processor as many as its cores deal with side by side in the same time (see ``_lanes``); with
+    CUDA the fewest that come near the best rate, measured.
+    """
     if encoder.device != "cuda":
-        return _BATCH_ON_CPU
+        import torch
+
+        cores = torch.get_num_threads()
+        return min(cores * math.ceil(_FEWEST_ON_CPU / cores), _MOST_ON_CPU)
     facts = encoder.facts
     best_rate, best = 0.0, 1
     for size in _BATCHES:

@@ -43,7 +43,6 @@ class MViT(PyTorchVideo):
         return self._network.head
 
     def _forward(self, pixels: Tensor) -> Output:
-        self._network(pixels.transpose(1, 2))
-        read, tokens = self._seen.pop("read"), self._seen.pop("map")  # (n, dim), (n, 1 + t/2 h' w', dim)
+        read, tokens = self._features(pixels.transpose(1, 2))  # (n, dim), (n, 1 + t/2 h' w', dim)
         steps = self.facts.num_frames // 2  # tubelets of two frames; pooling is over space alone
         return Output(read, tokens[:, 1:].unflatten(1, (steps, -1)).mean(dim=2))

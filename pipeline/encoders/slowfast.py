@@ -50,5 +50,5 @@ class SlowFast(PyTorchVideo):
         import torch
 
         total = pixels.shape[2]
-        chosen = torch.linspace(0, total - 1, total // _ALPHA).long().to(pixels.device)
+        chosen = torch.linspace(0, total - 1, total // _ALPHA).long().to(pixels.device, non_blocking=True)
         return [pixels.index_select(2, chosen), pixels]

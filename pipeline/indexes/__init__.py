@@ -41,7 +41,7 @@ class Index(abc.ABC):
         self.dim = dim
         self.scratch = scratch
         self.ids: list[str] = []
-        self._known: set[str] = set()
+        self._row_of: dict[str, int] = {}  # made when it is asked for
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,13 +54,18 @@ class Index(abc.ABC):
         """
         if vectors.shape != (len(ids), self.dim):
             raise BankError(f"{len(ids)} rows of {self.dim} numbers were expected, not {vectors.shape}")
-        if len(self._known) != len(self.ids):
-            self._known = set(self.ids)
-        if len(set(ids)) != len(ids) or not self._known.isdisjoint(ids):
+        row_of = self._rows_by_id()
+        if len(set(ids)) != len(ids) or not row_of.keys().isdisjoint(ids):
             raise BankError("an id can be in an index only once")
-        self._add(np.ascontiguousarray(vectors, dtype=np.float32))
+        try:
+            self._add(np.ascontiguousarray(vectors, dtype=np.float32))
+        except OSError as error:
+            raise BankError(
+                f"rows of an index cannot be kept on disk ({error.strerror or error}); free some space, or let TMPDIR "
+                "name a folder that has it"
+            ) from error
+        row_of.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
         self.ids += ids
-        self._known.update(ids)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove rows; ids that are not there are no error."""
@@ -68,6 +73,7 @@ class Index(abc.ABC):
         rows = np.array([row for row, name in enumerate(self.ids) if name in gone], dtype=np.int64)
         if rows.size:
             self._remove(rows)
+            self._row_of = {}
             self.ids = [name for name in self.ids if name not in gone]
 
     def search(
@@ -82,13 +88,27 @@ class Index(abc.ABC):
             raise BankError(f"queries of {self.dim} numbers were expected, not {queries.shape}")
         there = len(self) if allowed is None else int(allowed.sum())
         k = min(k, there)
-        if not k:
+        if not k or not len(queries):
             return [[] for _ in queries]
         scores, rows = self._search(np.ascontiguousarray(queries, dtype=np.float32), k, allowed)
         return [
             [(self.ids[row], float(score)) for row, score in zip(found, values, strict=True) if row >= 0]
             for found, values in zip(rows, scores, strict=True)
         ]
+
+    def vectors(self, ids: Sequence[str]) -> FloatArray:
+        """What was added under these ids, (n, dim).
+
+        Raises:
+            KeyError: an id that is not there.
+        """
+        row_of = self._rows_by_id()
+        return self._vectors(np.array([row_of[name] for name in ids], dtype=np.int64))
+
+    def _rows_by_id(self) -> dict[str, int]:
+        if len(self._row_of) != len(self.ids):
+            self._row_of = {name: row for row, name in enumerate(self.ids)}
+        return self._row_of
 
     def try_harder(self) -> bool:
         """Search more thoroughly from now on, at a cost; False where a kind cannot, or does all it can."""
@@ -140,6 +160,9 @@ class Index(abc.ABC):
     @abc.abstractmethod
     def _remove(self, rows: npt.NDArray[np.int64]) -> None:
         """Remove these rows, ascending; the rest keep their order."""
+
+    @abc.abstractmethod
+    def _vectors(self, rows: npt.NDArray[np.int64]) -> FloatArray: ...
 
     @abc.abstractmethod
     def _search(

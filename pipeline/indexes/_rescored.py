@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from .._types import FloatArray
 from ..vectors import nearest
-from . import Index
-from ._rows import BLOCK_ROWS, Rows
+from ._on_disk import OnDisk
+from ._rows import BLOCK_ROWS
 from ._selection import Selection
 
 # So many candidates for each hit that is wanted, and at least so many, are scored again.
@@ -35,7 +35,7 @@ _OUTGROWN = 4
 _FACTS, _STRUCTURE, _NUMBERS = "facts.json", "structure.faiss", "numbers.npy"
 
 
-class Rescored(Index):
+class Rescored(OnDisk):
     """See the module.
 
     Attributes:
@@ -45,7 +45,6 @@ class Rescored(Index):
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         super().__init__(dim, scratch=scratch)
         self.effort = 1
-        self._rows = Rows(dim, scratch=scratch)
         self._structure: Any = None
         self._numbers: npt.NDArray[np.int64] = np.empty(0, np.int64)  # in the structure, of the rows it holds
         self._next = 0  # number that the next row gets there
@@ -81,11 +80,8 @@ class Rescored(Index):
     def _sample_size(count: int) -> int:
         """How many rows it is trained on."""
 
-    def _add(self, vectors: FloatArray) -> None:
-        self._rows.append(vectors)
-
     def _remove(self, rows: npt.NDArray[np.int64]) -> None:
-        self._rows.drop(rows)
+        super()._remove(rows)
         self._numbers = np.delete(self._numbers, rows[rows < len(self._numbers)])
 
     def _settle(self) -> None:
@@ -164,10 +160,10 @@ class Rescored(Index):
             "sum": _sum(folder / _STRUCTURE),
         }
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        self._rows.save(folder)
+        super()._save(folder)
 
     def _load(self, folder: Path) -> None:
-        self._rows = Rows.load(folder, dim=self.dim, count=len(self.ids), scratch=self.scratch)
+        super()._load(folder)
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         self._next, self._fitted_to, self.effort = (int(facts[name]) for name in ("next", "fitted_to", "effort"))
         self._numbers = np.load(folder / _NUMBERS, allow_pickle=False)

@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -40,11 +41,10 @@ class Rows:
         self._scratch = scratch
         self._segments: list[tuple[Path, FloatArray]] = []
         self._places: npt.NDArray[np.int64] = np.empty(0, np.int64)  # where each row lies in the segments, end to end
-        self._new_spool()
+        self._forget_spool()
 
-    def _new_spool(self) -> None:
-        self._spool = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 -- it lives as long as this does
-        weakref.finalize(self, self._spool.close)
+    def _forget_spool(self) -> None:
+        self._spool: IO[bytes] | None = None  # made when there are rows for it
         self._spooled = 0
         self._mapped: FloatArray | None = None
 
@@ -54,7 +54,10 @@ class Rows:
     def append(self, vectors: FloatArray) -> None:
         """Add rows at the end, (n, dim)."""
         end = self._end
-        self._spool.seek(0, 2)
+        if self._spool is None:
+            self._spool = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 -- it lives as long as this does
+            weakref.finalize(self, self._spool.close)
+        self._spool.seek(4 * self._spooled * self._dim)  # an attempt before may have failed half-way
         self._spool.write(np.ascontiguousarray(vectors, np.float32).data)
         self._spool.flush()
         self._spooled += len(vectors)
@@ -81,6 +84,20 @@ class Rows:
         for start in range(first, len(self), BLOCK_ROWS):
             yield self.read(np.arange(start, min(start + BLOCK_ROWS, len(self))))
 
+    def as_they_lie(self) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
+        """What is stored, a bounded number of rows at a time and without a copy: the number of each row, -1 for those
+        that were taken out, and their vectors, (n, dim).
+        """
+        start = 0
+        for block in self._blocks():
+            for first in range(start, start + len(block), BLOCK_ROWS):
+                part = block[first - start : first - start + BLOCK_ROWS]
+                low, high = np.searchsorted(self._places, (first, first + len(part)))
+                numbers = np.full(len(part), -1, np.int64)
+                numbers[self._places[low:high] - first] = np.arange(low, high)
+                yield numbers, part
+            start += len(block)
+
     def save(self, folder: Path) -> None:
         """Write into a new folder. Segments that are saved already are linked, not copied.
 
@@ -94,8 +111,9 @@ class Rows:
         facts = [{"name": path.name, "rows": len(block)} for path, block in segments]
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         np.save(folder / _PLACES, places, allow_pickle=False)
-        self._spool.close()
-        self._new_spool()
+        if self._spool is not None:
+            self._spool.close()
+        self._forget_spool()
         self._segments, self._places = segments, places
 
     @classmethod
@@ -110,7 +128,8 @@ class Rows:
             rows._segments.append(rows._opened(folder / Path(fact["name"]).name, int(fact["rows"])))
         rows._places = np.load(folder / _PLACES, allow_pickle=False)
         fits = rows._places.shape == (count,) and rows._places.dtype == np.int64
-        if not fits or (count and not 0 <= rows._places.min() <= rows._places.max() < rows._end):
+        in_order = fits and bool((np.diff(rows._places) > 0).all())
+        if not in_order or (count and not 0 <= rows._places[0] <= rows._places[-1] < rows._end):
             raise ValueError(f"{folder} does not hold {count} rows")
         return rows
 
@@ -121,7 +140,7 @@ class Rows:
     def _blocks(self) -> Iterator[FloatArray]:
         for _, block in self._segments:
             yield block
-        if self._spooled:
+        if self._spool is not None and self._spooled:
             if self._mapped is None:
                 self._mapped = np.memmap(self._spool, np.float32, "r", shape=(self._spooled, self._dim))
             yield self._mapped

@@ -15,12 +15,16 @@ class Selection:
     Args:
         allowed: (rows,), or None for all.
         kind: FAISS's class of parameters for the kind of index, with what else it takes.
+
+    Attributes:
+        parameters, chosen: the same as FAISS's indexes and as its plain functions take it; None for all.
     """
 
     def __init__(self, allowed: npt.NDArray[np.bool_] | None, kind: Any = faiss.SearchParameters, **more: Any) -> None:
+        self.chosen: Any = None
         if allowed is None:
             self.parameters: Any = kind(**more) if more else None
         else:
             self._bits = np.packbits(allowed, bitorder="little")  # FAISS reads them where they are
-            self._chosen = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
-            self.parameters = kind(sel=self._chosen, **more)
+            self.chosen = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
+            self.parameters = kind(sel=self.chosen, **more)

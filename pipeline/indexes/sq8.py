@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from .._errors import BankError
 from .._types import FloatArray
-from . import Index
-from ._rows import Rows
+from ._on_disk import OnDisk
 from ._selection import Selection
 
 # So many candidates for each hit that is wanted, and at least so many, are scored again.
@@ -35,20 +34,16 @@ _SAMPLE = 1 << 16
 _LEARN_AGAIN = 2.0
 
 
-class SQ8(Index):
+class SQ8(OnDisk):
     """See the module."""
 
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         super().__init__(dim, scratch=scratch)
-        self._rows = Rows(dim, scratch=scratch)
         self._learned_from = 0
         self._index = self._new()
 
     def _new(self) -> Any:
         return faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-
-    def _add(self, vectors: FloatArray) -> None:
-        self._rows.append(vectors)
 
     def _squeeze(self) -> None:
         """Bring the codes up to date with the rows."""
@@ -65,7 +60,7 @@ class SQ8(Index):
 
     def _remove(self, rows: npt.NDArray[np.int64]) -> None:
         self._squeeze()
-        self._rows.drop(rows)
+        super()._remove(rows)
         self._index.remove_ids(rows)
 
     def _search(
@@ -104,14 +99,14 @@ class SQ8(Index):
 
     def _save(self, folder: Path) -> None:
         self._squeeze()
-        self._rows.save(folder)
+        super()._save(folder)
         codes = faiss.vector_to_array(self._index.codes).reshape(len(self._rows), self.dim)
         np.save(folder / "codes.npy", codes, allow_pickle=False)
         np.save(folder / "ranges.npy", faiss.vector_to_array(self._index.sq.trained), allow_pickle=False)
         (folder / "facts.json").write_text(json.dumps({"learned_from": self._learned_from}), encoding="utf-8")
 
     def _load(self, folder: Path) -> None:
-        self._rows = Rows.load(folder, dim=self.dim, count=len(self.ids), scratch=self.scratch)
+        super()._load(folder)
         codes = np.load(folder / "codes.npy", allow_pickle=False)
         ranges = np.load(folder / "ranges.npy", allow_pickle=False)
         count = len(self.ids)
