@@ -291,7 +291,6 @@ class TestLanes:
             return self._output(clip)
 
         def batch() -> None:
-            torch.set_num_threads(6)
             pixels = torch.zeros(3, 2, 3, 4, 4)
             pixels[0] = 1
             in_lanes(run, pixels)

@@ -31,7 +31,8 @@ def in_lanes(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
     import torch
 
     clips = [pixels[number : number + 1] for number in range(len(pixels))]
-    num_lanes = min(len(clips), torch.get_num_threads())
+    with _STARTING:  # a thread that asks for the first time takes over what is set at that moment
+        num_lanes = min(len(clips), torch.get_num_threads())
     if num_lanes < 2:
         return _together([run(clip) for clip in clips]) if len(pixels) else run(pixels)
     with _started(num_lanes) as lanes:
