@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch
 from pipeline import Bank, extract, search
 from pipeline._errors import EncoderError, UsageError
 from pipeline._types import Precision
+from pipeline.encoders import _attention as attention
 from pipeline.encoders import _speed as speed
 from pipeline.encoders import canary_clip, choose_engine, choose_route, load_encoder, load_for
 from pipeline.encoders._card import Output
@@ -230,6 +232,88 @@ class TestPrecision:
         half = load_encoder(str(videomae), precision="bfloat16")
         with pytest.raises(UsageError, match="leave them out"):
             extract([videos], bank=tmp_path / "bank", encoder=half, precision="float32")
+
+
+class TestPlainAttention:
+    @pytest.fixture
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+        """The shapes that ``attend`` was called with."""
+        shapes: list[tuple[int, ...]] = []
+        honest = attention.attend
+
+        def counted(query: torch.Tensor, *others: torch.Tensor, scale: float | None) -> torch.Tensor:
+            shapes.append(tuple(query.shape))
+            return honest(query, *others, scale=scale)
+
+        monkeypatch.setattr(attention, "attend", counted)
+        return shapes
+
+    @staticmethod
+    def _tokens(
+        shape: tuple[int, int, int, int] = (2, 3, 200, 16), *, dtype: torch.dtype = torch.bfloat16
+    ) -> list[torch.Tensor]:
+        n, heads, tokens, dim = shape
+        draw = torch.Generator().manual_seed(0)
+        # As models make them: heads split off the last axis, so that the memory lies in another order.
+        return [torch.randn(n, tokens, heads, dim, generator=draw).to(dtype).transpose(1, 2) for _ in range(3)]
+
+    @pytest.mark.parametrize("scores", [1, 10_000, 90_000, 10_000_000])
+    @pytest.mark.parametrize("scale", [None, 0.5])
+    def test_is_what_torch_computes_in_blocks_of_any_size(
+        self, calls: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, scores: int, scale: float | None
+    ) -> None:
+        monkeypatch.setattr(attention, "_SCORES", scores)
+        tokens = self._tokens()
+        exact = torch.nn.functional.scaled_dot_product_attention(*(part.float() for part in tokens), scale=scale)
+        with attention.PlainAttention():
+            ours = torch.nn.functional.scaled_dot_product_attention(*tokens, scale=scale)
+        assert calls == [(2, 3, 200, 16)]
+        assert (ours.shape, ours.dtype) == (exact.shape, torch.bfloat16)
+        assert float((ours.float() - exact).norm() / exact.norm()) < 0.01
+
+    @pytest.mark.parametrize(
+        ("shape", "dtype", "asked"),
+        [
+            ((2, 3, 200, 16), torch.float32, {}),
+            ((2, 3, 100, 16), torch.bfloat16, {}),
+            ((2, 3, 200, 16), torch.bfloat16, {"is_causal": True}),
+            ((2, 3, 200, 16), torch.bfloat16, {"attn_mask": torch.ones(200, 200).tril().bool()}),
+            ((2, 3, 200, 16), torch.bfloat16, {"enable_gqa": True}),
+        ],
+    )
+    def test_anything_else_is_left_to_torch(
+        self, calls: list[tuple[int, ...]], shape: tuple[int, int, int, int], dtype: torch.dtype, asked: dict[str, Any]
+    ) -> None:
+        tokens = self._tokens(shape, dtype=dtype)
+        usual = torch.nn.functional.scaled_dot_product_attention(*tokens, **asked)
+        with attention.PlainAttention():
+            assert torch.equal(torch.nn.functional.scaled_dot_product_attention(*tokens, **asked), usual)
+        assert calls == []
+
+    def test_fewer_keys_than_queries_are_left_to_torch(self, calls: list[tuple[int, ...]]) -> None:
+        query, key, value = self._tokens()
+        with attention.PlainAttention():
+            torch.nn.functional.scaled_dot_product_attention(query, key[:, :, :150], value[:, :, :150])
+        assert calls == []
+
+    @pytest.mark.parametrize("faster", [True, False])
+    def test_is_taken_where_it_takes_less_time(
+        self,
+        videomae: Path,
+        pixels: np.ndarray,
+        calls: list[tuple[int, ...]],
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        faster: bool,
+    ) -> None:
+        monkeypatch.setattr(attention, "_FEWEST_TOKENS", 1)
+        monkeypatch.setattr(speed, "_attention_seconds", lambda *, plain: 1.0 if plain is faster else 2.0)
+        half = load_encoder(str(videomae), device="cpu", precision="bfloat16")
+        assert bool(calls) is faster  # the canary sang by it, so that its drift is what this way costs
+        assert 0 < half.precision_drift < 0.01
+        single = load_encoder(str(videomae), device="cpu").encode(pixels)
+        apart = np.linalg.norm(half.encode(pixels) - single, axis=1) / np.linalg.norm(single, axis=1)
+        assert apart.max() < 0.01
 
 
 def test_the_profile_accounts_for_the_time(videos: Path, tmp_path: Path, videomae: Path) -> None:

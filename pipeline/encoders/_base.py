@@ -45,6 +45,7 @@ class Encoder(abc.ABC):
     computes_in: HalfOrSingle = "float32"  # the same, but for devices that do not have it (see ``lower_precision``)
     precision_drift: float = 0.0  # how far the canary moved from float32, as a share of its length
     fast_products: bool = False  # whether torch may take another route to the same float32 products
+    plain_attention: bool = False  # whether attention in bfloat16 goes by plain products, not by torch's kernel
     engine: Literal["torch", "openvino"] = "torch"  # what runs the network (see ``other_engine``)
 
     def __init__(self, facts: Facts, *, device: str) -> None:

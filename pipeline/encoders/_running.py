@@ -33,16 +33,19 @@ def float32_products(*, fast: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def inferring(device: str, precision: HalfOrSingle) -> Iterator[None]:
+def inferring(device: str, precision: HalfOrSingle, *, plain_attention: bool = False) -> Iterator[None]:
     """The state in which one thread runs a network."""
     import torch
 
-    with torch.inference_mode():
-        if precision == "float32":
-            yield
-        else:
-            with torch.autocast(device, getattr(torch, precision)):
-                yield
+    with contextlib.ExitStack() as state:
+        state.enter_context(torch.inference_mode())
+        if precision != "float32":
+            state.enter_context(torch.autocast(device, getattr(torch, precision)))
+        if plain_attention:
+            from ._attention import PlainAttention
+
+            state.enter_context(PlainAttention())
+        yield
 
 
 def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[], dict[str, Any]]:
@@ -60,7 +63,7 @@ def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[]
     from ..preprocess import normalise
 
     def run(clips: torch.Tensor) -> Output:
-        with inferring(encoder.device, encoder.computes_in):
+        with inferring(encoder.device, encoder.computes_in, plain_attention=encoder.plain_attention):
             return encoder._forward(normalise(clips.to(encoder.device, non_blocking=True), encoder.facts.preprocessing))
 
     def fetched(output: Output, *, wait: bool) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ Three are known to pay. On some CPUs torch multiplies float32 matrices twice as 
 (``torch.set_float32_matmul_precision("medium")``); on others that setting costs digits, so it is timed, and
 tried on a real clip. OpenVINO, where it is installed, runs convolutions several times as fast. And networks run in half
 precision under autocast, which moves vectors by some thousandths of their length; the recipe says so, and the canary
-says how much.
+says how much, attention by plain products where these are the faster ones included.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _SAME = 1e-5
 _WORTH = 0.8
 
 _PRODUCT = (1024, 768)
+_ATTENTION = (1, 4, 784, 64)
 _TRIALS = 5
 
 _FEWEST_ON_CPU, _MOST_ON_CPU = 8, 32
@@ -110,6 +111,15 @@ def _product_seconds(*, fast: bool) -> float:
         return _best_seconds(lambda: one @ other)
 
 
+def _attention_seconds(*, plain: bool) -> float:
+    """What attention in bfloat16 takes on this processor by plain products, or by torch's kernel."""
+    import torch
+
+    tokens = torch.ones(_ATTENTION, dtype=torch.bfloat16)
+    with inferring("cpu", "bfloat16", plain_attention=plain):
+        return _best_seconds(lambda: torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens))
+
+
 def suitable_batch_size(encoder: Encoder) -> int:
     """Clips a batch: on a processor as many as its cores deal with side by side in the same time (see ``_lanes``); with
     CUDA the fewest that come near the best rate, measured.
@@ -162,6 +172,8 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
         problem = "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32"
     else:
         encoder.precision = encoder.computes_in = precision
+        if encoder.device == "cpu":
+            encoder.plain_attention = _attention_seconds(plain=True) < _WORTH * _attention_seconds(plain=False)
         encoder.canary = sing(encoder)
         encoder.precision_drift = drift(encoder.canary, in_single)
         if encoder.precision_drift > _PRECISION_LIMIT:
