@@ -50,12 +50,35 @@ def nearest(
         for start in range(0, len(rows), _BLOCK_ROWS):
             part = slice(start, start + _BLOCK_ROWS)
             products = queries @ rows[part].T
-            kept = min(k, products.shape[1])
-            best = np.argpartition(-products, kept - 1, axis=1)[:, :kept]
-            scores = np.hstack([scores, np.take_along_axis(products, best, axis=1)])
-            numbers = np.hstack([numbers, own[part][best]])
-            scores, numbers = best_first(scores, numbers, k=k)
+            least = scores[:, -1] if scores.shape[1] == k else np.full(len(queries), -np.inf, np.float32)
+            better, places = _above(products, least, k=k)
+            numbers = np.hstack([numbers, np.where(places >= 0, own[part][places], -1)])
+            scores, numbers = best_first(np.hstack([scores, better]), numbers, k=k)
     return scores, numbers
+
+
+# So many times more products than are wanted are told apart faster by a partial sort than by listing those above.
+_FEW = 8
+
+
+def _above(products: FloatArray, least: FloatArray, *, k: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Of each row of products those above what is had already, the best ``k`` at least, and their places; -1 behind
+    them where other rows have more.
+    """
+    above = products > least[:, None]
+    counts = above.sum(axis=1)
+    widest = int(counts.max(initial=0))
+    if widest > _FEW * k or np.isneginf(least).any():
+        kept = min(k, products.shape[1])
+        best = np.argpartition(-products, kept - 1, axis=1)[:, :kept]
+        return np.take_along_axis(products, best, axis=1), best
+    query, place = np.nonzero(above)
+    column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.full((len(products), widest), -1, np.int64)
+    better = np.full(places.shape, -np.inf, np.float32)
+    places[query, column] = place
+    better[query, column] = products[query, place]
+    return better, places
 
 
 def best_first(
