@@ -230,9 +230,11 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
     encoder = load_encoder(str(videomae))
     windows = {"clips": "windows", "window_seconds": 0.5, "batch_size": 2}
     extract([videos], bank=tmp_path / "other", encoder=encoder, **windows)
-    shutil.copy(next(videos.rglob("*.mp4")), videos / "copy.mp4")
+    original = next(videos.rglob("*.mp4"))
+    copy = shutil.copy(original, videos / "copy.mp4")
     honest = encoder.begin
     events: list[str] = []
+    lost: list[str] = []
 
     def begin(pixels: np.ndarray, **options: object) -> object:
         number = len(events)
@@ -240,7 +242,8 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
 
         def finish() -> object:
             events.append("asked")
-            if number == 0 or (len(pixels) == 1 and events.count("asked") == 3):
+            if (number == 0 and len(pixels) > 1) or (len(pixels) == 1 and not lost):
+                lost.extend(["one"] * (len(pixels) == 1))
                 raise EncoderError("this one gave a constant vector")
             return honest(pixels, **options)()
 
@@ -252,7 +255,10 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
     done = extract([videos], bank=bank, encoder=encoder, **windows)
     assert events[:3] == ["begun", "begun", "asked"]
     assert events.count("begun") == events.count("asked")
-    assert sorted(row.status for row in done.rows if row.status != "unchanged") == ["ok", "ok", "partial"]
+    statuses: dict[Path, list[str]] = {}
+    for row in done.rows:  # of the copy and its original one is "unchanged", or both lack the clip
+        statuses.setdefault(original if Path(row.video) == copy else Path(row.video), []).append(row.status)
+    assert sorted(min(own) for own in statuses.values()) == ["ok", "ok", "partial"]
     theirs, ours = (Bank(folder).clips(done.recipe.id) for folder in (tmp_path / "other", bank))
     assert len(ours) == len(theirs) - 1
     assert set(ours.ids) < set(theirs.ids)
