@@ -112,7 +112,7 @@ class Bank:
         )
         several = "several recipes" + (f" that {wanted!r} may mean" if wanted else "")
         problem = f"holds {several}" if fitting else f"has no recipe {wanted!r}"
-        raise UsageError(f"the bank {self.folder} {problem}; name one by its id. There are: {listed}")
+        raise UsageError(f"the bank at {self.folder} {problem}; name one by its id. There are: {listed}")
 
     def parts(self, recipe_id: str) -> list[Path]:
         """The recipe's part files, oldest first."""

@@ -112,6 +112,7 @@ def build_index(
         raise UsageError(f"recall is a share between 0 and 1, not {min_recall:g}")
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
+    _no_rows(chosen, encoder)  # loads the encoder where it takes one, which is not part of building
     kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
     for one in kinds:
         started = time.monotonic()
@@ -197,13 +198,16 @@ def _suiting(recipe: Recipe, count: int) -> str:
 
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
-    nothing = np.empty((0, recipe.dim), np.float32)
-    dim = index_rows(recipe, nothing, encoder).shape[1]
+    dim = _no_rows(recipe, encoder).shape[1]
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     index = indexes.get(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
     _add(index, clips, recipe, encoder, set(clips.ids))
     return index
+
+
+def _no_rows(recipe: Recipe, encoder: Callable[[], Encoder]) -> FloatArray:
+    return index_rows(recipe, np.empty((0, recipe.dim), np.float32), encoder)
 
 
 def _add(

@@ -27,7 +27,11 @@ def command() -> None:
 def _options(inner: click.decorators.FC) -> click.decorators.FC:
     kinds = click.Choice(["auto", *part_names("indexes")])
     kind = click.option(
-        "--kind", type=kinds, default="auto", show_default=True, help="auto: what suits the size, or was built last."
+        "--kind",
+        type=kinds,
+        default="auto",
+        show_default=True,
+        help="auto: the one that was built last; for build and where there is none, what suits the size.",
     )
     for option in (output_option, device_option, recipe_option, kind, bank_option):
         inner = option(inner)
@@ -40,7 +44,7 @@ def _options(inner: click.decorators.FC) -> click.decorators.FC:
     "--min-recall",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Share of the ten true neighbours to be found, measured on this bank.",
+    help="Share of the ten true neighbours to be found, measured on this bank; less is an error.",
 )
 def build(bank: Path, terminal: Terminal, **options: Any) -> None:
     """Make the index anew. Searches use it from now on.

@@ -62,8 +62,9 @@ def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profi
     """
     terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
     if profile:
-        spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.profile.items())
-        terminal.say(f"time: {spent} (read and preprocess run in {done.seconds:.1f} s beside the others)")
+        spent = {name: f"{name} {seconds:.1f} s" for name, seconds in done.profile.items()}
+        beside = " and ".join(spent.pop(name) for name in ("read", "preprocess"))
+        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} beside them")
 
 
 def cautions(done: Extraction) -> list[str]:
