@@ -290,9 +290,10 @@ class TestPlainAttention:
             assert torch.equal(torch.nn.functional.scaled_dot_product_attention(*tokens, **asked), usual)
         assert calls == []
 
-    def test_fewer_keys_than_queries_are_left_to_torch(self, calls: list[tuple[int, ...]]) -> None:
+    def test_fewer_keys_than_queries_and_named_arguments_are_left_to_torch(self, calls: list[tuple[int, ...]]) -> None:
         query, key, value = self._tokens()
         with attention.PlainAttention():
+            torch.nn.functional.scaled_dot_product_attention(query=query, key=key, value=value)
             torch.nn.functional.scaled_dot_product_attention(query, key[:, :, :150], value[:, :, :150])
         assert calls == []
 

@@ -33,7 +33,7 @@ class PlainAttention(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is _KERNEL and _is_plain(*args, **kwargs):
+        if func is _KERNEL and len(args) >= 3 and _is_plain(*args, **kwargs):
             return attend(*args[:3], scale=kwargs.get("scale"))
         return func(*args, **kwargs)
 
