@@ -25,16 +25,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself must survive a power cut
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise BankError(
             f"cannot write {path}: {error.strerror or error}. Nothing stored before was changed; "
@@ -43,6 +39,33 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and the parents that it lacks, so that a power cut cannot take them away again.
+
+    Raises:
+        OSError: one of them cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Write a folder's entries to disk: a file made, renamed or removed in it must survive a power cut.
+
+    Raises:
+        OSError: the folder is not there, or the disk fails.
+    """
+    if os.name == "nt":  # folders cannot be opened there, and renames are written through
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def same_file(path: Path, another: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from conftest import make_recipe
 
 from pipeline._errors import BankError, RecipeMismatch, UsageError
+from pipeline._files import replacing
 from pipeline._parquet import write_part
 from pipeline._recipe import Recipe
 from pipeline._types import ClipRow, Span, VideoRow, clip_id
@@ -193,3 +194,12 @@ def test_what_is_no_bank_is_said(tmp_path: Path) -> None:
     (tmp_path / "bank" / "bank.json").write_text("{")
     with pytest.raises(BankError, match=r"bank.json is damaged"):
         Bank(tmp_path / "bank")
+
+
+def test_each_folder_that_is_made_is_synced_in_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("pipeline._files.sync_folder", synced.append)
+    with replacing(tmp_path / "a" / "b" / "file") as temporary:
+        temporary.write_text("x")
+    assert set(synced) == {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
+    assert synced[-1] == tmp_path / "a" / "b"  # after the rename
