@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._parquet import read_columns, read_rows
+from ._schema import vectors_of
 from ._types import LOST_FRAMES, ClipRow, FloatArray
 
 # What a clip has of its own, beside its metadata.
@@ -103,13 +104,10 @@ class ClipTable:
 
     def _some(self, part: Path, rows: npt.NDArray[np.int64]) -> FloatArray:
         column, here, _ = read_rows(part, "embedding", rows.tolist())
-        vectors: FloatArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim)
-        return vectors[here]
+        return vectors_of(part, column, dim=self._dim)[here]
 
     def _vectors(self, part: Path) -> FloatArray:
-        column = read_columns(part, ["embedding"])["embedding"].combine_chunks()
-        vectors: FloatArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dim)
-        return vectors
+        return vectors_of(part, read_columns(part, ["embedding"])["embedding"], dim=self._dim)
 
     def lost_frames(self) -> dict[str, int]:
         """Clips in which neighbours stand in for lost frames, with how many."""

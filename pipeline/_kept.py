@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from ._errors import BankError, UsageError
-from ._parquet import named, parts_in, read_columns, read_rows, write_part
+from ._parquet import columns_of, named, open_part, parts_in, read_columns, read_rows, write_part
+from ._schema import recipe_in
 from ._types import KeptArray
 
 _SHAPE_KEY = b"clipdex.shape"
@@ -56,8 +57,8 @@ class Kept:
         self._name = name
         self._places: dict[str, tuple[Path, int]] = {}
         for part in parts_in(folder):
-            for row, name in enumerate(read_columns(part, ["clip_id"])["clip_id"].to_pylist()):
-                self._places.setdefault(name, (part, row))
+            for row, clip in enumerate(kept_ids(part)):
+                self._places.setdefault(clip, (part, row))
 
     @property
     def ids(self) -> AbstractSet[str]:
@@ -90,8 +91,57 @@ class Kept:
         return np.empty((0, 0, 0), np.float16) if result is None else result
 
 
+def kept_ids(part: Path) -> list[str]:
+    """The clips of a part, row by row.
+
+    Raises:
+        RecipeMismatch: its folder has the id of another recipe.
+        BankError: it is damaged, or is not what a bank holds.
+    """
+    file = open_part(part)
+    schema = file.schema_arrow
+    recipe_in(part, schema)
+    named(part, lambda: _shape(schema))
+    column = columns_of(part, file, ["clip_id"])["clip_id"]
+    if column.type != pa.string() or column.null_count:
+        raise BankError(f"{part} has rows without a clip_id; clipdex doctor --repair sets it aside")
+    ids: list[str] = column.to_pylist()
+    return ids
+
+
+def check_kept(part: Path) -> None:
+    """Raises:
+    BankError: see ``kept_ids``, or an array is missing.
+    """
+    kept_ids(part)
+    _arrays(part, read_columns(part, ["values"])["values"].combine_chunks())
+
+
+def _shape(schema: pa.Schema) -> tuple[int, int]:
+    """(steps, dim) of each array.
+
+    Raises:
+        ValueError, TypeError, KeyError: the schema does not say, or speaks of something else.
+    """
+    steps, dim = json.loads((schema.metadata or {})[_SHAPE_KEY])
+    if {type(steps), type(dim)} != {int} or min(steps, dim) < 1:
+        raise ValueError(f"its arrays have the shape {(steps, dim)}")
+    found = schema.field("values").type
+    if found not in (pa.list_(pa.float16(), steps * dim), pa.list_(pa.float32(), steps * dim)):
+        raise ValueError(f"its arrays are {found} of the shape {(steps, dim)}")
+    return steps, dim
+
+
+def _arrays(part: Path, column: pa.Array) -> pa.Array:
+    """The numbers of a column of arrays, flat."""
+    numbers = column.flatten()
+    if column.null_count or numbers.null_count:
+        raise BankError(f"{part} lacks some of its arrays; clipdex doctor --repair sets it aside")
+    return numbers
+
+
 def _read_rows(part: Path, rows: Sequence[int]) -> KeptArray:
     column, places, schema = read_rows(part, "values", rows)
-    shape = named(part, lambda: json.loads(schema.metadata[_SHAPE_KEY]))
-    values: KeptArray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape)
+    shape = named(part, lambda: _shape(schema))
+    values: KeptArray = _arrays(part, column).to_numpy(zero_copy_only=False).reshape(-1, *shape)
     return values[places]

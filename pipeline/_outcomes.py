@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ._schema import VIDEO_SCHEMA
+from ._parquet import columns_of, named, open_part
+from ._schema import VIDEO_SCHEMA, require_fields, require_values
 from ._types import VideoRow
 
 _CLIP_IDS = "clip_ids"
@@ -18,6 +20,21 @@ _FLAT = [field.name for field in dataclasses.fields(VideoRow) if field.name != _
 
 # An input: its path and how it was cut.
 Key = tuple[str, str | None]
+
+
+def read_outcomes(part: Path) -> pa.Table:
+    """The rows of a part of ``videos``; those of earlier releases lack columns, those of later ones have more.
+
+    Raises:
+        BankError: it is damaged, or is not what a bank holds.
+    """
+    file = open_part(part)
+    names = file.schema_arrow.names
+    fields = [field for field in VIDEO_SCHEMA if field.name in names or not field.nullable]
+    named(part, lambda: require_fields(file.schema_arrow, fields))
+    table = columns_of(part, file, [field.name for field in fields])
+    named(part, lambda: require_values(table, fields))
+    return table.replace_schema_metadata()
 
 
 class Outcomes:

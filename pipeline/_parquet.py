@@ -1,8 +1,9 @@
-"""Parquet files that are written whole, carry their checksum in their name, and are named when damaged."""
+"""Parquet files that are written whole, carry their checksums in their name, and are named when damaged."""
 
 from __future__ import annotations
 
-import hashlib
+import io
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +16,15 @@ import pyarrow.parquet as pq
 
 from ._errors import BankError
 from ._files import replacing
+from ._verified import BLOCKS_KEY, described_blocks, digest, footer_of, open_verified, read_footer, verify_whole
 
 Result = TypeVar("Result")
 
-_HASH_DIGITS = 16
+# part-TIME-CHECKSUM-FOOTER; earlier releases wrote no FOOTER.
+_NAME = re.compile(r"part-\d{20}-([0-9a-f]{16})(?:-([0-9a-f]{16}))?")
+
+# How often a reader looks again if parts are merged while it reads.
+_RELISTINGS = 5
 
 
 class PartGone(BankError):
@@ -33,7 +39,7 @@ def write_part(
     row_group_size: int | None = None,
     stamp_ns: int | None = None,
 ) -> Path:
-    """Add ``part-TIME-CHECKSUM.parquet`` to ``folder``: names sort in the order of writing, and no two are alike.
+    """Add ``part-TIME-CHECKSUM-FOOTER.parquet`` to ``folder``: names sort in the order of writing, no two are alike.
 
     Args:
         dictionary: columns with many repeats; for vectors a dictionary would only cost time and bytes.
@@ -44,7 +50,8 @@ def write_part(
         BankError: it cannot be written.
     """
     content = _serialised(table, dictionary=dictionary, row_group_size=row_group_size)
-    path = folder / f"part-{next_stamp(folder) if stamp_ns is None else stamp_ns:020d}-{_checksum(content)}.parquet"
+    stamp = next_stamp(folder) if stamp_ns is None else stamp_ns
+    path = folder / f"part-{stamp:020d}-{digest(content)}-{digest(footer_of(content))}.parquet"
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return path
@@ -66,23 +73,46 @@ def next_stamp(folder: Path) -> int:
     return max([time.time_ns(), *(stamp_of(part) + 1 for part in parts_in(folder))])
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Replace ``path`` by a table.
+def listed_again(read: Callable[[], Result]) -> Result:
+    """What ``read`` gives; once more if parts were merged or pruned between listing and reading them."""
+    for _ in range(_RELISTINGS):
+        try:
+            return read()
+        except PartGone:
+            continue
+    return read()
 
-    Raises:
-        BankError: it cannot be written.
-    """
-    with replacing(path) as temporary:
-        temporary.write_bytes(_serialised(table, dictionary=table.column_names))
+
+def fast_to_verify(part: Path) -> bool:
+    """Whether a part's name tells the checksum of its footer, so that reading some of it verifies only that."""
+    match = _NAME.fullmatch(part.stem)
+    return match is not None and match[2] is not None
 
 
 def open_part(path: Path) -> pq.ParquetFile:
-    """Open a part; each page's checksum is compared when it is read.
+    """Open a part: its footer is verified now, and everything else when it is read.
+
+    A part of an earlier release, without the checksum of its footer, is verified as a whole before it is opened, once
+    in a process. A file that is no part (``labels.parquet`` of earlier releases) has only its pages' checksums.
 
     Raises:
         BankError: it is damaged.
     """
-    return named(path, lambda: pq.ParquetFile(path, page_checksum_verification=True))
+    return named(path, lambda: _opened(path))
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    match = _NAME.fullmatch(path.stem)
+    if match is None and path.name.startswith("part-"):
+        raise ValueError("its name was changed and tells no checksum")
+    if match is not None:
+        content, footer = match.groups()
+        file = open_verified(path, read_footer(path, footer)) if footer else None
+        if file is not None:
+            return file
+        facts = path.stat()
+        verify_whole(path.absolute(), content, facts.st_size, facts.st_mtime_ns)
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -91,14 +121,31 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         BankError: it is damaged.
     """
-    file = open_part(path)
+    return columns_of(path, open_part(path), columns)
+
+
+def columns_of(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Columns of an open part, by default all.
+
+    Raises:
+        BankError: it is damaged, lacks one of them, has one twice, or holds text that is not UTF-8.
+    """
 
     def read() -> pa.Table:
-        if missing := set(columns or ()) - set(file.schema_arrow.names):
-            raise ValueError(f"it has no column {min(missing)!r}")
-        return file.read(columns=columns)
+        _require(file, columns or ())
+        table = file.read(columns=columns)
+        table.validate(full=True)
+        return table
 
     return named(path, read)
+
+
+def _require(file: pq.ParquetFile, columns: Sequence[str]) -> None:
+    names = file.schema_arrow.names
+    if missing := set(columns) - set(names):
+        raise ValueError(f"it has no column {min(missing)!r}")
+    if doubles := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"it has the column {min(doubles)!r} twice")
 
 
 def read_rows(path: Path, column: str, rows: Sequence[int]) -> tuple[pa.Array, npt.NDArray[np.int64], pa.Schema]:
@@ -113,6 +160,7 @@ def read_rows(path: Path, column: str, rows: Sequence[int]) -> tuple[pa.Array, n
     file = open_part(path)
 
     def read() -> tuple[pa.Array, npt.NDArray[np.int64], pa.Schema]:
+        _require(file, [column])
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
         starts = np.cumsum([0, *sizes])
         wanted = np.asarray(rows, dtype=np.int64)
@@ -133,7 +181,10 @@ def check_part(path: Path) -> None:
     """
 
     def compare() -> None:
-        if _checksum(path.read_bytes()) != path.stem.rpartition("-")[2]:
+        match = _NAME.fullmatch(path.stem)
+        if match is None:
+            raise ValueError("its name was changed and tells no checksum")
+        if digest(path.read_bytes()) != match[1]:
             raise ValueError("its content does not match the checksum in its name")
 
     named(path, compare)
@@ -157,18 +208,14 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
 
 
 def _serialised(table: pa.Table, *, dictionary: Sequence[str], row_group_size: int | None = None) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        use_dictionary=list(dictionary),
-        write_page_checksum=True,
-        row_group_size=row_group_size,
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != BLOCKS_KEY}
+    table = table.replace_schema_metadata(metadata)
+    sink = io.BytesIO()
+    writer = pq.ParquetWriter(
+        sink, table.schema, compression="zstd", use_dictionary=list(dictionary), write_page_checksum=True
     )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+    writer.write_table(table, row_group_size=row_group_size)
+    with sink.getbuffer() as written:
+        writer.add_key_value_metadata(described_blocks(written))
+    writer.close()
+    return sink.getvalue()

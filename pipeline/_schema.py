@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
-from ._errors import BankError
-from ._parquet import open_part
+from ._errors import BankError, RecipeMismatch
+from ._parquet import columns_of, named, open_part
 from ._recipe import Recipe
 from ._types import ClipRow, FloatArray
 
@@ -58,12 +59,126 @@ def recipe_of(part: Path) -> Recipe:
     """How the vectors of a part were made.
 
     Raises:
-        BankError: it does not say.
+        RecipeMismatch: its folder has the id of another recipe.
+        BankError: it does not say, or is damaged.
+    """
+    return recipe_in(part, open_part(part).schema_arrow)
+
+
+def recipe_in(part: Path, schema: pa.Schema) -> Recipe:
+    """How the vectors of a part with this schema were made.
+
+    Raises:
+        RecipeMismatch, BankError: see ``recipe_of``.
     """
     try:
-        return Recipe.from_dict(json.loads(open_part(part).schema_arrow.metadata[RECIPE_KEY]))
-    except (TypeError, KeyError, ValueError) as error:
-        raise BankError(f"{part} does not say how its vectors were made; it is no part of a Clipdex bank") from error
+        recipe = Recipe.from_dict(json.loads((schema.metadata or {})[RECIPE_KEY]))
+        _require_plain(recipe)
+        own = recipe.id
+    except (AttributeError, TypeError, KeyError, ValueError, RecursionError) as error:
+        raise BankError(
+            f"{part} does not say how its vectors were made ({type(error).__name__}: {error}); it is no part of a "
+            "Clipdex bank: move it away, or let clipdex doctor --repair set it aside"
+        ) from error
+    if own != part.parent.name:
+        raise RecipeMismatch(
+            f"{part} holds vectors of another recipe ({own}, {recipe.encoder}) than its folder says "
+            f"({part.parent.name}); give the folder its name back, or let clipdex doctor --repair set the part aside"
+        )
+    return recipe
+
+
+def _require_plain(recipe: Recipe) -> None:
+    for name in ("encoder", "checkpoint", "weights_sha256", "sampling", "pooling", "precision", "decoder"):
+        if not isinstance(getattr(recipe, name), str):
+            raise TypeError(f"its {name} is no text")
+    for name in ("dim", "num_frames"):
+        value = getattr(recipe, name)
+        if not isinstance(value, int) or not 0 < value < 1 << 31:
+            raise ValueError(f"its {name} is {value!r}")
+
+
+def require_fields(schema: pa.Schema, fields: Iterable[pa.Field]) -> None:
+    """Raises:
+    ValueError: a column is missing, is there twice, or has another type.
+    """
+    for field in fields:
+        if (number := schema.names.count(field.name)) != 1:
+            raise ValueError(f"it has {'no' if not number else number} column {field.name!r}")
+        found = schema.field(field.name).type
+        if not _same(found, field.type):
+            raise ValueError(f"its column {field.name!r} is {found}, not {field.type}")
+
+
+def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether two types are the same, whatever the elements of a list are called."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return _same(found.value_type, wanted.value_type)
+    if pa.types.is_fixed_size_list(found) and pa.types.is_fixed_size_list(wanted):
+        return found.list_size == wanted.list_size and _same(found.value_type, wanted.value_type)
+    return bool(found == wanted)
+
+
+def require_values(table: pa.Table, fields: Iterable[pa.Field]) -> None:
+    """Raises:
+    ValueError: a value is missing in one of these columns that must have one, or in a list of one.
+    """
+    for field in fields:
+        column = table[field.name]
+        lists = pa.types.is_list(field.type)
+        if not field.nullable and (column.null_count or (lists and column.combine_chunks().flatten().null_count)):
+            raise ValueError(f"its column {field.name!r} lacks values")
+
+
+def read_clips(part: Path) -> tuple[Recipe, pa.Table]:
+    """The recipe and the rows of a part of clips, without their vectors.
+
+    Raises:
+        RecipeMismatch: its folder has the id of another recipe.
+        BankError: it is damaged, or is not what a bank holds.
+    """
+    file = open_part(part)
+    recipe = recipe_in(part, file.schema_arrow)
+    named(part, lambda: require_fields(file.schema_arrow, [*CLIP_FIELDS, _embedding(recipe.dim)]))
+    table = columns_of(part, file, [field.name for field in CLIP_FIELDS])
+    named(part, lambda: _require_clips(table))
+    return recipe, table
+
+
+def _require_clips(table: pa.Table) -> None:
+    require_values(table, CLIP_FIELDS)
+    starts, stops = (table[name].to_numpy() for name in ("start_seconds", "stop_seconds"))
+    wrong = np.flatnonzero(~((starts < stops) & np.isfinite(starts) & np.isfinite(stops)))
+    if len(wrong):
+        raise ValueError(f"its row {wrong[0] + 1} has the times {starts[wrong[0]]} to {stops[wrong[0]]}")
+    for text in table["metadata"].unique().to_pylist():
+        if not isinstance(json.loads(text), dict):
+            raise ValueError(f"its metadata {text[:60]!r} is no JSON object")
+
+
+def vectors_of(part: Path, column: pa.ChunkedArray | pa.Array, *, dim: int) -> FloatArray:
+    """Stored vectors as an array, (n, dim) float32.
+
+    Raises:
+        BankError: they are not that, a number is missing or is not finite.
+    """
+
+    def read() -> FloatArray:
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if not _same(array.type, _embedding(dim).type):
+            raise ValueError(f"its vectors are {array.type}, not {_embedding(dim).type}")
+        flat = array.flatten()
+        if array.null_count or flat.null_count:
+            raise ValueError("its column 'embedding' lacks values")
+        vectors: FloatArray = flat.to_numpy(zero_copy_only=False).reshape(-1, dim)
+        with np.errstate(all="ignore"):  # one pass, and only if that is not finite a look at each vector
+            finite = bool(np.isfinite(vectors.sum()))
+        wrong = 0 if finite else int((~np.isfinite(vectors).all(axis=1)).sum())
+        if wrong:
+            raise ValueError(f"{wrong} of its vectors are not finite")
+        return vectors
+
+    return named(part, read)
 
 
 def described(recipe: Recipe) -> bytes:
@@ -85,6 +200,9 @@ def clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray)
         "metadata": [json.dumps(dict(clip.metadata), default=str, ensure_ascii=False) for clip in clips],
     }
     arrays = [pa.array(columns[field.name], field.type) for field in CLIP_FIELDS]
-    embedding = pa.field("embedding", pa.list_(pa.float32(), recipe.dim), nullable=False)
-    schema = pa.schema([*CLIP_FIELDS, embedding]).with_metadata({RECIPE_KEY: described(recipe)})
+    schema = pa.schema([*CLIP_FIELDS, _embedding(recipe.dim)]).with_metadata({RECIPE_KEY: described(recipe)})
     return pa.Table.from_arrays([*arrays, vectors], schema=schema)
+
+
+def _embedding(dim: int) -> pa.Field:
+    return pa.field("embedding", pa.list_(pa.float32(), dim), nullable=False)

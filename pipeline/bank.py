@@ -13,7 +13,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,21 +21,28 @@ import pyarrow as pa
 from ._clip_table import ClipTable
 from ._errors import BankError, RecipeMismatch, UsageError
 from ._files import replacing
-from ._kept import Kept, write_kept
-from ._outcomes import Key, Outcomes
-from ._parquet import PartGone, check_part, next_stamp, parts_in, read_columns, write_part
+from ._kept import Kept, check_kept, write_kept
+from ._label_parts import LABELS, OLD_LABELS, read_changes, read_old
+from ._outcomes import Key, Outcomes, read_outcomes
+from ._parquet import check_part, listed_again, next_stamp, parts_in, read_columns, write_part
 from ._recipe import Recipe
-from ._schema import CLIP_FIELDS, RECIPE_KEY, REPEATED, ROW_GROUP, VIDEO_SCHEMA, clip_table, described, recipe_of
+from ._schema import (
+    CLIP_FIELDS,
+    RECIPE_KEY,
+    REPEATED,
+    ROW_GROUP,
+    VIDEO_SCHEMA,
+    clip_table,
+    described,
+    read_clips,
+    recipe_of,
+    vectors_of,
+)
 from ._types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
 
 FORMAT_VERSION = 1
 _FORMAT_FILE = "bank.json"
 _VIDEOS = "videos"
-
-# How often a reader looks again when parts are merged under its eyes.
-_RELISTINGS = 5
-
-Result = TypeVar("Result")
 
 
 class Bank:
@@ -50,7 +57,7 @@ class Bank:
         self._outcomes: tuple[list[Path], Outcomes] = ([], Outcomes([]))
         self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
         path = folder / _FORMAT_FILE
-        if not path.is_file():
+        if not path.exists():
             if not create:
                 raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
             if folder.exists() and not folder.is_dir():
@@ -58,10 +65,7 @@ class Bank:
             facts = {"format": "clipdex-bank", "version": FORMAT_VERSION}
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        try:
-            version = json.loads(path.read_text(encoding="utf-8"))["version"]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise BankError(f"{path} is damaged ({error}); every bank has: {{'version': {FORMAT_VERSION}}}") from error
+        version = _version(path)
         if version != FORMAT_VERSION:
             raise BankError(
                 f"{folder} is a bank of format {version}, this is Clipdex for format {FORMAT_VERSION}; "
@@ -84,7 +88,7 @@ class Bank:
                         break
             return found
 
-        return _listed_again(read)
+        return listed_again(read)
 
     def recipe(self, wanted: str | None = None) -> Recipe:
         """The one recipe of the bank, or the one whose id or encoder is ``wanted``.
@@ -127,16 +131,15 @@ class Bank:
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        names = [field.name for field in CLIP_FIELDS]
 
-        def read() -> tuple[list[Path], list[pa.Table], int]:
+        def read_all() -> tuple[list[Path], list[pa.Table], int]:
             parts = self.parts(recipe_id)
             if parts == self._tables[0]:  # a part never changes
                 return self._tables
-            dim = recipe_of(parts[0]).dim if parts else 0
-            return parts, [self._read(part, recipe_id, names) for part in parts], dim
+            read = [read_clips(part) for part in parts]
+            return parts, [table.replace_schema_metadata() for _, table in read], read[0][0].dim if read else 0
 
-        parts, tables, dim = self._tables = _listed_again(read)
+        parts, tables, dim = self._tables = listed_again(read_all)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
         sizes = [len(table) for table in tables]
         outcomes = self.outcomes()
@@ -220,17 +223,6 @@ class Bank:
             table = pa.Table.from_pylist(records, schema=VIDEO_SCHEMA)
             write_part(self.folder / _VIDEOS, table, dictionary=VIDEO_SCHEMA.names, stamp_ns=now)
 
-    # Inside -------------------------------------------------------------------------------------
-
-    def _read(self, part: Path, recipe_id: str, columns: list[str]) -> pa.Table:
-        stored = recipe_of(part)
-        if stored.id != recipe_id:
-            raise RecipeMismatch(
-                f"{part} holds vectors of another recipe ({stored.id}, {stored.encoder}) than its folder says "
-                f"({recipe_id}); move it away"
-            )
-        return read_columns(part, columns)
-
     def outcomes(self) -> Outcomes:
         """Every row of ``videos``, under all recipes."""
 
@@ -238,35 +230,50 @@ class Bank:
             parts = parts_in(self.folder / _VIDEOS)
             if parts == self._outcomes[0]:
                 return self._outcomes
-            return parts, Outcomes([read_columns(part) for part in parts])
+            return parts, Outcomes([read_outcomes(part) for part in parts])
 
-        self._outcomes = _listed_again(read)
+        self._outcomes = listed_again(read)
         return self._outcomes[1]
 
 
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
-    """Every part of the bank at ``folder`` that is not what was written, with the reason. Reads everything."""
-    damaged = []
+    """Every part of the bank at ``folder`` that is not what was written, or is not what a bank holds, with the reason.
+    Reads everything.
+    """
     kept = [part for name in get_args(Keep) for part in folder.glob(f"{name}/*/part-*.parquet")]
-    for part in sorted([*folder.glob("clips/*/part-*.parquet"), *folder.glob("videos/part-*.parquet"), *kept]):
+    checks: list[tuple[Path, Callable[[Path], object]]] = [
+        *((part, _check_clips) for part in folder.glob("clips/*/part-*.parquet")),
+        *((part, check_kept) for part in kept),
+        *((part, read_outcomes) for part in parts_in(folder / _VIDEOS)),
+        *((part, read_changes) for part in parts_in(folder / LABELS)),
+    ]
+    damaged = []
+    for part, check in sorted(checks, key=lambda pair: pair[0]):
         try:
             check_part(part)
+            check(part)
         except BankError as error:
             damaged.append((part, str(error)))
-    labels = folder / "labels.parquet"
+    labels = folder / OLD_LABELS
     if labels.exists():
         try:
-            read_columns(labels)
+            read_old(labels)
         except BankError as error:
             damaged.append((labels, str(error)))
     return damaged
 
 
-def _listed_again(read: Callable[[], Result]) -> Result:
-    """What ``read`` gives; once more where parts were merged or pruned between listing and reading them."""
-    for _ in range(_RELISTINGS):
-        try:
-            return read()
-        except PartGone:
-            continue
-    return read()
+def _check_clips(part: Path) -> None:
+    recipe, _ = read_clips(part)
+    vectors_of(part, read_columns(part, ["embedding"])["embedding"], dim=recipe.dim)
+
+
+def _version(path: Path) -> object:
+    """The format's version that ``bank.json`` states."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["version"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BankError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Nothing else depends on its content: write "
+            f'{{"format": "clipdex-bank", "version": {FORMAT_VERSION}}} into a file of that name'
+        ) from error

@@ -7,115 +7,123 @@ stretch, or of a whole video; which stored clips it covers is worked out when a 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 from filelock import FileLock
 
 from ._errors import BankError, LabelError, SourceError
-from ._files import name_of
-from ._parquet import read_columns, write_table
+from ._files import make_folder, name_of
+from ._label_parts import (
+    OLD_LABELS,
+    Change,
+    State,
+    append,
+    changes_between,
+    key_of,
+    read_labels,
+    remove_merged,
+    replay,
+)
 from ._tables import read_table, row_path, row_span
 from ._types import ClipRow, LabelRow, Moment
 
 CSV_COLUMNS = ["path", "start_seconds", "stop_seconds", "label", "group", "split"]
-
-_SCHEMA = pa.schema(
-    [
-        pa.field("video_id", pa.string(), nullable=False),
-        pa.field("video", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("start_seconds", pa.float64()),
-        pa.field("stop_seconds", pa.float64()),
-        pa.field("group", pa.string()),
-        pa.field("split", pa.string()),
-        pa.field("source", pa.string(), nullable=False),
-    ]
-)
 
 # A clip takes a label that covers at least this share of it.
 _COVERED = 0.5
 
 
 class Labels:
-    """The labels of the bank in ``folder``, one table that is replaced as a whole."""
+    """The labels of the bank in ``folder``, stored as parts that are only ever added.
+
+    Adding waits for nobody. What derives from the labels that are there (``change``, ``restore``, ``remove``, ``merge``)
+    is done one after the other, under a lock.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "labels.parquet"
+        self._folder = folder
         self._lock = FileLock(folder / ".labels.lock")
 
     def rows(self) -> list[LabelRow]:
         """All labels, oldest first.
 
         Raises:
-            BankError: the file is damaged.
+            BankError: a part is damaged; the message names it.
         """
-        if not self._path.exists():
-            return []
-        records = read_columns(self._path).to_pylist()
-        return [LabelRow(**record) for record in records]
+        return list(self._state().values())
 
     def add(self, rows: Iterable[LabelRow]) -> int:
         """Add labels; one that says the same of the same stretch again is not doubled, and where it says nothing of a
         group or a split, those stay. Returns how many are new.
         """
-        new = list(rows)
-        if not new:
+        changes = [Change("add", row) for row in rows]
+        if not changes:
             return 0
-        with self._locked():
-            kept = {_key(row): row for row in self.rows()}
-            before = len(kept)
-            for row in new:
-                old = kept.get(_key(row), row)
-                kept[_key(row)] = dataclasses.replace(row, group=row.group or old.group, split=row.split or old.split)
-            self._write(kept.values())
-            return len(kept) - before
+        before = self._state()
+        after = replay(changes, before)
+        news = [change for change in changes if after[key_of(change.row)] != before.get(key_of(change.row))]
+        if news:
+            append(self._folder, news)
+        return len(after) - len(before)
 
     def change(self, to: Callable[[LabelRow], LabelRow | None]) -> None:
         """Put another label in the place of each, or none; which is older than which stays as it is."""
         with self._locked():
-            changed = [to(row) for row in self.rows()]
-            self._write({_key(row): row for row in changed if row is not None}.values())
+            before = self._state()
+            changed = [to(row) for row in before.values()]
+            self._write(before, {key_of(row): row for row in changed if row is not None})
 
     def restore(self, before: Iterable[LabelRow], *, since: Iterable[LabelRow]) -> None:
         """Put all labels back as they were, and behind them those that came since."""
         with self._locked():
-            self._write({_key(row): row for row in (*before, *since)}.values())
+            self._write(self._state(), {key_of(row): row for row in (*before, *since)})
 
     def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
         """Those that say something new: nobody said the same of the same stretch."""
-        known = set(map(_key, self.rows()))
-        return [row for row in rows if _key(row) not in known]
+        known = self._state()
+        return [row for row in rows if key_of(row) not in known]
 
     def remove(self, keep: Callable[[LabelRow], bool]) -> list[LabelRow]:
         """Remove the labels that are not to be kept, and give them back."""
         with self._locked():
-            rows = self.rows()
-            removed = [row for row in rows if not keep(row)]
-            if removed:
-                self._write(row for row in rows if keep(row))
-            return removed
+            before = self._state()
+            after = {key: row for key, row in before.items() if keep(row)}
+            self._write(before, after)
+            return [row for key, row in before.items() if key not in after]
+
+    def merge(self) -> None:
+        """Put one part in the place of all that are there, and of the file that earlier releases wrote.
+
+        The new part names those that it merges, so that a kill before these are removed changes nothing.
+
+        Raises:
+            BankError: a part is damaged, or the folder cannot be written; nothing is lost.
+        """
+        with self._locked():
+            listing = read_labels(self._folder)
+            if len(listing.parts) > 1 or any(part.name == OLD_LABELS for part in listing.parts):
+                append(self._folder, [Change("add", row) for row in replay(listing.changes).values()], merged=listing)
+                remove_merged(listing)
+
+    def _state(self) -> State:
+        return replay(read_labels(self._folder).changes)
+
+    def _write(self, before: State, after: State) -> None:
+        if changes := changes_between(before, after):
+            append(self._folder, changes)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
+            make_folder(self._folder)
             self._lock.acquire()
         except OSError as error:
-            raise BankError(f"cannot write labels beside {self._path}: {error}") from error
+            raise BankError(f"cannot write labels in {self._folder}: {error}") from error
         try:
             yield
         finally:
             self._lock.release()
-
-    def _write(self, rows: Iterable[LabelRow]) -> None:
-        records = [dataclasses.asdict(row) for row in rows]
-        write_table(self._path, pa.Table.from_pylist(records, schema=_SCHEMA))
-
-
-def _key(row: LabelRow) -> tuple[str, str, float | None, float | None]:
-    return (row.video_id, row.label, row.start_seconds, row.stop_seconds)
 
 
 def read_label_csv(path: Path, *, identify: Callable[[Path], str]) -> list[LabelRow]:

@@ -13,11 +13,13 @@ import filelock
 
 from ._errors import BankError
 from ._files import path_of
-from ._parquet import parts_in, read_columns
+from ._label_parts import LABELS, OLD_LABELS
+from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
 from .bank import Bank
 from .indexing import forget
+from .labels import Labels
 
 # A temporary file this old belongs to nobody who still writes.
 _ABANDONED_SECONDS = 3600.0
@@ -54,6 +56,8 @@ class Pruning:
 def compact(*, bank: str | Path = "bank") -> Compaction:
     """Merge the small parts of a bank; what it holds stays the same, and in the same order.
 
+    Parts of earlier releases, which have to be read as a whole before any of them is used, are written anew.
+
     Raises:
         BankError: a part is damaged, another upkeep is at work, or it cannot be written; nothing is lost.
     """
@@ -64,6 +68,10 @@ def compact(*, bank: str | Path = "bank") -> Compaction:
         for folder in _folders(store.folder):
             for run in small_neighbours(parts_in(folder)):
                 replace_parts(run, each_once)
+            for part in parts_in(folder):
+                if not fast_to_verify(part):
+                    replace_parts([part], each_once)
+        Labels(store.folder).merge()
         parts, size = _measured(store.folder)
     return Compaction(before, parts, bytes_before, size)
 
@@ -140,7 +148,8 @@ def _folders(bank: Path) -> list[Path]:
 
 
 def _measured(bank: Path) -> tuple[int, int]:
-    parts = [part for folder in _folders(bank) for part in parts_in(folder)]
+    parts = [part for folder in [*_folders(bank), bank / LABELS] for part in parts_in(folder)]
+    parts += [bank / OLD_LABELS] if (bank / OLD_LABELS).exists() else []
     return len(parts), sum(part.stat().st_size for part in parts)
 
 
