@@ -50,7 +50,8 @@ class Change:
 
     Attributes:
         kind: ``add`` appends the label, or changes the one that says the same of the same stretch in its place,
-            which keeps its group and split if the new one has none; ``remove`` removes it; ``move`` makes it the newest.
+            which keeps its group and split if the new one has none; ``remove`` removes it; ``move`` makes it the
+            newest.
     """
 
     kind: Kind

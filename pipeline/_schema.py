@@ -104,7 +104,7 @@ def require_fields(schema: pa.Schema, fields: Iterable[pa.Field]) -> None:
     """
     for field in fields:
         if (number := schema.names.count(field.name)) != 1:
-            raise ValueError(f"it has {'no' if not number else number} column {field.name!r}")
+            raise ValueError(f"it has {number or 'no'} column {field.name!r}")
         found = schema.field(field.name).type
         if not _same(found, field.type):
             raise ValueError(f"its column {field.name!r} is {found}, not {field.type}")

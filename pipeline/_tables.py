@@ -47,11 +47,19 @@ def _read_csv(path: Path) -> tuple[list[Row], list[str]]:
 
 
 def _read_parquet(path: Path) -> tuple[list[Row], list[str]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
-    rows = [{name: _cell(cell) for name, cell in row.items()} for row in table.to_pylist()]
-    return rows, list(table.column_names)
+    try:
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        table.validate(full=True)
+        names: list[str] = table.column_names
+        if doubles := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"it has the column {min(doubles)!r} twice")
+        rows = [{name: _cell(cell) for name, cell in row.items()} for row in table.to_pylist()]
+    except (pa.ArrowException, OverflowError, MemoryError) as error:
+        raise ValueError(next(iter(str(error).splitlines()), type(error).__name__)) from error
+    return rows, names
 
 
 def _cell(cell: Any) -> Any:

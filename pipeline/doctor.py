@@ -9,6 +9,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from ._errors import BankError, ClipdexError
+from ._files import make_folder, sync_folder
 from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
@@ -27,29 +28,48 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
     checks = [*_release_checks(), *(check for name in decoders.names() for check in _decoder_checks(name))]
     if bank is None or not Path(bank).exists():
         return [*checks, _check("bank", None, f"there is none at {bank}")]
-    folder = Path(bank)
+    return [*checks, *_bank_checks(Path(bank), repair=repair)]
+
+
+def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
+    """Whether a bank's own files are what was written: ``bank.json``, clips, outcomes, kept features and labels."""
+    checks = []
     bad = damaged_parts(folder)
     for part, problem in bad:
-        moved = ""
-        if repair:
-            target = folder / "damaged" / part.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.rename(target)
-            moved = f". It was moved to {target}"
+        moved = _set_aside(folder, part) if repair else ""
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))
-    checks += _redo_checks(folder, [part for part, _ in bad])
+    try:
+        store = Bank(folder)
+    except BankError as error:
+        return [*checks, _check("bank", str(error))]
+    checks += _redo_checks(store, [part for part, _ in bad])
     if not bad or repair:
-        checks += [_recipe_check(recipe) for recipe in Bank(folder).recipes().values()]
+        checks += _recipe_checks(store)
     return checks
 
 
-def _redo_checks(folder: Path, damaged: list[Path]) -> list[dict[str, Any]]:
+def _set_aside(folder: Path, part: Path) -> str:
+    """Move a damaged part, and say where to; nothing that was set aside before is overwritten."""
+    target = folder / "damaged" / part.relative_to(folder)
+    number = 1
+    while target.exists():
+        target = target.with_name(f"{part.name}.{number}")
+        number += 1
+    try:
+        make_folder(target.parent)
+        part.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        return f". It cannot be moved to {target}: {error.strerror or error}"
+    return f". It was moved to {target}"
+
+
+def _redo_checks(store: Bank, damaged: list[Path]) -> list[dict[str, Any]]:
     """Which videos have lost clips to damage: by recipe, by path."""
-    store = Bank(folder)
     checks = []
-    for recipe_id in sorted(path.name for path in folder.glob("clips/*/")):
+    for recipe_id in sorted(path.name for path in store.folder.glob("clips/*/")):
         try:
             redo = sorted({row.video for row in store.to_redo(recipe_id, damaged=damaged)})
         except BankError as error:
@@ -59,6 +79,14 @@ def _redo_checks(folder: Path, damaged: list[Path]) -> list[dict[str, Any]]:
             problem = f"{len(redo)} videos of recipe {recipe_id} lack clips; extract them again: {named}"
             checks.append(_check("videos to redo", problem))
     return checks
+
+
+def _recipe_checks(store: Bank) -> list[dict[str, Any]]:
+    try:
+        recipes = store.recipes().values()
+    except BankError as error:
+        return [_check("recipes", str(error))]
+    return [_recipe_check(recipe) for recipe in recipes]
 
 
 def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:
@@ -109,6 +137,8 @@ def _recipe_check(recipe: Recipe) -> dict[str, Any]:
         drifted = check_canary(now, recipe)
     except ClipdexError as error:
         return _check(name, str(error))
+    except Exception as error:  # a recipe that somebody else wrote can make a library raise anything
+        return _check(name, f"its encoder cannot be loaded ({type(error).__name__}: {error}); extract the videos again")
     canary = now.canary
     if drifted is None or canary is None:
         return _check(name, None, "the same weights and settings are at hand; stored before canaries were kept")

@@ -37,8 +37,8 @@ _COVERED = 0.5
 class Labels:
     """The labels of the bank in ``folder``, stored as parts that are only ever added.
 
-    Adding waits for nobody. What derives from the labels that are there (``change``, ``restore``, ``remove``, ``merge``)
-    is done one after the other, under a lock.
+    Adding waits for nobody. What derives from the labels that are there (``change``, ``restore``, ``remove``,
+    ``merge``) is done one after the other, under a lock.
     """
 
     def __init__(self, folder: Path) -> None:
