@@ -13,7 +13,6 @@ import filelock
 
 from ._errors import BankError
 from ._files import path_of
-from ._label_parts import LABELS, OLD_LABELS
 from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
@@ -148,8 +147,7 @@ def _folders(bank: Path) -> list[Path]:
 
 
 def _measured(bank: Path) -> tuple[int, int]:
-    parts = [part for folder in [*_folders(bank), bank / LABELS] for part in parts_in(folder)]
-    parts += [bank / OLD_LABELS] if (bank / OLD_LABELS).exists() else []
+    parts = [part for folder in _folders(bank) for part in parts_in(folder)]
     return len(parts), sum(part.stat().st_size for part in parts)
 
 
