@@ -61,7 +61,7 @@ def test_each_change_is_one_part_and_no_part_ever_changes(tmp_path: Path) -> Non
 def test_the_file_of_earlier_releases_is_the_oldest_part_until_compact(tmp_path: Path) -> None:
     Bank(tmp_path, create=True)
     old = tmp_path / "labels.parquet"
-    schema = pa.schema([field for field in _old_schema()])
+    schema = _old_schema()
     pq.write_table(pa.Table.from_pylist([dataclasses.asdict(label(n)) for n in (1, 2)], schema=schema), old)
     content = old.read_bytes()
     labels = Labels(tmp_path)

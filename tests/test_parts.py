@@ -120,7 +120,7 @@ def _recipe(table: pa.Table, text: bytes) -> pa.Table:
 
 def _text(table: pa.Table) -> pa.Table:
     broken = pa.Array.from_buffers(
-        pa.string(), 2, pa.array(["ab", "cd"]).buffers()[:2] + [pa.py_buffer(b"\xff\xfe\xff\xfe")]
+        pa.string(), 2, [*pa.array(["ab", "cd"]).buffers()[:2], pa.py_buffer(b"\xff\xfe\xff\xfe")]
     )
     return table.set_column(2, "video", broken)
 
