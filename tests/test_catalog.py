@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline._errors import SourceError
+from pipeline._tables import read_table
 from pipeline._types import Span
 from pipeline.catalog import find_sources
 
@@ -151,3 +152,21 @@ def test_empty_cells_and_numbers_that_are_none_are_nothing(tmp_path: Path) -> No
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "LIST.PARQUET")
     (source,) = find_sources([tmp_path / "LIST.PARQUET"], is_video=never)
     assert (source.label, source.metadata) == (None, {"place": "yard"})
+
+
+@pytest.mark.parametrize("damage", ["a column twice", "text that is not UTF-8", "a flipped bit"])
+def test_a_strange_parquet_manifest_is_named(tmp_path: Path, damage: str) -> None:
+    table = pa.table({"path": ["ab.mp4", "cd.mp4"]})
+    if damage == "a column twice":
+        table = table.append_column("path", table["path"])
+    if damage == "text that is not UTF-8":
+        buffers = [*table["path"].combine_chunks().buffers()[:2], pa.py_buffer(b"\xff" * 12)]
+        table = pa.table({"path": pa.Array.from_buffers(pa.string(), 2, buffers)})
+    path = tmp_path / "list.parquet"
+    pq.write_table(table, path, write_page_checksum=True)
+    if damage == "a flipped bit":
+        content = bytearray(path.read_bytes())
+        content[content.index(b"cd.mp4")] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"cannot read the table .*list\.parquet"):
+        read_table(path, required=("path",))

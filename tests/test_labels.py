@@ -135,3 +135,16 @@ for number in range(12):
     labels = Labels(tmp_path)
     labels.change(lambda row: dataclasses.replace(row, label="jump"))
     assert sorted(row.video_id for row in labels.rows()) == sorted(f"{who}{n}" for who in "ab" for n in range(12))
+
+
+def test_the_example_of_the_documentation_replays_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = Labels(tmp_path / "bank")
+    labels.add([label(1, group="x"), label(2), label(3)])
+    labels.change(lambda row: dataclasses.replace(row, label="jump") if row == label(2) else row)
+    labels.add([label(1), label(4)])
+    page = Path(__file__).parents[1] / "docs" / "bank-format.md"
+    (example,) = [text.split("```")[0] for text in page.read_text().split("```python\n") if "bank/labels" in text]
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, dict[object, dict[str, object]]] = {}
+    exec("\n".join(example.splitlines()[:-1]).replace("import pandas as pd\n", ""), found)
+    assert list(found["labels"].values()) == [dataclasses.asdict(row) for row in labels.rows()]
