@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _read(path: Path, array: str | None) -> FloatArray:
     try:
         loaded: Any = np.load(path, allow_pickle=False)
         found = {"": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(f"cannot read vectors from {path}: {error}") from error
     fitting = {key: one for key, one in found.items() if one.ndim == 2 and array in (None, key)}
     if len(fitting) != 1:
