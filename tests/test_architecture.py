@@ -26,6 +26,7 @@ FLOORS = {
         (
             "_registry",
             "_files",
+            "_processes",
             "_parquet",
             "_kept",
             "_schema",
