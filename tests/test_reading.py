@@ -299,7 +299,8 @@ class TestMisfortune:
 
         def hungry(process: ReadingProcess, *expected: str) -> object:
             if "is_video" in expected:
-                raise process._translated("MemoryError", "")
+                process.close()
+                raise OutOfMemory("too much")
             return honest(process, *expected)
 
         monkeypatch.setattr(ReadingProcess, "_receive", hungry)

@@ -27,6 +27,7 @@ from pipeline.side_by_side import deal, extract_side_by_side
 def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, videomae: Path) -> None:
     shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
     (videos / "blue" / "broken.mp4").write_bytes(b"\0" * 3000)
+    (videos / "blue" / "loop.mp4").symlink_to(videos / "blue" / "loop.mp4")
     options = {"encoder": str(videomae), "window_seconds": 1.0, "labels_from_folders": True}
     alone = extract([videos], bank=tmp_path / "alone", **options)
     seen: list[Progress] = []
@@ -34,6 +35,7 @@ def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, video
     assert [(row.video, row.status, row.clip_ids) for row in both.rows] == [
         (row.video, row.status, row.clip_ids) for row in alone.rows
     ]
+    assert {Path(row.video).name for row in both.rows if row.status == "failed"} == {"broken.mp4", "loop.mp4"}
     assert (both.recipe.id, both.encoded_clips) == (alone.recipe.id, alone.encoded_clips)
     ours, theirs = (Bank(tmp_path / name).clips(alone.recipe.id) for name in ("both", "alone"))
     by_id = dict(zip(theirs.ids, theirs.embeddings(), strict=True))
@@ -41,7 +43,7 @@ def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, video
     for name, vector in zip(ours.ids, ours.embeddings(), strict=True):
         assert vector == pytest.approx(by_id[name], rel=1e-4, abs=1e-4)
     assert len(Labels(tmp_path / "both").rows()) == len(Labels(tmp_path / "alone").rows())
-    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (5, 5, alone.encoded_clips)
+    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (6, 6, alone.encoded_clips)
 
 
 def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
