@@ -61,11 +61,14 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of ``replacing`` at any depth that killed processes of this machine left; those of
-    living processes and of other machines stay, and of earlier releases what is younger than a day.
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files of ``replacing`` that killed processes of this machine left; those of living processes
+    and of other machines stay, and of earlier releases what is younger than a day.
+
+    Args:
+        deep: also in the folders below.
     """
-    for path in folder.rglob(".*.tmp"):
+    for path in folder.glob("**/.*.tmp" if deep else ".*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
         if match is None:
             continue
@@ -115,17 +118,20 @@ def refuse_special(path: Path) -> None:
         raise SourceError(f"{path} is not a file but a device, a pipe or a socket; name a file")
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, keep: str = "") -> str:
     """Text for a terminal: control characters, and those that turn the direction of writing, are spelled out as
     ``\\x1b`` or ``\\u202e``, so that no name can hide itself or steer the terminal.
+
+    Args:
+        keep: characters to leave as they are.
     """
-    return "".join(_spelled(char) if unicodedata.category(char) in _UNSEEN else char for char in text)
-
-
-def _spelled(char: str) -> str:
-    if char in _JOINERS:
-        return char
-    return char.encode("unicode_escape").decode("ascii")
+    keep += _JOINERS
+    return "".join(
+        char.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(char) in _UNSEEN and char not in keep
+        else char
+        for char in text
+    )
 
 
 def same_file(path: Path, another: Path) -> None:

@@ -23,6 +23,7 @@ from pipeline._errors import (
     DecodeTimeout,
     EncoderError,
     NoVideoStream,
+    OutOfMemory,
     UsageError,
 )
 from pipeline.decoders import _process, looks_readable, open_video, reading_process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmd
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ class Conversation(cmd.Cmd):
 
     def begin(self, parts: Sequence[Part] = ()) -> None:
         """Answer the first question, if there is one, and then what is typed."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # bytes that are no text are no reason to end
         if parts:
             self._ask(parts)
         self.cmdloop()
