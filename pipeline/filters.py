@@ -64,15 +64,16 @@ def fulfilled(
 
     result = np.ones(len(clips), dtype=np.bool_)
     for text in conditions:
-        result &= _read(text)(column)
+        try:
+            result &= _read(text)(column)
+        except RecursionError as error:
+            raise UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'") from error
     return result
 
 
 def _read(text: str) -> Condition:
     try:
         (condition,) = _grammar().parse_string(text, parse_all=True)
-    except RecursionError as error:
-        raise UsageError(f"the condition {text[:60]!r}... has too many brackets inside each other") from error
     except pp.ParseException as error:
         raise UsageError(
             f"{text!r} is no condition from {text[error.loc :] or 'its end'!r} on; write for example camera=3, "

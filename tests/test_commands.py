@@ -328,9 +328,9 @@ def test_what_steers_a_terminal_is_spelled_out_for_people(bank: Path, videos: Pa
     for words in (
         ["label", "add", str(tmp_path / name), "run\x1b]0;x\x07"],
         ["label", "list"],
-        ["extract", str(tmp_path), "--encoder", "lite"],
         ["search", "--clip", str(tmp_path / "gone\x1b[0m.mp4")],
         ["search", "--text", "x", "--\x1b[31m"],
+        ["extract", str(tmp_path / f"broken{name}"), "--encoder", "lite"],
     ):
         done = CliRunner().invoke(main, [*words, "--bank", str(bank)], obj={"story": True})
         assert "\x1b" not in done.output

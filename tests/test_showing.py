@@ -294,8 +294,27 @@ class TestCommand:
         assert hits[2]["clip_id"] == hits[0]["clip_id"]
         assert list(hits[2]["why"]) == ["“a dog”", f"like clip {hits[0]['clip_id']}"]
         assert all(one["start_seconds"] >= 2 for one in hits[4:])
-        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "a number is wanted"):
+        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "digits is wanted"):
             assert message in done.stderr
+
+    def test_odd_lines_are_answered_in_one_sentence_each(self, bank: Path) -> None:
+        lines = [
+            b"a dog",
+            b"\xff\xfe",
+            b":clip a\0b",
+            b":k " + b"9" * 5000,
+            b":where " + b"(" * 5000,
+            b":where " + b"not " * 3000 + b"start_seconds>0",
+            b":clip " + b"x" * 5000,
+            b":clip " + b"[" * 50,
+            b":quit",
+        ]
+        command = ["search", "--interactive", "-k", "1", "--bank", str(bank)]
+        done = CliRunner().invoke(main, command, input=b"\n".join(lines))
+        assert done.exit_code == 0, repr(done.exception)
+        errors = [line for line in done.stderr.splitlines() if "Error: " in line]
+        assert len(errors) == 6
+        assert sum("brackets" in line for line in errors) == 2
 
     @pytest.mark.parametrize("wrong", [{"out": Path("x")}, {"how": "fiftyone"}])
     def test_a_place_without_a_format_is_refused(self, wrong: dict[str, object]) -> None:

@@ -18,6 +18,8 @@ from .page import heading
 from .showing import Showing
 from .terminal import Terminal
 
+_MOST_DIGITS = 9
+
 
 class Conversation(cmd.Cmd):
     """A line is a text to search for; one that begins with a colon is a command.
@@ -60,6 +62,8 @@ class Conversation(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Errors are told, and the next question may be asked."""
         try:
+            if "\0" in line:
+                raise UsageError("neither a text nor a file's name holds a zero byte")
             return bool(super().onecmd(line))
         except ClipdexError as error:
             self._terminal.say(f"Error: {error}")
@@ -155,6 +159,6 @@ def _said(words: str, what: str) -> str:
 
 
 def _number(word: str) -> int:
-    if not word.isdecimal():
-        raise UsageError(f"a number is wanted, not {word!r}")
+    if not word.isdecimal() or len(word) > _MOST_DIGITS:
+        raise UsageError(f"a number of at most {_MOST_DIGITS} digits is wanted, not {word[:20]!r}")
     return int(word)
