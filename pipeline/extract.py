@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ._errors import BankError, UsageError
-from ._files import sweep
 from ._recipe import Recipe
 from ._types import Device, Keep, Limits, Precision, Source
 from .bank import Bank
@@ -95,7 +94,6 @@ def extract(
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
     plan = Plan(inputs, cut, keep, limits, batch_size, num_workers)
     store = Bank(Path(bank), create=True)
-    sweep(store.folder)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:

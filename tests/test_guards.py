@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline import Bank, extract
-from pipeline._errors import EncoderError, RecipeMismatch
+from pipeline._errors import EncoderError, RecipeMismatch, SourceError
 from pipeline._recipe import Recipe
 from pipeline.doctor import doctor
 from pipeline.encoders import DRIFT_LIMIT, check_canary, load_encoder
@@ -90,6 +90,15 @@ def test_a_checkpoint_that_contradicts_itself_is_our_error(damage: str, tmp_path
         change = {"hidden_size": "abc"} if damage == "odd size" else {"tubelet_size": 0}
         config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     with pytest.raises(EncoderError, match="mae"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_in_the_place_of_weights_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.videomae(tmp_path / "mae")
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+    with pytest.raises(SourceError, match="device, a pipe"):
         load_encoder(str(folder))
 
 

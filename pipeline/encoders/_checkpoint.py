@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import EncoderError
+from .._files import refuse_special
 
 _SETTINGS = ("*.json", "*.txt", "*.model")  # config, processor, tokenizer
 _SAFE_WEIGHTS = "model*.safetensors"
@@ -101,7 +102,10 @@ def is_cached(repository: str) -> bool:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
+    files = sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
+    for file in files:
+        refuse_special(file)
+    return files
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -169,6 +173,7 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint, *, config: Any = Non
     import torch
 
     quiet_transformers()
+    _weight_files(checkpoint.folder)  # a pipe among them would be waited for
     try:
         with contextlib.redirect_stdout(sys.stderr):  # results alone go to stdout, and some models print
             model, report = model_class.from_pretrained(
