@@ -126,12 +126,12 @@ def _unreadable(path: Path) -> str | None:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if os.path.islink(path):  # noqa: PTH114
-            return f"cannot read {name_of(path)}: it is a link to something that is missing"
+            return f"cannot read {name_of(_absolute(path))}: it is a link to something that is missing"
         return None
     except OSError as error:
-        return f"cannot read {name_of(path)}: {error.strerror or error}"
+        return f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
     except ValueError as error:  # a zero byte
-        return f"cannot read {name_of(path)}: {error}"
+        return f"cannot read {name_of(_absolute(path))}: {error}"
     return None
 
 
@@ -162,7 +162,7 @@ def _files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
 
     def note(error: OSError) -> None:
         path = Path(os.fsdecode(error.filename or folder))
-        problems[path] = f"cannot read the folder {name_of(path)}: {error.strerror or error}"
+        problems[path] = f"cannot read the folder {name_of(_absolute(path))}: {error.strerror or error}"
 
     for here, folders, names in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -172,9 +172,9 @@ def _files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
                     files.append(path)
             except (FileNotFoundError, NotADirectoryError) as error:
                 if path.suffix.lower() in _VIDEO_SUFFIXES:
-                    problems[path] = _unreadable(path) or f"cannot read {name_of(path)}: {error.strerror}"
+                    problems[path] = _unreadable(path) or f"cannot read {name_of(_absolute(path))}: {error.strerror}"
             except OSError as error:
-                problems[path] = f"cannot read {name_of(path)}: {error.strerror or error}"
+                problems[path] = f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
     return files, problems
 
 
