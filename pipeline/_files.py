@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
+import socket
+import stat
+import time
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ._errors import BankError
+from ._errors import BankError, SourceError
+
+# Temporary files of earlier releases do not say whose they are.
+_ABANDONED_SECONDS = 24 * 3600.0
+_TEMPORARY = re.compile(r"\..+\.(?:(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-)?[0-9a-f]{32}\.tmp", re.DOTALL)
+
+# Devices that are what somebody redirected: they are open already, so nothing waits for the other end.
+_REDIRECTED = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc/self/fd/")
+
+# Control and format characters, surrogates, separators of lines and paragraphs.
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d\u00ad"  # format characters that words of some languages, and emoji, need
 
 
 @contextlib.contextmanager
@@ -18,12 +34,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is synced and renamed over ``path``.
 
     A kill at any moment leaves either the old file or the new one. The temporary name begins with
-    a dot and ends in ``.tmp``, so no reader takes it for data.
+    a dot and ends in ``.tmp``, so no reader takes it for data; it says which process writes it, for ``sweep``.
 
     Raises:
         BankError: the folder cannot be written (read-only, full); the old file is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")
     try:
         make_folder(path.parent)
         yield temporary
@@ -68,6 +84,79 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files of ``replacing`` that killed processes of this machine left; those of living processes
+    and of other machines stay, and of earlier releases what is younger than a day.
+
+    Args:
+        deep: also in the folders below.
+    """
+    for path in folder.glob("**/.*.tmp" if deep else ".*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None:
+            continue
+        with contextlib.suppress(OSError):
+            if match["pid"] is None:
+                left = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+            else:
+                left = match["host"] == _host() and not _lives(int(match["pid"]))
+            if left:
+                path.unlink()
+
+
+def _host() -> str:
+    """This machine, or this container's space of process ids on it, in 8 hex digits."""
+    space = ""
+    with contextlib.suppress(OSError):  # Linux alone has such spaces
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _lives(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there a signal would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse pipes, devices and sockets that a user names as a file: opening one may wait for ever. What a shell
+    redirects (``/dev/stdin``, ``/dev/fd/63``) is let through, and so is what does not exist.
+
+    Raises:
+        SourceError: it is none of the files that can be read and written.
+    """
+    if str(path).startswith(_REDIRECTED):
+        return
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says why that fails
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SourceError(f"{path} is not a file but a device, a pipe or a socket; name a file")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Text for a terminal: control characters, and those that turn the direction of writing, are spelled out as
+    ``\\x1b`` or ``\\u202e``, so that no name can hide itself or steer the terminal.
+
+    Args:
+        keep: characters to leave as they are.
+    """
+    keep += _JOINERS
+    return "".join(
+        char.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(char) in _UNSEEN and char not in keep
+        else char
+        for char in text
+    )
+
+
 def same_file(path: Path, another: Path) -> None:
     """Give a file that is only ever replaced another name; a copy, where the file system has no links.
 
@@ -90,7 +179,7 @@ def name_of(path: Path | str) -> str:
 def path_of(name: str) -> Path:
     """The way back from ``name_of``: the file of exactly that name, else the one whose bytes it spells out."""
     path = Path(name)
-    if "\\x" not in name or path.exists():
+    if "\\x" not in name or os.path.exists(path):  # noqa: PTH110 -- Path's own raises an error for what it may not see
         return path
     spelled = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode())
     there = Path(os.fsdecode(spelled))

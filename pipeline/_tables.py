@@ -1,4 +1,8 @@
-"""CSV and Parquet tables that people write: manifests and label files.
+"""CSV and Parquet tables that people write: manifests and label files; and the CSV files that we write.
+
+Spreadsheets run a cell that begins like a formula. Such a cell gets an apostrophe in front when it is written, and so
+does one that begins with apostrophes and then like a formula; reading takes one apostrophe of such a cell away. So what
+was written comes back as it was, whatever it is.
 
 Relative paths inside a table are relative to the table's folder, wherever the command runs.
 """
@@ -6,30 +10,43 @@ Relative paths inside a table are relative to the table's folder, wherever the c
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._errors import SourceError
+from ._files import refuse_special
 from ._types import Span
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
 Row = dict[str, Any]
 
+# What a spreadsheet takes for the beginning of a formula, after any number of apostrophes.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
-def read_table(path: Path, *, required: Collection[str]) -> list[Row]:
+
+def read_table(path: Path, *, required: Collection[str], raw_cells: bool = False) -> list[Row]:
     """Rows of a CSV (UTF-8, header line) or Parquet file, empty cells as ``None``.
+
+    Args:
+        raw_cells: take the cells of a CSV as they are, also an apostrophe before what looks like a formula.
 
     Raises:
         SourceError: unreadable, empty, or without one of the ``required`` columns.
     """
+    refuse_special(path)
     try:
-        rows, columns = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-    except (OSError, ValueError, csv.Error) as error:
-        raise SourceError(f"cannot read the table {path}: {error}") from error
+        parquet = path.suffix.lower() == ".parquet"
+        rows, columns = _read_parquet(path) if parquet else _read_csv(path, raw_cells=raw_cells)
+    except Exception as error:  # a spoilt file can make the reader raise anything
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(f"cannot read the table {path}: {told}") from error
     missing = [name for name in required if name not in columns]
     if missing:
         raise SourceError(
@@ -39,11 +56,12 @@ def read_table(path: Path, *, required: Collection[str]) -> list[Row]:
     return rows
 
 
-def _read_csv(path: Path) -> tuple[list[Row], list[str]]:
+def _read_csv(path: Path, *, raw_cells: bool) -> tuple[list[Row], list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True, restkey="(cells beyond the header)")
-        rows = [{name: _cell(cell) for name, cell in row.items()} for row in reader]
-        return rows, list(reader.fieldnames or [])
+        bare: Callable[[Any], Any] = (lambda cell: cell) if raw_cells else _unguarded
+        rows = [{bare(name): _cell(bare(cell)) for name, cell in row.items()} for row in reader]
+        return rows, [bare(name) for name in reader.fieldnames or []]
 
 
 def _read_parquet(path: Path) -> tuple[list[Row], list[str]]:
@@ -69,12 +87,45 @@ def _cell(cell: Any) -> Any:
     return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
-def write_csv(path: Path, rows: list[Row], *, columns: list[str]) -> None:
-    """Write ``rows`` with a header; ``None`` becomes an empty cell."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def write_csv(path: Path, rows: Sequence[Row], *, columns: Sequence[str], raw_cells: bool = False) -> None:
+    """Write ``csv_text`` into a file.
+
+    Raises:
+        SourceError: it is a pipe or a device.
+        OSError: it cannot be written.
+    """
+    refuse_special(path)
+    # Names of files may hold bytes that are no text; they go into the file as they are.
+    path.write_bytes(csv_text(rows, columns=columns, raw_cells=raw_cells).encode("utf-8", "surrogateescape"))
+
+
+def csv_text(rows: Sequence[Row], *, columns: Sequence[str], raw_cells: bool = False) -> str:
+    """``rows`` as CSV with a header; ``None`` becomes an empty cell.
+
+    Args:
+        raw_cells: write text that looks like a formula as it is, for readers that know no guard.
+    """
+    cells: list[list[Any]] = [list(columns), *([row.get(name) for name in columns] for row in rows)]
+    if not raw_cells:
+        cells = [[_guarded(cell) for cell in row] for row in cells]
+    return "".join(map(_csv_line, cells))
+
+
+def _csv_line(cells: list[Any]) -> str:
+    file = io.StringIO()
+    # So the csv module puts quotes around a cell with either end of line; the line itself ends in "\n" alone.
+    csv.writer(file, lineterminator="\r\n").writerow(cells)
+    return file.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _guarded(cell: Any) -> Any:
+    guarded = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if guarded else cell
+
+
+def _unguarded(cell: Any) -> Any:
+    guarded = isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell)
+    return cell[1:] if guarded else cell
 
 
 def row_path(row: Mapping[str, Any], *, table: Path) -> Path:

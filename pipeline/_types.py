@@ -94,7 +94,8 @@ class Source:
     """One input of an extraction, as the catalogue found it.
 
     ``span`` is set where a manifest or a moment asks for one stretch; ``metadata`` holds a manifest's further columns;
-    ``root`` is a folder outside of which it may not lie, whatever a link says.
+    ``root`` is a folder outside of which it may not lie, whatever a link says; ``problem`` says why it cannot be read,
+    if the search for inputs saw that already.
     """
 
     path: Path
@@ -103,6 +104,7 @@ class Source:
     group: str | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     root: Path | None = None
+    problem: str | None = None
 
     def said(self) -> str | None:
         """All but the path as JSON, None where there is nothing more; ``from_said`` is the way back."""
@@ -150,6 +152,10 @@ class VideoInfo:
         return Span(float(self.frame_times[0]), self.stop_seconds)
 
 
+# How long reading a second of video may take.
+SECONDS_A_SECOND = 10.0
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """What reading one video may cost, and how much of it may be missing.
@@ -178,7 +184,7 @@ class Limits:
 
     def budget_seconds(self, info: VideoInfo) -> float:
         """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""
-        return self.time_seconds + 10.0 * min(info.span.seconds, 2.0 * len(info.frame_times))
+        return self.time_seconds + SECONDS_A_SECOND * min(info.span.seconds, 2.0 * len(info.frame_times))
 
 
 @dataclasses.dataclass(frozen=True)

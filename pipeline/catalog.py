@@ -1,6 +1,7 @@
 """VIDEOS: what the user named -> one record for each input, in a stable order.
 
 A file, a moment, a folder (searched through, by content), a glob pattern, or a CSV or Parquet manifest.
+What is there and cannot be read is an input too, with the reason, so that it costs its own row and nothing else.
 Nothing is decoded here; whether a file is a video is asked of a function given by the caller.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,23 +97,17 @@ def _absolute(path: Path) -> Path:
 
 def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
     path = Path(name)
-    if path.is_dir():
-        videos = [file for file in _files(path) if looks_like_video(file, is_video)]
-        if not videos:
-            pictures = sum(file.suffix.lower() in _PICTURE_SUFFIXES for file in _files(path))
-            if pictures:
-                raise EmptyFolder(
-                    f"the folder {name} holds no video, at any depth, but {pictures} pictures; of a sequence make a "
-                    "video first: ffmpeg -framerate 25 -i %04d.png video.mp4"
-                )
-            raise EmptyFolder(f"the folder {name} holds no video, at any depth")
-        yield from (Source(_absolute(file)) for file in videos)
+    problem = _unreadable(path)
+    if problem is not None:
+        yield Source(_absolute(path), problem=problem)
+    elif path.is_dir():
+        yield from _in_folder(path, is_video)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)
     elif path.exists():
         yield Source(_absolute(path))
     elif (moment := Moment.parse(name)).span is not None:
-        if not moment.path.is_file():
+        if not os.path.isfile(moment.path):  # noqa: PTH113 -- Path's own raises an error for what it may not see
             raise SourceError(f"there is no file {moment.path} (from the moment {name})")
         yield Source(_absolute(moment.path), moment.span)
     elif glob.has_magic(name):
@@ -124,13 +120,62 @@ def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
         raise SourceError(f"there is no file or folder {name}")
 
 
-def _files(folder: Path) -> list[Path]:
-    """Every visible file below ``folder``, sorted, so that two runs see one order."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def _unreadable(path: Path) -> str | None:
+    """Why a thing that is there cannot be looked at, or None; also for what is not there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(path):  # noqa: PTH114
+            return f"cannot read {name_of(_absolute(path))}: it is a link to something that is missing"
+        return None
+    except OSError as error:
+        return f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
+    except ValueError as error:  # a zero byte
+        return f"cannot read {name_of(_absolute(path))}: {error}"
+    return None
+
+
+def _in_folder(folder: Path, is_video: Callable[[Path], bool]) -> Iterator[Source]:
+    files, problems = _files(folder)
+    sources = [Source(_absolute(file)) for file in files if looks_like_video(file, is_video)]
+    sources += [Source(_absolute(path), problem=problem) for path, problem in problems.items()]
+    if sources:
+        yield from sorted(sources, key=lambda source: source.path)
+        return
+    pictures = sum(file.suffix.lower() in _PICTURE_SUFFIXES for file in files)
+    if pictures:
+        raise EmptyFolder(
+            f"the folder {folder} holds no video, at any depth, but {pictures} pictures; of a sequence make a "
+            "video first: ffmpeg -framerate 25 -i %04d.png video.mp4"
+        )
+    raise EmptyFolder(f"the folder {folder} holds no video, at any depth")
+
+
+def _files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Every visible file below ``folder``, and what cannot be read there with the reason; links to folders are not
+    followed.
+
+    A link whose target is missing counts only if its name is a video's: others are no loss.
+    """
+    files: list[Path] = []
+    problems: dict[Path, str] = {}
+
+    def note(error: OSError) -> None:
+        path = Path(os.fsdecode(error.filename or folder))
+        problems[path] = f"cannot read the folder {name_of(_absolute(path))}: {error.strerror or error}"
+
+    for here, folders, names in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(here, name) for name in names if not name.startswith(".")):
+            try:
+                if stat.S_ISREG(path.stat().st_mode):
+                    files.append(path)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if path.suffix.lower() in _VIDEO_SUFFIXES:
+                    problems[path] = _unreadable(path) or f"cannot read {name_of(_absolute(path))}: {error.strerror}"
+            except OSError as error:
+                problems[path] = f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
+    return files, problems
 
 
 def looks_like_video(path: Path, is_video: Callable[[Path], bool]) -> bool:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ._errors import UsageError
+from ._errors import BankError, UsageError
 from ._recipe import Recipe
 from ._types import Device, Keep, Limits, Precision, Source
 from .bank import Bank
@@ -105,6 +105,41 @@ def extract(
         recipe=recipe,
         stored=Stored(store, recipe.id, keep=keep),
         on_progress=on_progress,
+    )
+
+
+def stored_already(
+    inputs: Sequence[Source],
+    *,
+    bank: str | Path = "bank",
+    encoder: str = DEFAULT_ENCODER,
+    clips: Segmentation = "windows",
+    window_seconds: float | None = None,
+    stride_seconds: float | None = None,
+    keep: Collection[Keep] = (),
+    decoder: str = DEFAULT_DECODER,
+    **_: object,
+) -> bool:
+    """Whether the bank seems to hold all inputs under this encoder, as far as their size and date tell. Nothing is
+    loaded for it: whoever gets True still has to ``extract``, which then probably has nothing to encode.
+
+    Args:
+        inputs, bank, encoder, clips, window_seconds, stride_seconds, keep, decoder: as for ``extract``, whose further
+            options are taken and have no influence.
+    """
+    cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
+    try:
+        store = Bank(Path(bank))
+        recipes = [
+            recipe
+            for recipe in store.recipes().values()
+            if encoder in (recipe.encoder, recipe.checkpoint) or str(Path(encoder).resolve()) == recipe.checkpoint
+        ]
+        stored = [Stored(store, recipe.id, keep=keep) for recipe in recipes]
+    except BankError:  # there is none yet, or extracting tells what is wrong with it
+        return not inputs
+    return not inputs or any(
+        all(one.seen(source.path, cut.name(source.span)) is not None for source in inputs) for one in stored
     )
 
 

@@ -64,7 +64,10 @@ def fulfilled(
 
     result = np.ones(len(clips), dtype=np.bool_)
     for text in conditions:
-        result &= _read(text)(column)
+        try:
+            result &= _read(text)(column)
+        except RecursionError as error:
+            raise UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'") from error
     return result
 
 

@@ -53,13 +53,19 @@ def remove_labels(
     return Labels(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
 
 
-def import_labels(table: str | Path, *, bank: str | Path = "bank") -> tuple[list[LabelRow], int]:
+def import_labels(
+    table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False
+) -> tuple[list[LabelRow], int]:
     """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
+
+    Args:
+        raw_cells: take an apostrophe before what looks like a formula (``'=x``) for a part of the name. By default it
+            is what ``export_labels`` and spreadsheets put there, and is taken away.
 
     Returns:
         What the table says, and how many labels the bank did not have.
     """
-    rows = read_label_csv(Path(table), identify=functools.cache(video_id_of))
+    rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
     return rows, Labels(Bank(Path(bank), create=True).folder).add(rows)
 
 
@@ -68,15 +74,19 @@ def list_labels(*, bank: str | Path = "bank") -> list[LabelRow]:
     return Labels(Bank(Path(bank)).folder).rows()
 
 
-def export_labels(table: str | Path, *, bank: str | Path = "bank") -> list[LabelRow]:
+def export_labels(table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False) -> list[LabelRow]:
     """Write all labels to a CSV file that ``import_labels`` reads.
+
+    Args:
+        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
+            front.
 
     Raises:
         SourceError: the file cannot be written.
     """
     rows = list_labels(bank=bank)
     try:
-        write_csv(Path(table), [csv_row(row) for row in rows], columns=CSV_COLUMNS)
+        write_csv(Path(table), [csv_row(row) for row in rows], columns=CSV_COLUMNS, raw_cells=raw_cells)
     except OSError as error:
         raise SourceError(f"cannot write {table}: {error.strerror or error}") from error
     return rows

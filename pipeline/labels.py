@@ -126,19 +126,20 @@ class Labels:
             self._lock.release()
 
 
-def read_label_csv(path: Path, *, identify: Callable[[Path], str]) -> list[LabelRow]:
+def read_label_csv(path: Path, *, identify: Callable[[Path], str], raw_cells: bool = False) -> list[LabelRow]:
     """Labels from a CSV or Parquet table with the columns ``path``, ``label`` and optionally
     ``start_seconds``, ``stop_seconds``, ``group``, ``split``.
 
     Args:
         identify: gives a video's id from its path.
+        raw_cells: see ``read_table``.
 
     Raises:
         LabelError: a row without a label.
         SourceError: the table cannot be read, or a column is missing.
     """
     labels = []
-    for row in read_table(path, required=("path", "label")):
+    for row in read_table(path, required=("path", "label"), raw_cells=raw_cells):
         video = row_path(row, table=path)
         if row["label"] is None or row["label"] == "":
             raise LabelError(f"{path}: the label of {row['path']} is empty")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ._errors import UsageError
+from ._files import sweep
 from ._profile import Profile
 from ._recipe import Recipe
 from ._types import Keep, Limits, Moment, Source, Status, VideoRow
@@ -106,6 +107,7 @@ def run_plan(
 ) -> Extraction:
     """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
     started = time.monotonic()
+    sweep(store.folder)
     profile = Profile()
     reader = Reader(
         plan.inputs,

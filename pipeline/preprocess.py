@@ -56,7 +56,7 @@ def read_settings(
             continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EncoderError(f"{path} is not JSON: {error}") from error
         try:
             nested = [content[key] for key in _NESTED if isinstance(content.get(key), dict)]

@@ -153,6 +153,8 @@ class Reader:
         row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
+            if source.problem is not None:
+                raise SourceError(source.problem)
             if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
                 raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
             facts = source.path.stat()

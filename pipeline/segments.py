@@ -6,8 +6,8 @@ it goes on; neighbours of one class that lie close together become one.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import SourceError, UsageError
+from ._files import refuse_special
+from ._tables import write_csv
 from ._types import Span
 
 FORMATS = (".csv", ".json", ".vtt")
@@ -119,6 +121,10 @@ def _limit(name: str, least: float, thresholds: Mapping[str, float | None]) -> f
 def check_format(path: Path) -> None:
     """Refuse a file name that segments cannot be written under.
 
+    Args:
+        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
+            front.
+
     Raises:
         UsageError: another suffix.
     """
@@ -126,7 +132,7 @@ def check_format(path: Path) -> None:
         raise UsageError(f"segments are written as {', '.join(FORMATS)}, not as {path.name!r}")
 
 
-def export_segments(found: Sequence[Segment], path: Path) -> list[Path]:
+def export_segments(found: Sequence[Segment], path: Path, *, raw_cells: bool = False) -> list[Path]:
     """Write segments as CSV, JSON or, for any player, WebVTT subtitles; what is written is told by the suffix.
 
     Subtitles speak of one video: where there are several, ``path`` names a folder with one file for each.
@@ -136,11 +142,12 @@ def export_segments(found: Sequence[Segment], path: Path) -> list[Path]:
         SourceError: it cannot be written.
     """
     writers: dict[str, Callable[[Sequence[Segment], Path], list[Path]]] = {
-        ".csv": _write_csv,
+        ".csv": functools.partial(_write_csv, raw_cells=raw_cells),
         ".json": _write_json,
         ".vtt": _write_vtt,
     }
     check_format(path)
+    refuse_special(path)
     writer = writers[path.suffix.lower()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,11 +156,9 @@ def export_segments(found: Sequence[Segment], path: Path) -> list[Path]:
         raise SourceError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _write_csv(found: Sequence[Segment], path: Path) -> list[Path]:
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Segment)])
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(one) for one in found)
+def _write_csv(found: Sequence[Segment], path: Path, *, raw_cells: bool) -> list[Path]:
+    columns = [field.name for field in dataclasses.fields(Segment)]
+    write_csv(path, [dataclasses.asdict(one) for one in found], columns=columns, raw_cells=raw_cells)
     return [path]
 
 

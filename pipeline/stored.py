@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ._errors import SourceError
-from ._files import path_of
+from ._files import path_of, refuse_special
 from ._types import Keep, VideoRow
 from .bank import Bank
 
@@ -21,6 +21,7 @@ def video_id_of(path: Path) -> str:
     Raises:
         SourceError: the file cannot be read.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -102,7 +103,7 @@ class Stored:
         """The same, looking at the file itself."""
         try:
             facts = path.stat()
-        except OSError:
+        except (OSError, ValueError):
             return None
         row = self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
         return None if row is not None and self.moved_to(row) else row

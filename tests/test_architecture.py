@@ -26,6 +26,7 @@ FLOORS = {
         (
             "_registry",
             "_files",
+            "_processes",
             "_parquet",
             "_verified",
             "_label_parts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -170,3 +172,57 @@ def test_a_strange_parquet_manifest_is_named(tmp_path: Path, damage: str) -> Non
         path.write_bytes(content)
     with pytest.raises(SourceError, match=r"cannot read the table .*list\.parquet"):
         read_table(path, required=("path",))
+
+
+class TestWhatCannotBeRead:
+    """It is an input with a reason, and costs the others nothing."""
+
+    def test_link_loops_and_dangling_videos_are_named_and_the_rest_is_found(self, folder: Path) -> None:
+        (folder / "loop").symlink_to(folder / "loop")
+        (folder / "lost.mp4").symlink_to(folder / "nowhere.mp4")
+        (folder / "lost.txt").symlink_to(folder / "nowhere.txt")
+        (folder / "up").symlink_to(folder)
+        found = {source.path.name: source.problem for source in find_sources([folder], is_video=by_mark)}
+        assert "symbolic links" in str(found.pop("loop"))
+        assert "a link to something that is missing" in str(found.pop("lost.mp4"))
+        assert found == {"a.mp4": None, "b.mp4": None, "clip.bin": None, "c.MKV": None}
+
+    def test_a_folder_that_cannot_be_listed_is_one_input(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        honest = os.scandir
+
+        def scandir(path: object) -> object:
+            if str(path).endswith("deep"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            if str(path).endswith("er"):
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+            return honest(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        found = find_sources([folder], is_video=by_mark)
+        assert names(found, folder) == ["a.mp4", "b.mp4", "clip.bin", "deep"]
+        assert found[-1].problem == f"cannot read the folder {folder / 'deep'}: Permission denied"
+        (gone,) = find_sources([folder / "deep" / "er"], is_video=by_mark)
+        assert gone.problem == f"cannot read the folder {folder / 'deep' / 'er'}: No such file or directory"
+
+    @pytest.mark.parametrize("name", ["loop", "x" * 300, "lost"])
+    def test_a_name_of_its_own_is_one_too(self, folder: Path, name: str) -> None:
+        if name == "loop":
+            (folder / name).symlink_to(folder / name)
+        elif name == "lost":
+            (folder / name).symlink_to(folder / "nowhere")
+        first, second = find_sources([folder / name, folder / "a.mp4"], is_video=never)
+        assert str(first.problem).startswith(f"cannot read {folder / name}: ")
+        assert second.problem is None
+
+    def test_a_file_whose_state_may_not_be_asked_is_named(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        honest = Path.stat
+
+        def stat(self: Path, **options: bool) -> os.stat_result:
+            if self.name == "b.mp4":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return honest(self, **options)
+
+        monkeypatch.setattr(Path, "stat", stat)
+        found = {source.path.name: source.problem for source in find_sources([folder], is_video=by_mark)}
+        assert found["b.mp4"] == f"cannot read {folder / 'b.mp4'}: Permission denied"
+        assert found["a.mp4"] is None

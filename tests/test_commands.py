@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from pipeline import Bank
 from pipeline.commands import main
+from pipeline.report.terminal import Terminal
 
 ROOT = Path(__file__).parent.parent
 
@@ -276,6 +279,68 @@ def test_names_from_strangers_are_data_in_tables_pages_and_parquet(tmp_path: Pat
     assert hit["video"] == str(evil)
     assert "<script>" not in page.read_text()
     assert "&lt;script&gt;" in page.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_pipes_and_devices_named_as_files_are_refused_and_nothing_waits(
+    bank: Path, videos: Path, tmp_path: Path
+) -> None:
+    for name in ("pipe", "pipe.csv", "pipe.mp4"):
+        os.mkfifo(tmp_path / name)
+    pipe, table, clip = (str(tmp_path / name) for name in ("pipe", "pipe.csv", "pipe.mp4"))
+    question = ["search", "--clip", f"{videos / 'red' / '0.mp4'}"]
+    commands = (
+        ["label", "import", table],
+        ["label", "add", f"{clip}@0-1", "run"],
+        ["label", "export", table],
+        ["train-head", "--labels", table],
+        ["evaluate-search", "--queries", table],
+        ["search", "--image", pipe],
+        ["search", "--clip", clip],
+        ["search", "--clip", f"{clip}@0-1"],
+        ["search", "--image", "/dev/zero"],
+        [*question, "--html", pipe],
+        [*question, "--export", pipe],
+        [*question, "--format", "csv", "--out", table],
+        ["extract", table, "--encoder", "lite"],
+    )
+    # In a process of its own: if one waits, it can be ended.
+    program = (
+        "import json, sys\nfrom click.testing import CliRunner\nfrom pipeline.commands import main\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    done = CliRunner().invoke(main, [*words, '--bank', sys.argv[2]])\n"
+        "    print(json.dumps([done.exit_code, repr(done.exception), done.output]), flush=True)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(commands), str(bank)], stdout=subprocess.PIPE, text=True, timeout=240
+    )
+    for words, line in zip(commands, run.stdout.splitlines(), strict=True):
+        status, error, said = json.loads(line)
+        assert status in (1, 2), (words, said)
+        assert error.startswith("SystemExit"), (words, error)
+        assert re.search(r"a device, a pipe|is a file", said), (words, said)
+
+
+def test_what_steers_a_terminal_is_spelled_out_for_people(bank: Path, videos: Path, tmp_path: Path) -> None:
+    name = "\x1b[31mred\u202egnp.mp4"
+    shutil.copy(videos / "red" / "0.mp4", tmp_path / name)
+    (tmp_path / f"broken{name}").write_bytes(b"x")
+    for words in (
+        ["label", "add", str(tmp_path / name), "run\x1b]0;x\x07"],
+        ["label", "list"],
+        ["search", "--clip", str(tmp_path / "gone\x1b[0m.mp4")],
+        ["search", "--text", "x", "--\x1b[31m"],
+        ["extract", str(tmp_path / f"broken{name}"), "--encoder", "lite"],
+    ):
+        done = CliRunner().invoke(main, [*words, "--bank", str(bank)], obj={"story": True})
+        assert "\x1b" not in done.output
+        assert "\u202e" not in done.output
+        assert "\\x1b" in done.output
+
+
+def test_a_name_in_a_table_is_spelled_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(as_json=False, story=True).rows([{"label": "\x1b[31m\n\u2067a"}], columns=["label"])
+    assert capsys.readouterr().out.split() == ["label", r"\x1b[31m\n\u2067a"]
 
 
 def test_add_class_through_the_real_path_takes_repeats_and_folders(bank: Path, videos: Path, tmp_path: Path) -> None:

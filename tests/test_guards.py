@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline import Bank, extract
-from pipeline._errors import EncoderError, RecipeMismatch
+from pipeline._errors import EncoderError, RecipeMismatch, SourceError
 from pipeline._recipe import Recipe
 from pipeline.doctor import doctor
 from pipeline.encoders import DRIFT_LIMIT, check_canary, load_encoder
@@ -90,6 +91,52 @@ def test_a_checkpoint_that_contradicts_itself_is_our_error(damage: str, tmp_path
         config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     with pytest.raises(EncoderError, match="mae"):
         load_encoder(str(folder))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_in_the_place_of_weights_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.videomae(tmp_path / "mae")
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+    with pytest.raises(SourceError, match="device, a pipe"):
+        load_encoder(str(folder))
+
+
+class _Runs:
+    """Would run code if it were unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return os.mkdir, ("it ran",)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_pickle_that_would_run_code_is_refused_in_one_sentence(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if kind == "folder":
+        named = checkpoints.videomae(tmp_path / "mae")
+        weights = named / "pytorch_model.bin"
+        (named / "model.safetensors").unlink()
+    else:
+        named = weights = tmp_path / "X3D_XS.pyth"
+    torch.save({"model_state": {"weight": _Runs()}}, weights)
+    with pytest.raises(
+        EncoderError, match=rf"{weights} is damaged, or a pickle .* convert it to safetensors"
+    ) as refusal:
+        load_encoder(str(named))
+    assert "\n" not in str(refusal.value)
+    assert "weights_only" not in str(refusal.value)
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_a_settings_file_nested_too_deep_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+    folder = checkpoints.videomae(tmp_path / "mae")
+    (folder / name).write_text("[" * 100_000)
+    with pytest.raises(EncoderError, match=name) as refusal:
+        load_encoder(str(folder))
+    assert "\n" not in str(refusal.value)
 
 
 class TestCanary:

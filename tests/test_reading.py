@@ -23,6 +23,7 @@ from pipeline._errors import (
     DecodeTimeout,
     EncoderError,
     NoVideoStream,
+    OutOfMemory,
     UsageError,
 )
 from pipeline.decoders import _process, looks_readable, open_video, reading_process
@@ -129,6 +130,29 @@ class TestProcess:
         while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text()
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel does it on Linux alone")
+    def test_one_that_runs_no_code_any_more_is_ended_with_a_killed_parent(self) -> None:
+        program = (
+            "import threading, time\nfrom pipeline.decoders import reading_process\n"
+            "def start():\n    with reading_process() as process:\n        print(process.pid, flush=True)\n"
+            "thread = threading.Thread(target=start)\nthread.start()\nthread.join()\n"
+            "with reading_process() as process:\n    print(process.pid, flush=True)\n    time.sleep(600)"
+        )
+        run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
+        with run.stdout:
+            pid, again = (int(run.stdout.readline()) for _ in range(2))
+        try:
+            assert pid == again  # it outlives the thread that started it
+            os.kill(pid, signal.SIGSTOP)
+        finally:
+            run.kill()
+            run.wait()
+        end = time.monotonic() + 30
+        while Path(f"/proc/{pid}/stat").exists() and ") Z" not in Path(f"/proc/{pid}/stat").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def test_nothing_in_the_working_directory_is_taken_for_a_module(self, video: Path, tmp_path: Path) -> None:
         (tmp_path / "struct.py").write_text("raise SystemExit('a stranger ran')")
@@ -299,7 +323,8 @@ class TestMisfortune:
 
         def hungry(process: ReadingProcess, *expected: str) -> object:
             if "is_video" in expected:
-                raise process._translated("MemoryError", "")
+                process.close()
+                raise OutOfMemory("too much")
             return honest(process, *expected)
 
         monkeypatch.setattr(ReadingProcess, "_receive", hungry)

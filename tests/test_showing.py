@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,10 +24,10 @@ from PIL import Image
 
 from pipeline import Bank, Searcher, extract
 from pipeline._answers import Hit
-from pipeline._errors import DecodeError, SourceError, UsageError
-from pipeline._types import Span
+from pipeline._errors import DecodeError, DecodeTimeout, SourceError, UsageError
+from pipeline._types import Limits, Span
 from pipeline.commands import main
-from pipeline.decoders import cut, open_video
+from pipeline.decoders import _cut, cut, is_video, open_video
 from pipeline.report import player
 from pipeline.report.conversation import Conversation
 from pipeline.report.formats import write_hits
@@ -77,6 +78,44 @@ class TestCut:
             with pytest.raises(DecodeError, match=f"cannot cut .*{name}"):
                 cut(tmp_path / name, Span(0.0, 1.0), tmp_path / "cut.mp4")
             assert not (tmp_path / "cut.mp4").exists()
+
+    def test_a_reading_process_does_it_within_the_limits(
+        self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_cut, "write_stretch", lambda *_: pytest.fail("decoded in the main process"))
+        cut(video, Span(1.0, 1.4), tmp_path / "cut.mp4")
+        assert is_video(tmp_path / "cut.mp4")
+        with pytest.raises(DecodeTimeout, match=r"cannot cut .* out: .*--time-limit"):
+            cut(video, Span(0.0, 1e-4), tmp_path / "late.mp4", limits=Limits(time_seconds=1e-3))
+        assert [path.name for path in tmp_path.iterdir()] == ["cut.mp4"]
+
+    def test_a_playlist_reaches_no_other_file(self, video: Path, tmp_path: Path) -> None:
+        (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{video.name}'\n")
+        shutil.copy(video, tmp_path)
+        with pytest.raises(DecodeError, match="is a playlist|is not a video|cannot open"):
+            cut(tmp_path / "list.mp4", Span(0.0, 1.0), tmp_path / "cut.mp4")
+        assert not (tmp_path / "cut.mp4").exists()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
+    def test_a_full_disk_is_called_that_and_nothing_stays(
+        self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(SourceError, match="No space left on device"):
+            _cut.write_stretch(video, Span(0.0, 1.0), Path("/dev/full"))
+
+        @contextlib.contextmanager
+        def full(_: Path) -> Iterator[Path]:
+            yield Path("/dev/full")
+
+        monkeypatch.setattr(_cut, "replacing", full)
+        with pytest.raises(SourceError, match=r"cannot write .*cut.mp4: No space left on device"):
+            cut(video, Span(0.0, 1.0), tmp_path / "cut.mp4")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_folder_that_is_a_file_is_blamed_for_what_cannot_be_written(self, video: Path, tmp_path: Path) -> None:
+        (tmp_path / "out").touch()
+        with pytest.raises(SourceError, match=r"cannot write .*cut.mp4: "):
+            cut(video, Span(0.0, 1.0), tmp_path / "out" / "cut.mp4")
 
     def test_a_phones_video_stays_upright(self, tmp_path: Path) -> None:
         turned = hard_videos.build("rotated-90.mp4", tmp_path)
@@ -255,8 +294,27 @@ class TestCommand:
         assert hits[2]["clip_id"] == hits[0]["clip_id"]
         assert list(hits[2]["why"]) == ["“a dog”", f"like clip {hits[0]['clip_id']}"]
         assert all(one["start_seconds"] >= 2 for one in hits[4:])
-        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "a number is wanted"):
+        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "digits is wanted"):
             assert message in done.stderr
+
+    def test_odd_lines_are_answered_in_one_sentence_each(self, bank: Path) -> None:
+        lines = [
+            b"a dog",
+            b"\xff\xfe",
+            b":clip a\0b",
+            b":k " + b"9" * 5000,
+            b":where " + b"(" * 5000,
+            b":where " + b"not " * 3000 + b"start_seconds>0",
+            b":clip " + b"x" * 5000,
+            b":clip " + b"[" * 50,
+            b":quit",
+        ]
+        command = ["search", "--interactive", "-k", "1", "--bank", str(bank)]
+        done = CliRunner().invoke(main, command, input=b"\n".join(lines))
+        assert done.exit_code == 0, repr(done.exception)
+        errors = [line for line in done.stderr.splitlines() if "Error: " in line]
+        assert len(errors) == 6
+        assert sum("brackets" in line for line in errors) == 2
 
     @pytest.mark.parametrize("wrong", [{"out": Path("x")}, {"how": "fiftyone"}])
     def test_a_place_without_a_format_is_refused(self, wrong: dict[str, object]) -> None:

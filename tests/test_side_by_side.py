@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
+import json
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from pipeline import Bank, extract, side_by_side
 from pipeline._errors import ClipdexError, UsageError
+from pipeline._files import replacing
 from pipeline._types import Source
 from pipeline.encoding import Progress
 from pipeline.labels import Labels
@@ -21,6 +27,7 @@ from pipeline.side_by_side import deal, extract_side_by_side
 def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, videomae: Path) -> None:
     shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
     (videos / "blue" / "broken.mp4").write_bytes(b"\0" * 3000)
+    (videos / "blue" / "loop.mp4").symlink_to(videos / "blue" / "loop.mp4")
     options = {"encoder": str(videomae), "window_seconds": 1.0, "labels_from_folders": True}
     alone = extract([videos], bank=tmp_path / "alone", **options)
     seen: list[Progress] = []
@@ -28,6 +35,7 @@ def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, video
     assert [(row.video, row.status, row.clip_ids) for row in both.rows] == [
         (row.video, row.status, row.clip_ids) for row in alone.rows
     ]
+    assert {Path(row.video).name for row in both.rows if row.status == "failed"} == {"broken.mp4", "loop.mp4"}
     assert (both.recipe.id, both.encoded_clips) == (alone.recipe.id, alone.encoded_clips)
     ours, theirs = (Bank(tmp_path / name).clips(alone.recipe.id) for name in ("both", "alone"))
     by_id = dict(zip(theirs.ids, theirs.embeddings(), strict=True))
@@ -35,7 +43,7 @@ def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, video
     for name, vector in zip(ours.ids, ours.embeddings(), strict=True):
         assert vector == pytest.approx(by_id[name], rel=1e-4, abs=1e-4)
     assert len(Labels(tmp_path / "both").rows()) == len(Labels(tmp_path / "alone").rows())
-    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (5, 5, alone.encoded_clips)
+    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (6, 6, alone.encoded_clips)
 
 
 def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
@@ -70,22 +78,15 @@ def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
 
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
 def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
-    videos: Path, tmp_path: Path, videomae: Path, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    videos: Path, tmp_path: Path, videomae: Path, blow: signal.Signals
 ) -> None:
     struck: list[int] = []
-    pools: list[concurrent.futures.ProcessPoolExecutor] = []
-
-    class Recorded(concurrent.futures.ProcessPoolExecutor):
-        def __init__(self, *arguments: object, **options: object) -> None:
-            super().__init__(*arguments, **options)
-            pools.append(self)
 
     def strike(_: Progress) -> None:
         if not struck:
-            struck.append(next(iter(pools[0]._processes)))
+            struck.extend(child.pid for child in multiprocessing.active_children() if child.name == "clipdex-encoder")
             os.kill(struck[0], blow)
 
-    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Recorded)
     for number in range(30):
         shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
         with (videos / f"copy{number}.mp4").open("ab") as file:
@@ -96,3 +97,119 @@ def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
         )
     done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
     assert len(Bank(tmp_path / "bank").clips(done.recipe.id)) == 33
+
+
+def _descendants(pid: int) -> set[int]:
+    """Ids of all processes below this one (Linux)."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found |= {child} | _descendants(child)
+    return found
+
+
+def _living(pids: set[int]) -> set[int]:
+    """Those that are there and no zombies, which a container without an init keeps."""
+    living = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                living.add(pid)
+    return living
+
+
+def _until(condition, *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found by /proc")
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_killing_the_parent_alone_leaves_nobody_behind_and_a_rerun_completes(
+    num_processes: int, videos: Path, tmp_path: Path, videomae: Path
+) -> None:
+    for number in range(40):
+        shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
+        with (videos / f"copy{number}.mp4").open("ab") as file:
+            file.write(bytes(number + 1))
+    options = ["--encoder", str(videomae), "--json", "--workers", "1", "--processes", str(num_processes)]
+    command = [sys.executable, "-m", "pipeline", "extract", str(videos), *options, "--bank"]
+    semaphores = set(Path("/dev/shm").glob("sem.*"))
+    run = subprocess.Popen([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert run.stdout is not None
+        assert json.loads(run.stdout.readline())["status"] == "ok"
+        children = _descendants(run.pid)
+        assert len(children) >= (1 if num_processes == 1 else 3)
+    finally:
+        run.kill()
+        run.wait()
+        run.stdout.close()
+    _until(lambda: not _living(children))
+    assert set(Path("/dev/shm").glob("sem.*")) <= semaphores
+    again = subprocess.run([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert again.returncode == 0
+    alone = extract([videos], bank=tmp_path / "alone", encoder=str(videomae))
+    ours = Bank(tmp_path / "bank").clips(alone.recipe.id)
+    assert sorted(ours.ids) == sorted(Bank(tmp_path / "alone").clips(alone.recipe.id).ids)
+    assert not list((tmp_path / "bank").rglob(".*.tmp"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a killed parent is told by its id, which Windows keeps")
+def test_without_the_kernels_help_a_child_sees_that_its_parent_ended(tmp_path: Path) -> None:
+    child = (
+        "import sys, time\nfrom pipeline import _processes\n_processes._ask_the_kernel = lambda: False\n"
+        "_processes.end_with_parent(int(sys.argv[1]))\nprint('ready', flush=True)\ntime.sleep(600)"
+    )
+    parent = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\nchild.wait()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", parent, child], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    with run.stdout:
+        pid = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    _until(lambda: not _living({pid}))
+
+
+def test_with_nothing_to_do_no_process_starts(
+    videos: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"encoder": str(videomae), "bank": tmp_path / "bank"}
+    extract([videos], **options)
+    monkeypatch.setattr(side_by_side, "_start", lambda *_, **__: pytest.fail("a process was started"))
+    done = extract_side_by_side([videos], num_processes=2, **options)
+    assert [row.status for row in done.rows] == ["unchanged"] * 3
+    assert extract_side_by_side([], num_processes=2, **options).rows == ()
+
+
+def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(
+    videos: Path, tmp_path: Path, videomae: Path
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    bank = Bank(tmp_path / "bank", create=True).folder
+    with replacing(bank / "clips" / "x.parquet") as living:
+        living.write_bytes(b"x")
+        left = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+        elsewhere = living.with_name(".x.parquet.00000000-1-" + "0" * 32 + ".tmp")
+        older, younger = (living.with_name(f".x.parquet.{digit * 32}.tmp") for digit in "ab")
+        own = living.with_name(".notes.tmp")
+        for path in (left, elsewhere, older, younger, own):
+            path.write_bytes(b"x")
+        os.utime(older, (0, 0))
+        extract([videos], bank=bank, encoder=str(videomae))
+        assert [path.exists() for path in (living, left, elsewhere, older, younger, own)] == [
+            True,
+            False,
+            True,
+            False,
+            True,
+            True,
+        ]

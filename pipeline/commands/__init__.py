@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .._errors import ClipdexError, UsageError
+from .._files import printable
 from .._registry import part_names
 from .._version import __version__
 
@@ -40,11 +41,13 @@ class _Commands(click.Group):
         except UsageError as error:
             if ctx.params.get("debug"):
                 raise
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(printable(str(error))) from error
         except ClipdexError as error:
             if ctx.params.get("debug"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
+        except click.UsageError as error:  # it quotes what was typed
+            raise click.UsageError(printable(error.format_message(), keep="\n\t"), error.ctx) from error
         except KeyboardInterrupt:
             click.echo("Stopped. What was finished is stored; the same command goes on from there.", err=True)
             sys.exit(1)

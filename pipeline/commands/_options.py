@@ -101,6 +101,15 @@ effort_options = several(
 )
 
 
+def raw_cells_option(command: Command) -> Command:
+    """``--raw-cells``."""
+    return click.option(
+        "--raw-cells",
+        is_flag=True,
+        help="CSV: no apostrophe before text that spreadsheets take for a formula (=x, +x, -x, @x).",
+    )(command)
+
+
 # What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``.
 limit_options = several(
     click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, output_option
+from ._options import bank_option, output_option, raw_cells_option
 
 _COLUMNS = ("label", "start_seconds", "stop_seconds", "group", "split", "path")
 
@@ -68,9 +68,10 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
 
 @command.command("import")
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@raw_cells_option
 @bank_option
 @output_option
-def import_(table: Path, bank: Path, terminal: Terminal) -> None:
+def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None:
     """Add the labels of a CSV or Parquet file with the columns path, label and optionally start_seconds,
     stop_seconds, group, split.
 
@@ -82,16 +83,17 @@ def import_(table: Path, bank: Path, terminal: Terminal) -> None:
     from ..report.summary import label_rows
 
     with terminal.working("Reading the videos' contents"):
-        rows, num_new = import_labels(table, bank=bank)
+        rows, num_new = import_labels(table, bank=bank, raw_cells=raw_cells)
     terminal.rows(label_rows(rows), columns=_COLUMNS)
     terminal.say(f"{len(rows)} labels read, {num_new} of them new")
 
 
 @command.command("export")
 @click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@raw_cells_option
 @bank_option
 @output_option
-def export(table: Path, bank: Path, terminal: Terminal) -> None:
+def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None:
     """Write all labels to a CSV file that import reads.
 
     \b
@@ -101,7 +103,7 @@ def export(table: Path, bank: Path, terminal: Terminal) -> None:
     from ..labelling import export_labels
     from ..report.summary import label_rows
 
-    rows = export_labels(table, bank=bank)
+    rows = export_labels(table, bank=bank, raw_cells=raw_cells)
     terminal.rows(label_rows(rows) if terminal.json else [], columns=_COLUMNS)
     terminal.say(f"{len(rows)} labels written to {table}")
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option, prompt_options, recipe_option, several
+from ._options import (
+    bank_option,
+    device_option,
+    output_option,
+    prompt_options,
+    raw_cells_option,
+    recipe_option,
+    several,
+)
 
 if TYPE_CHECKING:
     from .._types import VideoRow
@@ -42,6 +50,7 @@ _segment_options = several(
         metavar="FILE",
         help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
     ),
+    raw_cells_option,
 )
 
 
@@ -101,6 +110,8 @@ def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequen
     for name in _ONLY_SEGMENTS:
         if options.pop(name) is not None:
             raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} goes with --segments")
+    if options.pop("raw_cells"):
+        raise click.UsageError("--raw-cells goes with --segments --export FILE.csv")
     top = options.pop("top") or 5
     with terminal.progress() as update:
         predictions, rows = predict(sources, top=top, on_progress=update, **options)
@@ -109,7 +120,9 @@ def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequen
     return rows
 
 
-def _segments(terminal: Terminal, sources: Sequence[str], *, export: Path | None, **options: Any) -> Sequence[VideoRow]:
+def _segments(
+    terminal: Terminal, sources: Sequence[str], *, export: Path | None, raw_cells: bool, **options: Any
+) -> Sequence[VideoRow]:
     from ..predict import detect
     from ..segments import check_format, export_segments
 
@@ -122,6 +135,6 @@ def _segments(terminal: Terminal, sources: Sequence[str], *, export: Path | None
         found, rows = detect(sources, on_progress=update, **given)
     terminal.rows([dataclasses.asdict(one) for one in found], columns=_SEGMENT_COLUMNS)
     if export is not None:
-        for path in export_segments(found, export):
+        for path in export_segments(found, export, raw_cells=raw_cells):
             terminal.say(f"Wrote {path}")
     return rows

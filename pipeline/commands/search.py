@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from ..report.terminal import Terminal
-from ._options import bank_option, device_option, output_option, prompt_options, recipe_option, several
+from ._options import (
+    bank_option,
+    device_option,
+    output_option,
+    prompt_options,
+    raw_cells_option,
+    recipe_option,
+    several,
+)
 
 _MOMENT = "MOMENT[:W]"
 _question_options = several(
@@ -61,10 +69,11 @@ _showing_options = several(
         help="Instead of a table: for other tools.",
     ),
     click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="Where --format writes to [stdout]."),
+    raw_cells_option,
 )
 
 _QUESTION = ("texts", "clips", "images", "unwanted", "more_like", "less_like")
-_SHOWN = ("how", "out", "html", "export", "play")
+_SHOWN = ("how", "out", "html", "export", "play", "raw_cells")
 _BANK = ("bank", "recipe", "exact", "device")
 
 

@@ -15,24 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from .._files import name_of
-from .._types import Pixels, VideoInfo
+from .._processes import end_with_parent
+from .._types import Pixels, Span, VideoInfo
 from . import Decoder, is_video, open_video, read_image
 from ._complaints import listen
+from ._cut import write_stretch
 from ._shared import SharedFrames
 
 # Frames on their way, at most: enough that neither side waits for the other.
 _AHEAD_FRAMES = 32
 
 
-def serve(channel: Any, memory_bytes: int, shared: int) -> None:
+def serve(channel: Any, parent: int, memory_bytes: int, shared: int) -> None:
     """Answer until the other side is gone.
 
     Args:
         channel: an execnet channel; a request is a tuple of a name and arguments, anything else says that one more
             frame was taken.
+        parent: the parent's process id; this process ends with it.
         memory_bytes: what this process may hold.
         shared: descriptor of the memory for frames in the parent process; -1 for none.
     """
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
     _limit_memory(memory_bytes)
     listen()
@@ -95,6 +99,10 @@ class _Answers:
 
     def image(self, path: bytes) -> None:
         self._frame(0, 0.0, read_image(_path(path)), slot=0)
+
+    def cut(self, path: bytes, target: bytes, start_seconds: float, stop_seconds: float) -> None:
+        write_stretch(_path(path), Span(start_seconds, stop_seconds), _path(target))
+        self._channel.send(("cut",))
 
     def _frame(self, number: int, time_seconds: float, pixels: Pixels, *, slot: int | None) -> None:
         height, width, _ = pixels.shape

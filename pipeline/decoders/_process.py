@@ -2,7 +2,7 @@
 
 A child talks plain data over a pipe (execnet), never pickles: one that a hostile file has taken over can send wrong
 pixels, but cannot make this side run anything. Starting it needs no ``if __name__ == "__main__"`` in the caller's
-script, and a hung one is killed without asking. It dies with its parent.
+script, and a hung one is killed without asking. It ends with its parent, even if the parent is killed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from typing import Any, ClassVar
 import execnet
 import numpy as np
 
-from .. import _errors
-from .._errors import ClipdexError, DecodeError, DecoderCrash, DecodeTimeout, OutOfMemory
-from .._types import Limits, Pixels, VideoInfo
+from .._errors import ClipdexError, DecoderCrash, DecodeTimeout, OutOfMemory
+from .._processes import started_to_stay
+from .._types import SECONDS_A_SECOND, Limits, Pixels, Span, VideoInfo
 from . import DEFAULT_DECODER, DecodedFrame, Decoder
+from ._remote_errors import translated
 from ._shared import SharedFrames
 
 # A child is replaced after this many files: leaks of native code stay small.
@@ -32,14 +33,11 @@ _FILES_A_PROCESS = 200
 
 _START_SECONDS = 120.0
 
-# As Python, numpy and our decoders call it; and where not even a thread can be started any more (EAGAIN).
-_OUT_OF_MEMORY = ("OutOfMemory", "MemoryError", "_ArrayMemoryError", "BlockingIOError")
-
 _SERVE = """
 import sys
 sys.path[:] = channel.receive()
 from pipeline.decoders._child import serve
-serve(channel, channel.receive(), channel.receive())
+serve(channel, channel.receive(), channel.receive(), channel.receive())
 """
 
 
@@ -67,10 +65,11 @@ class ReadingProcess:
         self._group = execnet.Group()
         # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
         python = f"{shlex.quote(sys.executable)} -P"
-        self._gateway = self._group.makegateway(f"popen//python={python}")
+        self._gateway = started_to_stay(lambda: self._group.makegateway(f"popen//python={python}"))
         self._channel = self._gateway.remote_exec(_SERVE)
         with contextlib.suppress(DecoderCrash):  # of one that does not start the next answer tells, in its own words
             self._send([entry for entry in sys.path if isinstance(entry, str)])
+            self._send(os.getpid())
             self._shared = SharedFrames.create()
             self._send(limits.memory_bytes)
             self._send(-1 if self._shared is None else self._shared.descriptor)
@@ -130,6 +129,20 @@ class ReadingProcess:
         self.idle = True
         return pixels
 
+    def cut(self, path: Path, span: Span, target: Path) -> None:
+        """``_cut.write_stretch``, over there; it may take as long as reading a video of that length.
+
+        Raises:
+            SourceError: ``target`` cannot be written.
+            DecodeError: the video cannot be read.
+        """
+        self._begin(path)
+        self._allow(self.limits.time_seconds + SECONDS_A_SECOND * span.seconds)
+        where = os.fsencode(path.absolute()), os.fsencode(target.absolute())
+        self._send(("cut", *where, span.start_seconds, span.stop_seconds))
+        self._receive("cut")
+        self.idle = True
+
     def close(self) -> None:
         """End the child, whatever it is doing."""
         self.idle = False
@@ -183,7 +196,11 @@ class ReadingProcess:
         self._waited_seconds += time.monotonic() - started
         if name == "error":
             self.idle = True  # it has given up on that file and waits for the next
-            raise self._translated(*arguments)
+            kind, message = arguments
+            fault = translated(kind, message, path=self._path, memory_bytes=self.limits.memory_bytes)
+            if isinstance(fault, OutOfMemory):
+                self.close()
+            raise fault
         if name not in expected:
             self.close()
             raise DecoderCrash(f"{self._path}: the reading process answered {name!r} where {expected} was due")
@@ -198,22 +215,6 @@ class ReadingProcess:
         else:
             pixels = self._shared.take(height, width, content)
         return DecodedFrame(number, time_seconds, pixels)
-
-    def _translated(self, kind: str, message: str) -> ClipdexError:
-        """Our own errors come back as they were; of all others the message tells the kind."""
-        known = getattr(_errors, kind, None)
-        if known is _errors.MissingExtra:
-            return ClipdexError(message)
-        if kind in _OUT_OF_MEMORY:
-            self.close()
-            return OutOfMemory(
-                f"{self._path}: reading needs more memory than the {self.limits.memory_bytes / 1e9:.2g} GB that a "
-                "video may take; --memory-limit sets another limit"
-            )
-        if isinstance(known, type) and issubclass(known, ClipdexError):
-            error: ClipdexError = known(message)
-            return error
-        return DecodeError(f"cannot read {self._path}: {kind}: {message}")
 
     def _too_long(self) -> DecodeTimeout:
         self.close()

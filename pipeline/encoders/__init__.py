@@ -102,6 +102,7 @@ def load_encoder(
         UnknownPart: the name is none of the four.
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
     """
+    from ._checkpoint import why_not_loaded
     from ._torchvision import make_importable
 
     make_importable()
@@ -114,8 +115,8 @@ def load_encoder(
         raise
     except Exception as error:  # a configuration that contradicts itself can make a library raise anything
         raise EncoderError(
-            f"{name} cannot be used ({type(error).__name__}: {error}); its config.json, weights and processor file "
-            "do not fit each other"
+            f"{name} cannot be used ({why_not_loaded(error, Path(name))}); its config.json, weights and processor "
+            "file do not fit each other"
         ) from error
     return encoder
 

@@ -13,14 +13,20 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .._errors import EncoderError
+from .._files import refuse_special
 
 _SETTINGS = ("*.json", "*.txt", "*.model")  # config, processor, tokenizer
 _SAFE_WEIGHTS = "model*.safetensors"
 _OLD_WEIGHTS = "pytorch_model*.bin"  # read by torch with weights_only
+
+# How torch and transformers begin their pages about pickles that may run code.
+_UNSAFE = ("Weights only load failed", "Unsupported global", "weights_only", "UnpicklingError", "unsafe")
+_MOST_LETTERS = 200  # of foreign words in an error of ours
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -96,7 +102,10 @@ def is_cached(repository: str) -> bool:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
+    files = sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_OLD_WEIGHTS))
+    for file in files:
+        refuse_special(file)
+    return files
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -108,6 +117,8 @@ def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
     path = checkpoint.folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise EncoderError(f"cannot read {path}: its lists and objects lie too deep inside each other") from error
     except (OSError, ValueError) as error:
         raise EncoderError(f"cannot read {path}: {error}") from error
     if not isinstance(config, dict):
@@ -162,6 +173,7 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint, *, config: Any = Non
     import torch
 
     quiet_transformers()
+    _weight_files(checkpoint.folder)  # a pipe among them would be waited for
     try:
         with contextlib.redirect_stdout(sys.stderr):  # results alone go to stdout, and some models print
             model, report = model_class.from_pretrained(
@@ -169,7 +181,7 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint, *, config: Any = Non
             )
     except Exception as error:  # a stranger's file can make the reader raise anything
         raise EncoderError(
-            f"cannot load {checkpoint.name} as {model_class.__name__}: {type(error).__name__}: {error}"
+            f"cannot load {checkpoint.name} as {model_class.__name__}: {why_not_loaded(error, checkpoint.folder)}"
         ) from error
     # Old checkpoints also hold what the code computes by itself, such as position ids: no weight, no harm.
     computed = {name for name, _ in model.named_buffers()}
@@ -181,6 +193,30 @@ def load_strictly(model_class: Any, checkpoint: Checkpoint, *, config: Any = Non
                 "made; the checkpoint is damaged, or this release of transformers reads it differently"
             )
     return model.eval().requires_grad_(False)
+
+
+def why_not_loaded(error: BaseException, where: Path) -> str:
+    """What a foreign reader of weights says, in one sentence; of weights that want to run code, the way out instead.
+
+    Args:
+        where: the weight file, or the folder that holds it.
+    """
+    if any(sign in f"{type(one).__name__} {one}" for one in _chain(error) for sign in _UNSAFE):
+        file = where
+        if where.is_dir():
+            file = next(iter(_weight_files(where)), where)
+        return (
+            f"{file} is damaged, or a pickle that may run code when it is read, and such files are not read; convert "
+            "it to safetensors (safetensors.torch.save_file) if you trust it, and give that"
+        )
+    told = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {told[:_MOST_LETTERS]}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def check_num_frames(asked: int | None, trained: int, checkpoint: Checkpoint) -> None:

@@ -21,7 +21,7 @@ from .._errors import EncoderError
 from .._recipe import PreprocessSettings
 from ._base import Encoder
 from ._card import Facts, Output
-from ._checkpoint import Checkpoint, check_num_frames, sha256_of
+from ._checkpoint import Checkpoint, check_num_frames, sha256_of, why_not_loaded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,6 +191,6 @@ def _load_weights(network: Any, path: Path) -> None:
         network.load_state_dict(weights, strict=True)
     except Exception as error:  # a stranger's file can make the reader raise anything
         raise EncoderError(
-            f"{path} does not hold exactly the weights that its name promises ({type(error).__name__}: "
-            f"{str(error)[:300]}). Its vectors would be wrong, so none are made"
+            f"{path} does not hold exactly the weights that its name promises ("
+            f"{why_not_loaded(error, path)}). Its vectors would be wrong, so none are made"
         ) from error

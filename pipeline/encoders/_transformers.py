@@ -14,7 +14,7 @@ from .._types import FloatArray
 from ..preprocess import read_settings
 from ._base import Encoder
 from ._card import Classifier, Facts
-from ._checkpoint import Checkpoint, check_num_frames, load_strictly, read_config, weights_sha256
+from ._checkpoint import Checkpoint, check_num_frames, load_strictly, read_config, weights_sha256, why_not_loaded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,10 +134,11 @@ class TransformersEncoder(Encoder):
 
         try:
             return AutoTokenizer.from_pretrained(self._checkpoint.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # a stranger's file can make the reader raise anything
             raise EncoderError(
-                f"{self._checkpoint.name} has no tokenizer that can be read ({error}); copy its tokenizer files "
-                "into the checkpoint folder"
+                f"{self._checkpoint.name} has no tokenizer that can be read "
+                f"({why_not_loaded(error, self._checkpoint.folder)}); copy its tokenizer files into the checkpoint "
+                "folder"
             ) from error
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmd
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..search import Searcher
 from .page import heading
 from .showing import Showing
 from .terminal import Terminal
+
+_MOST_DIGITS = 9
 
 
 class Conversation(cmd.Cmd):
@@ -40,6 +43,8 @@ class Conversation(cmd.Cmd):
 
     def begin(self, parts: Sequence[Part] = ()) -> None:
         """Answer the first question, if there is one, and then what is typed."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # bytes that are no text are no reason to end
         if parts:
             self._ask(parts)
         self.cmdloop()
@@ -57,6 +62,8 @@ class Conversation(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Errors are told, and the next question may be asked."""
         try:
+            if "\0" in line:
+                raise UsageError("neither a text nor a file's name holds a zero byte")
             return bool(super().onecmd(line))
         except ClipdexError as error:
             self._terminal.say(f"Error: {error}")
@@ -152,6 +159,6 @@ def _said(words: str, what: str) -> str:
 
 
 def _number(word: str) -> int:
-    if not word.isdecimal():
-        raise UsageError(f"a number is wanted, not {word!r}")
+    if not word.isdecimal() or len(word) > _MOST_DIGITS:
+        raise UsageError(f"a number of at most {_MOST_DIGITS} digits is wanted, not {word[:20]!r}")
     return int(word)

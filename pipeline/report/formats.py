@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import Any, Literal
 
 from .._answers import Hit
 from .._errors import SourceError, UsageError
-from .._files import path_of
+from .._files import path_of, refuse_special
+from .._tables import csv_text
 from .._types import LOST_FRAMES
 from ..decoders import reading_process
 from .summary import hit_rows
@@ -19,18 +18,22 @@ from .summary import hit_rows
 Format = Literal["csv", "json", "fiftyone", "labelstudio"]
 
 
-def write_hits(hits: Sequence[Hit], how: Format, *, label: str, out: Path | None) -> str | None:
+def write_hits(
+    hits: Sequence[Hit], how: Format, *, label: str, out: Path | None, raw_cells: bool = False
+) -> str | None:
     """Hits in the format of another tool, into ``out``; without it, the text.
 
     Args:
         label: what the moments are called there.
+        raw_cells: in CSV, write text that a spreadsheet takes for a formula (``=x``) as it is, without an apostrophe
+            in front.
 
     Raises:
         UsageError: a format of several files without a folder to put them into.
         SourceError: it cannot be written.
         DecodeError: a video's frames cannot be counted (Label Studio wants frame numbers).
     """
-    files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label)}
+    files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label, raw_cells)}
     if out is None:
         if len(files) > 1:
             raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
@@ -38,6 +41,7 @@ def write_hits(hits: Sequence[Hit], how: Format, *, label: str, out: Path | None
     try:
         for name, text in files.items():
             path = out / name if name else out
+            refuse_special(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -45,24 +49,21 @@ def write_hits(hits: Sequence[Hit], how: Format, *, label: str, out: Path | None
     return None
 
 
-def _text(hits: Sequence[Hit], how: Format, label: str) -> str:
+def _text(hits: Sequence[Hit], how: Format, label: str, raw_cells: bool) -> str:
     if how == "csv":
-        return _csv(hits)
+        return _csv(hits, raw_cells=raw_cells)
     document = hit_rows(hits) if how == "json" else _label_studio(hits, label)
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _csv(hits: Sequence[Hit]) -> str:
+def _csv(hits: Sequence[Hit], *, raw_cells: bool) -> str:
     """``path`` and times are named as in a manifest, so that ``extract`` reads the file."""
     rows = [{**row, "path": hit.video} for hit, row in zip(hits, hit_rows(hits), strict=True)]
     left_out = ("metadata", "why", "video", LOST_FRAMES)
     found = dict.fromkeys(["path", *(name for row in rows for name in row)])
     names = [name for name in found if name not in left_out]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([{name: _plain(value) for name, value in row.items()} for row in rows])
-    return file.getvalue()
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return csv_text(plain, columns=names, raw_cells=raw_cells)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import jinja2
 
 from .._answers import Hit
 from .._errors import SourceError
-from .._files import path_of
+from .._files import path_of, refuse_special
 from .._types import Span
 from ..query import Part
 from .previews import preview
@@ -57,6 +57,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         SourceError: the file cannot be written.
     """
+    refuse_special(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="replace")

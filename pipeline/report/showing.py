@@ -11,7 +11,7 @@ from typing import get_args
 
 from .._answers import Hit
 from .._errors import UsageError
-from .._files import path_of
+from .._files import path_of, refuse_special, sweep
 from .._types import Span
 from ..query import Part
 from .formats import Format, write_hits
@@ -30,6 +30,7 @@ class Showing:
 
     Attributes:
         how: format of another tool, printed instead of the table, or written to ``out``.
+        raw_cells: see ``write_hits``.
         html: a page with pictures.
         export: a folder for each hit as a video file.
         play: number of the hit to open in a player.
@@ -45,12 +46,15 @@ class Showing:
     export: Path | None = None
     play: int | None = None
     cache: Path | None = None
+    raw_cells: bool = False
 
     def __post_init__(self) -> None:
         if self.out is not None and self.how is None:
             raise UsageError(f"--out goes with --format: {', '.join(get_args(Format))}")
         if self.how == "fiftyone" and self.out is None:
             raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+        if self.raw_cells and self.how != "csv":
+            raise UsageError("--raw-cells goes with --format csv")
 
     def show(self, terminal: Terminal, hits: Sequence[Hit], parts: Sequence[Part], where: Sequence[str] = ()) -> None:
         """Print the hits of a question and do the rest.
@@ -62,7 +66,7 @@ class Showing:
             terminal.rows(hit_rows(hits), columns=COLUMNS)
         else:
             label = next((part.value for part in parts if part.kind == "text"), "hit")
-            text = write_hits(hits, self.how, label=label, out=self.out)
+            text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
             sys.stdout.write(text or "")
         if not hits:
             terminal.say("No clip fits.")
@@ -96,10 +100,14 @@ def cut_out(hits: Sequence[Hit], folder: Path) -> list[Path]:
     """Each hit as an MP4 file of its own, named by rank, video and time.
 
     Raises:
-        DecodeError: a video cannot be read, or a file not written.
+        DecodeError: a video cannot be read.
+        SourceError: a file cannot be written.
     """
     from ..decoders import cut
 
+    refuse_special(folder)
+    if folder.is_dir():
+        sweep(folder, deep=False)
     files = []
     for hit in hits:
         stem = _NOT_IN_NAMES.sub("_", Path(hit.video).stem)[:100]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from .._answers import Hit, Prediction
+from .._files import printable
 from .._types import LabelRow, Status, VideoRow
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def cautions(done: Extraction) -> list[str]:
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
     """What could not be stored whole, in words."""
     return [
-        f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}"
+        printable(f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}")
         for row in rows
         if row.status in ("failed", "partial", "skipped")
     ]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._files import printable
+
 if TYPE_CHECKING:
     from ..encoding import Progress
 
@@ -45,9 +47,9 @@ class Terminal:
         table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
         for name in columns:
             numeric = isinstance(rows[0].get(name), int | float)
-            table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+            table.add_column(printable(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(escape(_cell(_nearby(name, row.get(name)))) for name in columns))
+            table.add_row(*(escape(printable(_cell(_nearby(name, row.get(name))))) for name in columns))
         self._console(sys.stdout).print(table)
 
     def one(self, row: Row) -> None:
@@ -63,8 +65,8 @@ class Terminal:
         )
 
     def say(self, *lines: str) -> None:
-        """Sentences for the person."""
-        text = "\n".join(lines)
+        """Sentences for the person; what no eye sees in them is spelled out (``printable``), but for ends of lines."""
+        text = printable("\n".join(lines), keep="\n")
         if text:
             self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -1,0 +1,74 @@
+"""Child processes that end with their parent, however the parent ends."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+# How long a child may outlive its parent if the system has no signal for that.
+_LOOK_SECONDS = 0.5
+
+# The number of PR_SET_PDEATHSIG in Linux's prctl.h.
+_PARENT_DEATH_SIGNAL = 1
+
+Result = TypeVar("Result")
+
+
+def end_with_parent(parent: int) -> None:
+    """Called in a child process: from now on it is killed as soon as its parent ends.
+
+    On Linux the kernel does it, even if the child hangs in native code; elsewhere a thread looks after the parent.
+
+    Args:
+        parent: the parent's process id, as the parent gave it: it may have ended by now.
+    """
+    if not _ask_the_kernel():
+        threading.Thread(target=_look_after, args=(parent,), daemon=True, name="clipdex-parent").start()
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        _end()
+
+
+def started_to_stay(start: Callable[[], Result]) -> Result:
+    """Call ``start``, which starts a child process, in a thread that lives as long as this process.
+
+    Linux takes the end of the thread that started a child for the end of its parent.
+    """
+    return _starter().submit(start).result()
+
+
+@functools.cache
+def _starter() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="clipdex-starter")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_starter.cache_clear)  # a fork has none of its parent's threads
+
+
+def _ask_the_kernel() -> bool:
+    """Whether the kernel will send SIGKILL when the thread that started this process ends."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0) == 0)
+    except (OSError, AttributeError):  # a C library without it
+        return False
+
+
+def _look_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    _end()
+
+
+def _end() -> None:
+    os._exit(1)  # nothing is owed to anybody, and whoever hangs would not hear an exception
