@@ -1,7 +1,7 @@
 """A head and the bank's labels, changed together: all of it happens, or nothing does.
 
-A change is prepared beside the head, then written down in a journal, ``heads/.NAME.journal``, in one rename: from then on
-it holds. What the journal says is done in steps that may be repeated; a process that was killed in between leaves
+A change is prepared beside the head, then written down in a journal, ``heads/.NAME.journal``, in one rename: from
+then on it holds. What the journal says is done in steps that may be repeated; a process that was killed in between leaves
 the journal, and whoever opens the head or the labels next finishes it.
 """
 
@@ -21,10 +21,12 @@ from .heads import (
     JudgedHead,
     checksum_of,
     drop_entry,
+    forget,
     head_path,
     keep_copy,
     latest_change,
     locked,
+    remove_head,
     save_judged,
     write_note,
 )
@@ -91,8 +93,8 @@ def check_unchanged(folder: Path, name: str, known: tuple[int, int, int] | None)
     except HeadError:
         change = "by another train-head, head import, head remove or undo"
     raise HeadError(
-        f"the head {name!r} was changed {change} while this one was trained; it was left as it is. Run train-head again, "
-        "which takes the labels as they are now"
+        f"the head {name!r} was changed {change} while this one was trained; it was left as it is. Run train-head "
+        "again, which takes the labels as they are now"
     )
 
 
@@ -176,8 +178,8 @@ def _finish(bank: Path, name: str) -> None:
         journal.unlink()
     except OSError as error:
         raise BankError(
-            f"cannot finish the change that {journal} describes: {error.strerror or error}. Free some space or choose a "
-            "writable --bank, then run any command on this bank again"
+            f"cannot finish the change that {journal} describes: {error.strerror or error}. Free some space or choose "
+            "a writable --bank, then run any command on this bank again"
         ) from error
 
 
