@@ -25,7 +25,8 @@ from .encoders import load_for
 from .encoding import Progress
 from .examples import Examples, frames_of
 from .extract import extract_for
-from .heads import Head, HeadCard, JudgedHead, load_judged, remember, save_judged
+from .head_changes import changing, commit_change, settle
+from .heads import Head, HeadCard, JudgedHead, load_judged
 from .labels import Labels, label_of_clips, label_row
 from .plan import Extraction
 from .train import DEFAULT_NAME, build_head, class_texts
@@ -96,14 +97,31 @@ def add_class(
     started = time.monotonic()
     class_name = class_name.strip()
     store = Bank(Path(bank))
-    before = load_judged(store.folder / "heads", head_name)
-    card = before.card
+    settle(store.folder)
+    recipe = _trained_here(load_judged(store.folder / "heads", head_name)).card.recipe
+    extraction = extract_for(recipe, moments, store=store, device=device, on_progress=on_progress)
+    with changing(store.folder, head_name) as folder:  # only now: extraction may take hours
+        before = _trained_here(load_judged(folder, head_name))
+        before.card.check_recipe(recipe)
+        report = _add(store, before, class_name, extraction, retrain=retrain, device=device)
+    return dataclasses.replace(report, seconds=time.monotonic() - started)
+
+
+def _trained_here(judged: JudgedHead) -> JudgedHead:
+    card = judged.card
     if not card.examples:
         raise HeadError(
-            f"the head {head_name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
+            f"the head {card.name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
             "can be added to it. Train one with train-head, which takes classes of your own"
         )
-    extraction = extract_for(card.recipe, moments, store=store, device=device, on_progress=on_progress)
+    return judged
+
+
+def _add(
+    store: Bank, before: JudgedHead, class_name: str, extraction: Extraction, *, retrain: bool | None, device: Device
+) -> AddReport:
+    """Learn the class and commit it, the head's lock held."""
+    card = before.card
     stored = store.clips(card.recipe.id)
     known, taught = _with(card, stored, _labels(extraction, class_name))
     if retrain is None:
@@ -119,14 +137,13 @@ def add_class(
     table = Labels(store.folder)
     new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
     now = _changed(before, after, examples, known, class_name, device=device)
-    remember(store.folder / "heads", head_name, note("add-class", class_name, added=new_labels))
-    save_judged(store.folder / "heads", now)
-    table.add(new_labels)
+    what = note("add-class", class_name, added=new_labels)
+    commit_change(store.folder, now, what, {"add": what["labels_added"]})
     return AddReport(
         class_name=class_name,
-        head=head_name,
+        head=card.name,
         clips=len(taught),
-        seconds=time.monotonic() - started,
+        seconds=0.0,
         encoded_clips=extraction.encoded_clips,
         retrained=alone is None,
         other_scores_changed=change > 0,

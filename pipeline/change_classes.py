@@ -12,7 +12,8 @@ import numpy as np
 from ._errors import HeadError, LabelError
 from ._types import LabelRow
 from .bank import Bank
-from .heads import HeadCard, JudgedHead, latest_change, load_judged, remember, save_judged, take_back
+from .head_changes import changing, commit_change, commit_undo, rows_from
+from .heads import HeadCard, JudgedHead, latest_change, load_judged, read_head_file
 from .labels import Labels
 from .train import DEFAULT_NAME
 
@@ -44,7 +45,12 @@ def remove_class(
     Raises:
         HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
     """
-    store, before = _opened(bank, head_name, class_name)
+    store = Bank(Path(bank))
+    with changing(store.folder, head_name) as folder:
+        return _remove(store, _opened(folder, head_name, class_name), class_name, head_name, labels=labels)
+
+
+def _remove(store: Bank, before: JudgedHead, class_name: str, head_name: str, *, labels: bool) -> ChangeReport:
     try:
         after = before.head.without_class(class_name)
     except ValueError as error:
@@ -55,13 +61,7 @@ def remove_class(
     kept_labels = [row for row in rows if row not in gone]
     classes = [str(name) for name in after.classes_]
     kept = [number for number, name in enumerate(before.card.classes) if name != class_name]
-    remember(
-        store.folder / "heads",
-        head_name,
-        note("remove-class", class_name, before=rows if gone else None, after=kept_labels),
-    )
-    _save(
-        store,
+    now = _with_card(
         dataclasses.replace(
             before,
             head=after,
@@ -74,7 +74,8 @@ def remove_class(
         thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
         cv=None,
     )
-    table.remove(lambda row: row not in gone)
+    what = note("remove-class", class_name, before=rows if gone else None, after=kept_labels)
+    commit_change(store.folder, now, what, {"remove": [dataclasses.asdict(row) for row in gone]})
     return ChangeReport("remove-class", head_name, tuple(classes), len(gone))
 
 
@@ -90,7 +91,12 @@ def rename_class(
     new_name = new_name.strip()
     if not new_name:
         raise LabelError(f"the new name of {class_name!r} is empty")
-    store, before = _opened(bank, head_name, class_name)
+    store = Bank(Path(bank))
+    with changing(store.folder, head_name) as folder:
+        return _rename(store, _opened(folder, head_name, class_name), class_name, new_name, head_name)
+
+
+def _rename(store: Bank, before: JudgedHead, class_name: str, new_name: str, head_name: str) -> ChangeReport:
     if new_name in before.card.classes:
         raise HeadError(
             f"the head {head_name!r} knows a class {new_name!r} already; two classes become one by renaming their "
@@ -106,15 +112,14 @@ def rename_class(
     new = [dataclasses.replace(row, label=called(row.label)) for row in rows]
     classes = tuple(map(called, before.card.classes))
     before.head.classes_ = np.array(classes)
-    remember(store.folder / "heads", head_name, note("rename-class", class_name, before=rows, after=new))
-    _save(
-        store,
+    now = _with_card(
         dataclasses.replace(before, familiarity=before.familiarity and before.familiarity.called(classes)),
         classes=classes,
         examples=tuple((name, called(label), group) for name, label, group in before.card.examples),
         thresholds={called(name): least for name, least in before.card.thresholds.items()},
     )
-    table.change(lambda row: dataclasses.replace(row, label=called(row.label)))
+    what = note("rename-class", class_name, before=rows, after=new)
+    commit_change(store.folder, now, what, {"rename": [class_name, new_name]})
     return ChangeReport("rename-class", head_name, classes, len(old))
 
 
@@ -125,22 +130,27 @@ def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeR
         HeadError: there is no such head, or nothing to undo.
     """
     store = Bank(Path(bank))
-    folder = store.folder / "heads"
-    change = latest_change(folder, head_name)
+    with changing(store.folder, head_name) as folder:
+        return _undo(store, folder, head_name)
+
+
+def _undo(store: Bank, folder: Path, head_name: str) -> ChangeReport:
+    number, change, former = latest_change(folder, head_name)
+    try:
+        for field in ("labels_added", "labels_before", "labels_after"):
+            rows_from(change[field] or ())
+        classes = read_head_file(former).card.classes
+    except (TypeError, KeyError) as error:
+        raise HeadError(
+            f"the history of the head {head_name!r} is damaged ({error}); nothing was changed. Train it again with "
+            "train-head, which drops its history"
+        ) from error
     table = Labels(store.folder)
     was = table.rows()
-    take_back(folder, head_name)
-    added = [LabelRow(**row) for row in change["labels_added"]]
-    if added:
-        table.change(lambda row: None if row in added else row)
-    if change["labels_before"] is not None:
-        before = [LabelRow(**row) for row in change["labels_before"]]
-        after = {LabelRow(**row) for row in change["labels_after"]}
-        table.restore(before, since=[row for row in was if row not in after])
-    card = load_judged(folder, head_name).card
+    commit_undo(store.folder, head_name, number=number, former=former, note=change)
     now = set(table.rows())
     changed = max(len(now.difference(was)), len(set(was).difference(now)))  # a label renamed is one, not two
-    return ChangeReport(f"undo {change['verb']} {change['class']}", head_name, card.classes, changed)
+    return ChangeReport(f"undo {change['verb']} {change['class']}", head_name, classes, changed)
 
 
 def note(
@@ -166,16 +176,15 @@ def note(
     }
 
 
-def _opened(bank: str | Path, head_name: str, class_name: str) -> tuple[Bank, JudgedHead]:
-    store = Bank(Path(bank))
-    judged = load_judged(store.folder / "heads", head_name)
+def _opened(folder: Path, head_name: str, class_name: str) -> JudgedHead:
+    judged = load_judged(folder, head_name)
     if class_name not in judged.card.classes:
         raise HeadError(
             f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(judged.card.classes)}"
         )
-    return store, judged
+    return judged
 
 
-def _save(store: Bank, judged: JudgedHead, **changes: Any) -> None:
+def _with_card(judged: JudgedHead, **changes: Any) -> JudgedHead:
     card: HeadCard = dataclasses.replace(judged.card, **changes)
-    save_judged(store.folder / "heads", dataclasses.replace(judged, card=card))
+    return dataclasses.replace(judged, card=card)

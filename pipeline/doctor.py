@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 
-from ._errors import BankError, ClipdexError
+from ._errors import BankError, ClipdexError, HeadError
 from ._files import make_folder, sync_folder
 from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
 from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
+from .heads import entries_in, head_files, read_entry, read_head_file
 
 # Videos that a check spells out.
 _NAMED = 20
@@ -40,6 +42,7 @@ def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))
+    checks += _head_checks(folder / "heads")
     try:
         store = Bank(folder)
     except BankError as error:
@@ -64,6 +67,21 @@ def _set_aside(folder: Path, part: Path) -> str:
     except OSError as error:
         return f". It cannot be moved to {target}: {error.strerror or error}"
     return f". It was moved to {target}"
+
+
+def _head_checks(folder: Path) -> list[dict[str, Any]]:
+    """Every head and every entry of their histories, read to the last byte."""
+    readers: list[tuple[Path, Callable[[Path], object]]] = [
+        *((path, read_head_file) for path in head_files(folder)),
+        *((path, read_entry) for path in entries_in(folder)),
+    ]
+    checks = []
+    for path, read in readers:
+        try:
+            read(path)
+        except HeadError as error:
+            checks.append(_check(f"head {path.relative_to(folder)}", str(error)))
+    return checks or [_check("heads", None, f"all {len(readers)} heads and former heads match their checksums")]
 
 
 def _redo_checks(store: Bank, damaged: list[Path]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from .bank import Bank
 from .encoders import Encoder, load_for
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .grouping import twins
+from .head_changes import settle
 from .heads import Familiarity, JudgedHead, load_judged
 from .judging import judged_across, judged_by
 from .metrics import (
@@ -85,6 +86,7 @@ def evaluate(
         LabelError: too few labels for an honest score.
     """
     store = Bank(Path(bank))
+    settle(store.folder)
     judged = load_judged(store.folder / "heads", head_name)
     card = judged.card
     examples = labelled_examples(

@@ -12,6 +12,7 @@ from ._errors import HeadError, RecipeMismatch
 from ._types import Device
 from .bank import Bank
 from .encoders import encoder_part, encoders, load_encoder, load_for
+from .head_changes import changing
 from .heads import HeadCard, forget, save_head
 from .train import build_head
 
@@ -70,6 +71,7 @@ def import_head(
         labels=chosen.checkpoint,
         seed=0,
     )
-    save_head(store.folder / "heads", head, card)
-    forget(store.folder / "heads", card.name)
+    with changing(store.folder, card.name) as folder:
+        save_head(folder, head, card)
+        forget(folder, card.name)
     return card

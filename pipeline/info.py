@@ -9,6 +9,7 @@ from typing import Any
 from ._types import VideoRow
 from .bank import Bank
 from .encoders import at_hand, cards, encoders
+from .head_changes import settle
 from .heads import list_heads
 from .labels import Labels
 
@@ -28,6 +29,7 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
         }
         for recipe in store.recipes().values()
     ]
+    settle(store.folder)
     labels = Counter(row.label for row in Labels(store.folder).rows())
     return {
         "bank": str(store.folder),

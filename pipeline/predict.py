@@ -21,6 +21,7 @@ from .encoders import load_for, part_of, text_cosines
 from .encoding import Progress
 from .examples import frames_of
 from .extract import extract_for
+from .head_changes import settle
 from .heads import HeadCard, JudgedHead, load_judged
 from .search import stored_patches
 from .segments import Segment, segments
@@ -187,6 +188,7 @@ def score_clips(
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
     store = Bank(Path(asked.bank))
+    settle(store.folder)
     judged = None if asked.prompts else load_judged(store.folder / "heads", asked.head_name or DEFAULT_NAME)
     if judged is None:
         chosen = store.recipe(asked.recipe)

@@ -26,7 +26,8 @@ from .calibration import Method
 from .encoders import Encoder, encode_prompts, load_for
 from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 from .grouping import groups_per_class
-from .heads import Familiarity, Head, HeadCard, Prior, Sample, forget, heads, save_head
+from .head_changes import changing, check_unchanged, settle, stamp
+from .heads import Familiarity, Head, HeadCard, JudgedHead, Prior, Sample, forget, heads, save_judged
 from .judging import Validation, validate
 from .validation import choose, fit
 
@@ -93,6 +94,8 @@ def train_head(
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
     model = build_head(kind, seed=seed, **parameters)
+    settle(store.folder)
+    known = stamp(store.folder / "heads", name)  # before the labels are read
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, chosen, rows, reads=model.reads)
     check_classes(examples)
@@ -104,15 +107,17 @@ def train_head(
     fitted = fit(model if given is None else choose(model, training, fixed=given), training)
     asked = {"labels": None if labels is None else Path(labels).name, "templates": tuple(templates), "seed": seed}
     card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
-    save_head(
-        store.folder / "heads",
+    judged = JudgedHead(
         fitted,
         card,
-        familiarity=Familiarity.fit(training.vectors, training.y),
-        sample=Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
-        prior=None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
+        Familiarity.fit(training.vectors, training.y),
+        None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
+        Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
     )
-    forget(store.folder / "heads", name)  # what it was before is not what this one was
+    with changing(store.folder, name) as folder:
+        check_unchanged(folder, name, known)
+        save_judged(folder, judged)
+        forget(folder, name)  # what it was before is not what this one was
     warnings = [
         *said.warnings,
         *_undone(model, training, tune=tune),

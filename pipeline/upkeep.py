@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -12,16 +11,13 @@ from typing import get_args
 import filelock
 
 from ._errors import BankError
-from ._files import path_of
+from ._files import path_of, sweep
 from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
 from .bank import Bank
 from .indexing import forget
 from .labels import Labels
-
-# A temporary file this old belongs to nobody who still writes.
-_ABANDONED_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +58,7 @@ def compact(*, bank: str | Path = "bank") -> Compaction:
     """
     store = Bank(Path(bank))
     with _alone(store):
-        _sweep(store.folder)
+        sweep(store.folder)
         before, bytes_before = _measured(store.folder)
         for folder in _folders(store.folder):
             for run in small_neighbours(parts_in(folder)):
@@ -149,14 +145,6 @@ def _folders(bank: Path) -> list[Path]:
 def _measured(bank: Path) -> tuple[int, int]:
     parts = [part for folder in _folders(bank) for part in parts_in(folder)]
     return len(parts), sum(part.stat().st_size for part in parts)
-
-
-def _sweep(bank: Path) -> None:
-    """Remove temporary files that killed processes left."""
-    for path in bank.rglob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink()
 
 
 @contextlib.contextmanager

@@ -71,7 +71,9 @@ FLOORS = {
         VERBS,
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
-    **dict.fromkeys(("add_class", "change_classes", "compare", "import_head", "import_features"), VERBS),
+    **dict.fromkeys(
+        ("add_class", "change_classes", "head_changes", "compare", "import_head", "import_features"), VERBS
+    ),
     **dict.fromkeys(
         ("examples", "retrieval", "judging", "evaluate", "shots", "compare_heads", "import_features"), VERBS
     ),

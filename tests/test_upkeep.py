@@ -163,7 +163,7 @@ class TestCompact:
 
         bank = tmp_path / "bank"
         add(bank, 1)
-        old, young = bank / "clips" / ".part-1.tmp", bank / "clips" / ".part-2.tmp"
+        old, young = bank / "clips" / f".part-1.{32 * 'a'}.tmp", bank / "clips" / f".part-2.{32 * 'a'}.tmp"
         for path in (old, young):
             path.write_bytes(b"half")
         os.utime(old, (0, 0))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .._errors import HeadError
 from ..report.terminal import Terminal
 from ._options import bank_option, device_option, output_option, recipe_option
 
@@ -59,12 +60,15 @@ def list_(bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex head list
     """
-    from ..heads import list_heads
+    from ..heads import read_cards
     from ..info import heads_folder
     from ..report.summary import head_row
 
-    rows = [head_row(card) for card in list_heads(heads_folder(bank))]
+    cards, damaged = read_cards(heads_folder(bank))
+    rows = [head_row(card) for card in cards]
     terminal.rows(rows, columns=("name", "kind", "loss", "classes", "clips", "recipe_id"))
+    if damaged:  # the others were listed
+        raise HeadError("; ".join(map(str, damaged)))
 
 
 @command.command("show")
@@ -115,9 +119,8 @@ def remove(name: str, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex head remove default
     """
-    from ..heads import forget, remove_head
+    from ..head_changes import delete_head
     from ..info import heads_folder
 
-    remove_head(heads_folder(bank), name)
-    forget(heads_folder(bank), name)
+    delete_head(heads_folder(bank).parent, name)
     terminal.one({"removed": name})

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from .._registry import Registry
 from ._base import Head
+from ._card import HeadCard
 from ._familiarity import Familiarity
-from ._history import forget, latest_change, remember, take_back
+from ._history import checksum_of, drop_entry, entries_in, forget, keep_copy, latest_change, read_entry, write_note
+from ._lock import locked
 from ._onnx import export_onnx
 from ._prior import Prior
 from ._sample import Sample
-from ._store import HeadCard, JudgedHead, list_heads, load_head, load_judged, remove_head, save_head, save_judged
+from ._store import (
+    JudgedHead,
+    head_files,
+    head_path,
+    list_heads,
+    load_head,
+    load_judged,
+    read_cards,
+    read_head_file,
+    remove_head,
+    save_head,
+    save_judged,
+)
 
 __all__ = [
     "Familiarity",
@@ -22,18 +36,27 @@ __all__ = [
     "JudgedHead",
     "Prior",
     "Sample",
+    "checksum_of",
+    "drop_entry",
+    "entries_in",
     "export_onnx",
     "forget",
+    "head_files",
+    "head_path",
     "heads",
+    "keep_copy",
     "latest_change",
     "list_heads",
     "load_head",
     "load_judged",
-    "remember",
+    "locked",
+    "read_cards",
+    "read_entry",
+    "read_head_file",
     "remove_head",
     "save_head",
     "save_judged",
-    "take_back",
+    "write_note",
 ]
 
 heads: Registry[Head] = Registry("pipeline.heads", Head, kind="head")  # type: ignore[type-abstract]

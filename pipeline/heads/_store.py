@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,70 +15,17 @@ import safetensors.numpy
 
 from .._errors import HeadError, UsageError
 from .._files import replacing
-from .._recipe import Recipe
 from .._types import FloatArray
-from ..calibration import Calibration
 from ._base import Head
+from ._card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
 from ._familiarity import Familiarity
 from ._prior import Prior
 from ._sample import Sample
 
-_FORMAT = 1
-_EXAMPLE = ("clip_id", "class", "group")
 _FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
+_MOST_INPUTS = 1 << 24  # numbers that a head reads of one clip; more is a damaged file
+_MOST_CHARACTERS = 300  # of a foreign error that are repeated
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadCard:
-    """What is written down of a head.
-
-    Attributes:
-        kind: name of its file in ``heads/``.
-        parameters: keyword arguments of its class.
-        recipe: of the vectors it was trained on; it takes no others.
-        examples: what it was trained on: (clip id, class, group) of each clip, in the order of training.
-        cv: cross-validated figures, with the protocol.
-        labels: where the labels came from: a file's name, or None for the bank's own.
-        calibration: of the probabilities, from held-out clips.
-        thresholds: below this probability a class is not said; None: it never is. Classes without one always are.
-        templates: sentences that class names are put into, where texts are blended in.
-        fixed: parameters that were given, where the others were chosen on held-out groups; None where none were.
-        familiar: quantiles, at equal steps from 0 to 1, of held-out clips' familiarity; none where none were held out.
-    """
-
-    name: str
-    kind: str
-    parameters: Mapping[str, Any]
-    classes: tuple[str, ...]
-    recipe: Recipe
-    examples: tuple[tuple[str, str, str], ...]
-    cv: Mapping[str, Any] | None
-    labels: str | None
-    seed: int
-    calibration: Calibration = dataclasses.field(default_factory=Calibration)
-    thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
-    familiar: tuple[float, ...] = ()
-    templates: tuple[str, ...] = ()
-    fixed: tuple[str, ...] | None = None
-
-    @property
-    def loss(self) -> str | None:
-        """The loss it was trained with, where its kind offers a choice."""
-        loss = self.parameters.get("loss")
-        return None if loss is None else str(loss)
-
-    def check_recipe(self, recipe: Recipe) -> None:
-        """Refuse vectors made in another way.
-
-        Raises:
-            HeadError: with what differs.
-        """
-        if recipe.id != self.recipe.id:
-            raise HeadError(
-                f"the head {self.name!r} was trained on vectors of recipe {self.recipe.id} ({self.recipe.encoder}) "
-                f"and refuses those of {recipe.id} ({recipe.encoder}): {'; '.join(self.recipe.differences(recipe))}"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,31 +79,33 @@ def save_head(
     familiarity: Familiarity | None = None,
     prior: Prior | None = None,
     sample: Sample | None = None,
+    staged: Path | None = None,
 ) -> None:
     """Write a head under ``folder``; one of the same name is replaced, whole or not at all.
+
+    Args:
+        staged: write it to this file instead, for a change that is committed later.
 
     Raises:
         UsageError: the name cannot be a file's.
     """
-    path = head_path(folder, card.name)
-    # Not ``asdict``, which copies every example on the way.
-    facts = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-    facts |= {"recipe": card.recipe.to_dict(), "calibration": dataclasses.asdict(card.calibration)}
-    facts["examples"] = {name: [one[place] for one in card.examples] for place, name in enumerate(_EXAMPLE)}
-    document = json.dumps({"format": _FORMAT, **facts}, ensure_ascii=False)
+    path = head_path(folder, card.name) if staged is None else staged
     arrays = dict(head.arrays())
     for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior), (_SAMPLE, sample)):
         arrays |= {prefix + name: array for name, array in (part.arrays() if part is not None else {}).items()}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    document = write_document(card)
+    metadata = {"clipdex.head": document, "clipdex.checksums": checksums_of(document, arrays_checksum(arrays))}
     with replacing(path) as temporary:
-        # The card travels in the file's own header: one file, one rename, never half a head.
-        safetensors.numpy.save_file(arrays, temporary, metadata={"clipdex.head": document})
+        # The card travels in the file's own header: one file, one rename, never half a head. ``save_file`` would give
+        # it the mode of a temporary file, which nobody else may read.
+        temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
 
 
-def save_judged(folder: Path, judged: JudgedHead) -> None:
+def save_judged(folder: Path, judged: JudgedHead, *, staged: Path | None = None) -> None:
     """``save_head`` with all that belongs to it."""
     parts = {"familiarity": judged.familiarity, "prior": judged.prior, "sample": judged.sample}
-    save_head(folder, judged.head, judged.card, **parts)  # type: ignore[arg-type]
+    save_head(folder, judged.head, judged.card, staged=staged, **parts)  # type: ignore[arg-type]
 
 
 def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
@@ -176,17 +124,31 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
     Raises:
         HeadError: there is none of that name, or its file is damaged.
     """
+    return read_head_file(head_path(folder, name))
+
+
+def read_head_file(path: Path) -> JudgedHead:
+    """A head from its file, every byte of it checked; the file's name is the head's.
+
+    Raises:
+        HeadError: there is no such file, or it is damaged.
+    """
     from . import heads
 
-    path = head_path(folder, name)
-    card = _read_card(path, folder)
+    card, checksum = _read_facts(path, path.parent)
     try:
         arrays = safetensors.numpy.load_file(path)
+        if checksum is not None and arrays_checksum(arrays) != checksum:
+            raise ValueError("its arrays do not match their checksum")
         familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
         head = heads.get(card.kind)(**card.parameters)
         head.restore(arrays, classes=list(card.classes), dim=card.recipe.dim)
+        if not all(size > 0 for size in head.input_shape) or math.prod(head.input_shape) > _MOST_INPUTS:
+            raise ValueError(f"it reads arrays of shape {head.input_shape}")
         with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
             scores = head.predict_proba(np.zeros((1, *head.input_shape), np.float32))
+        if scores.shape != (1, len(card.classes)):
+            raise ValueError(f"its scores are of shape {scores.shape} for {len(card.classes)} classes")
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not finite")
         return JudgedHead(
@@ -196,7 +158,7 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
             Prior.restore(prior) if prior else None,
             Sample(**sample) if sample else None,
         )
-    except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
+    except Exception as error:  # arrays of any name, type and shape can make a head raise anything
         raise _damaged(path, error) from error
 
 
@@ -207,7 +169,23 @@ def _part(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDA
 
 def list_heads(folder: Path) -> list[HeadCard]:
     """The cards of all stored heads, by name."""
-    return [_read_card(path, folder) for path in sorted(folder.glob("*.safetensors"))]
+    return [_read_card(path, folder) for path in head_files(folder)]
+
+
+def head_files(folder: Path) -> list[Path]:
+    """The files of all stored heads, by name; a file whose name cannot be a head's is none."""
+    return sorted(path for path in folder.glob("*.safetensors") if _NAME.fullmatch(path.stem))
+
+
+def read_cards(folder: Path) -> tuple[list[HeadCard], list[HeadError]]:
+    """The cards of all stored heads, and an error for each file that is damaged."""
+    cards, damaged = [], []
+    for path in head_files(folder):
+        try:
+            cards.append(_read_card(path, folder))
+        except HeadError as error:
+            damaged.append(error)
+    return cards, damaged
 
 
 def remove_head(folder: Path, name: str) -> None:
@@ -234,47 +212,26 @@ def head_path(folder: Path, name: str) -> Path:
 
 
 def _read_card(path: Path, folder: Path) -> HeadCard:
+    return _read_facts(path, folder)[0]
+
+
+def _read_facts(path: Path, folder: Path) -> tuple[HeadCard, str | None]:
+    """The card, and the checksum of the arrays; None for a head of format 1."""
     if not path.exists():
         raise _unknown(path.stem, folder)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            document = json.loads(file.metadata()["clipdex.head"])
-        if document.pop("format") != _FORMAT:
-            raise ValueError("another format version")
-        return HeadCard(
-            **{
-                **document,
-                "recipe": Recipe.from_dict(document["recipe"]),
-                "classes": tuple(document["classes"]),
-                "examples": _examples(document["examples"]),
-                **_judgement(document),
-            }
-        )
-    except (safetensors.SafetensorError, OSError, TypeError, ValueError, KeyError) as error:
+            metadata = file.metadata() or {}
+        if "clipdex.head" not in metadata:
+            raise ValueError("it holds no head of Clipdex")
+        return read_document(metadata["clipdex.head"], name=path.stem, checksums=metadata.get("clipdex.checksums"))
+    except Exception as error:  # a damaged file can make the readers raise anything, RecursionError too
         raise _damaged(path, error) from error
 
 
-def _examples(columns: Mapping[str, Sequence[str]] | Sequence[Sequence[str]]) -> tuple[tuple[str, str, str], ...]:
-    """Columns, which many examples are read from in half the time; the first heads had rows."""
-    rows = zip(*(columns[name] for name in _EXAMPLE), strict=True) if isinstance(columns, Mapping) else columns
-    return tuple((clip, label, group) for clip, label, group in rows)
-
-
-def _judgement(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a card that older heads do not have."""
-    calibration = dict(document.get("calibration") or {})
-    if "knots" in calibration:
-        calibration["knots"] = tuple(tuple(map(float, side)) for side in calibration["knots"])
-    return {
-        "calibration": Calibration(**calibration),
-        "familiar": tuple(map(float, document.get("familiar", ()))),
-        "templates": tuple(map(str, document.get("templates", ()))),
-        "fixed": None if document.get("fixed") is None else tuple(map(str, document["fixed"])),
-    }
-
-
 def _damaged(path: Path, error: Exception) -> HeadError:
-    return HeadError(f"the head file {path} is damaged ({error}); train it again")
+    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return HeadError(f"the head file {path} is damaged ({reason[:_MOST_CHARACTERS]}); train it again")
 
 
 def _unknown(name: str, folder: Path) -> HeadError:
