@@ -13,6 +13,7 @@ from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
 from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
+from .index_store import damaged_indexes
 
 # Videos that a check spells out.
 _NAMED = 20
@@ -40,6 +41,7 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))
     checks += _redo_checks(folder, [part for part, _ in bad])
+    checks += _index_checks(folder)
     if not bad or repair:
         checks += [_recipe_check(recipe) for recipe in Bank(folder).recipes().values()]
     return checks
@@ -59,6 +61,15 @@ def _redo_checks(folder: Path, damaged: list[Path]) -> list[dict[str, Any]]:
             problem = f"{len(redo)} videos of recipe {recipe_id} lack clips; extract them again: {named}"
             checks.append(_check("videos to redo", problem))
     return checks
+
+
+def _index_checks(folder: Path) -> list[dict[str, Any]]:
+    """Whether every stored index reads back as it was written."""
+    wrong = [
+        _check("index", f"{path} is damaged: {reason}. A search rebuilds it, or: clipdex index build")
+        for path, reason in damaged_indexes(folder)
+    ]
+    return wrong or [_check("indexes", None, "all of them read back as they were written")]
 
 
 def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:
