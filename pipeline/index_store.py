@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ._recipe import Recipe
 from .bank import Bank
-from .indexes import Index, indexes
+from .indexes import Index, indexes, remove_stored
 from .indexes._checked import UNREADABLE, DamagedIndex, signed_facts
 
 KIND_FILE = "kind.json"
@@ -93,3 +93,17 @@ def damaged_indexes(bank: str | Path) -> Iterator[tuple[Path, str]]:
                     index.check()
             except DamagedIndex as error:
                 yield recipe / kind, str(error)
+
+
+def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
+    """Take clips out of all stored indexes of a recipe; one that is damaged is deleted, and made when it is needed."""
+    for kind in indexes.names():
+        folder = index_folder(bank, recipe, kind)
+        try:
+            index = indexes.get(kind).load(folder)
+            if index is not None and (there := sorted(set(ids).intersection(index.ids))):
+                index.remove(there)
+                index.save(folder)
+        except DamagedIndex as error:
+            remove_stored(folder)
+            _log.warning("the %s index of %s was deleted: %s", kind, bank.folder, error)

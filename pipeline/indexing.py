@@ -213,20 +213,6 @@ def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind
     return removed
 
 
-def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
-    """Take clips out of all stored indexes of a recipe; one that is damaged is deleted, and made when it is needed."""
-    for kind in indexes.names():
-        folder = index_folder(bank, recipe, kind)
-        try:
-            index = indexes.get(kind).load(folder)
-            if index is not None and (there := sorted(set(ids).intersection(index.ids))):
-                index.remove(there)
-                index.save(folder)
-        except DamagedIndex as error:
-            remove_stored(folder)
-            _log.warning("the %s index of %s was deleted: %s", kind, bank.folder, error)
-
-
 def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
     store = Bank(Path(bank))
     chosen = store.recipe(recipe)

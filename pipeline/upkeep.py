@@ -17,7 +17,7 @@ from ._parquet import parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
 from .bank import Bank
-from .indexing import forget
+from .index_store import forget
 
 # A temporary file this old belongs to nobody who still writes.
 _ABANDONED_SECONDS = 3600.0
