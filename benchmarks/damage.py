@@ -104,7 +104,7 @@ def searched(kind: str) -> Answer:
         searcher = Searcher(folder, kind=kind)
         found = []
         for number in range(_QUESTIONS):
-            hits = searcher.search([Part("clip", f"{number:032x}")], k=5, each_clip=True)
+            hits = searcher.search([Part("hit", f"{number:032x}")], k=5, each_clip=True)
             found.append([(hit.clip_id, round(float(hit.score), 4)) for hit in hits])
         return found
 
