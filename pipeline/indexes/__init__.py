@@ -197,7 +197,7 @@ class Index(abc.ABC):
         check_sums(data, pointer)
         index = cls(pointer.dim, scratch=folder if os.access(folder, os.W_OK) else None)
         index.ids = json.loads((data / _IDS).read_text(encoding="utf-8"))
-        if not isinstance(index.ids, list) or not all(isinstance(name, str) for name in index.ids):
+        if not isinstance(index.ids, list) or not {str}.issuperset(map(type, index.ids)):
             raise DamagedIndex(f"its {_IDS} is no list of ids")
         if len(set(index.ids)) != len(index.ids):
             raise DamagedIndex(f"its {_IDS} has an id twice")
