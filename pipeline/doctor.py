@@ -16,6 +16,7 @@ from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
 from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
 from .heads import entries_in, head_files, read_entry, read_head_file
+from .index_store import damaged_indexes
 
 # Videos that a check spells out.
 _NAMED = 20
@@ -48,6 +49,7 @@ def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
     except BankError as error:
         return [*checks, _check("bank", str(error))]
     checks += _redo_checks(store, [part for part, _ in bad])
+    checks += _index_checks(folder)
     if not bad or repair:
         checks += _recipe_checks(store)
     return checks
@@ -105,6 +107,15 @@ def _recipe_checks(store: Bank) -> list[dict[str, Any]]:
     except BankError as error:
         return [_check("recipes", str(error))]
     return [_recipe_check(recipe) for recipe in recipes]
+
+
+def _index_checks(folder: Path) -> list[dict[str, Any]]:
+    """Whether every stored index reads back as it was written."""
+    wrong = [
+        _check("index", f"{path} is damaged: {reason}. A search rebuilds it, or: clipdex index build")
+        for path, reason in damaged_indexes(folder)
+    ]
+    return wrong or [_check("indexes", None, "all of them read back as they were written")]
 
 
 def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:

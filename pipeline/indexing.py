@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
+import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -21,14 +20,15 @@ from ._recipe import Recipe
 from ._types import Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, load_for, part_of
-from .indexes import Index, indexes
+from .index_store import KIND_FILE, bytes_in, index_folder, kind_facts, search_as_hard
+from .indexes import Index, indexes, remove_stored
+from .indexes._checked import DamagedIndex, signed
 from .vectors import nearest, unit
 
 AUTO = "auto"
 
 EXACT = "flat"
 _SQUEEZED, _LISTS = "sq8", "ivf"
-_KIND_FILE = "kind.json"
 
 # A flat index is read whole by each question: up to this size it stays in the memory that the system has to spare.
 _FLAT_BYTES = 1 << 29
@@ -40,6 +40,11 @@ _SQUEEZED_BYTES = 1 << 31
 _RECALL_QUERIES = 100
 _RECALL_AT = 10
 _SAME_SCORE = 1e-5
+
+# Rows that are made anew at a time when an index is rebuilt in the order that it had.
+_REBUILT_ROWS = 1 << 14
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,17 +80,61 @@ def open_index(
         encoder: called only where new rows need it (see ``index_rows``).
     """
     kind = _chosen(bank, recipe, clips) if kind == AUTO else kind
-    folder = _folder(bank, recipe, kind)
-    index = indexes.get(kind).load(folder)
-    if index is None:
-        index = _build(clips, recipe, encoder, kind=kind, folder=folder)
-        _keep(index, folder)
-        return index
+    folder = index_folder(bank, recipe, kind)
+
+    def remake(ids: list[str], error: DamagedIndex) -> Index:
+        return _rebuilt(bank, recipe, clips, encoder, kind=kind, ids=ids, reason=str(error))
+
+    try:
+        index = indexes.get(kind).load(folder)
+        if index is None:
+            index = _build(clips, recipe, encoder, kind=kind, folder=folder)
+            _keep(index, folder)
+        elif index.dim != _no_rows(recipe, encoder).shape[1]:
+            raise DamagedIndex(f"its rows have {index.dim} numbers, those of the bank another count")
+        else:
+            _bring_up_to_date(index, clips, recipe, encoder, folder)
+    except DamagedIndex as error:
+        index = remake(clips.ids, error)
+    index.remake = remake
+    return index
+
+
+def _bring_up_to_date(
+    index: Index, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], folder: Path
+) -> None:
     gone, new = set(index.ids).difference(clips.ids), set(clips.ids).difference(index.ids)
     if gone or new:
         index.remove(sorted(gone))
         _add(index, clips, recipe, encoder, new)
         _keep(index, folder)
+
+
+def _rebuilt(
+    bank: Bank,
+    recipe: Recipe,
+    clips: ClipTable,
+    encoder: Callable[[], Encoder],
+    *,
+    kind: str,
+    ids: list[str],
+    reason: str,
+) -> Index:
+    """The index made from the bank, with rows in the order of ``ids``, in place of one that is damaged."""
+    folder = index_folder(bank, recipe, kind)
+    index = _empty(recipe, encoder, kind=kind, folder=folder)
+    numbers = {name: number for number, name in enumerate(clips.ids)}
+    for start in range(0, len(ids), _REBUILT_ROWS):
+        some = ids[start : start + _REBUILT_ROWS]
+        vectors = clips.embeddings([numbers[name] for name in some])
+        index.add(some, index_rows(recipe, vectors, encoder))
+    search_as_hard(index, folder)
+    where = f"the {kind} index of {bank.folder} was rebuilt from the stored vectors"
+    try:
+        index.save(folder)
+    except BankError as error:
+        where += f" in memory only ({error})"
+    _log.warning("%s: %s", where, reason)
     return index
 
 
@@ -116,7 +165,7 @@ def build_index(
     kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
     for one in kinds:
         started = time.monotonic()
-        folder = _folder(store, chosen, one)
+        folder = index_folder(store, chosen, one)
         index = _build(clips, chosen, encoder, kind=one, folder=folder)
         index.save(folder)
         seconds = time.monotonic() - started
@@ -125,8 +174,8 @@ def build_index(
             stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
         index.save(folder)
         if stats.recall_at_10 >= min_recall:
-            with replacing(folder.parent / _KIND_FILE) as temporary:
-                temporary.write_text(json.dumps({"kind": one}), encoding="utf-8")
+            with replacing(folder.parent / KIND_FILE) as temporary:
+                temporary.write_text(signed({"kind": one, "effort": index.effort}), encoding="utf-8")
             return stats
     raise BankError(
         f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
@@ -156,24 +205,12 @@ def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind
     chosen = store.recipe(recipe)
     removed = []
     for one in indexes.names() if kind is None else [kind]:
-        folder = _folder(store, chosen, one)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        if remove_stored(index_folder(store, chosen, one)):
             removed.append(one)
-    pointer = store.folder / "indexes" / chosen.id / _KIND_FILE
+    pointer = store.folder / "indexes" / chosen.id / KIND_FILE
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == kind:
         pointer.unlink(missing_ok=True)
     return removed
-
-
-def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
-    """Take clips out of all stored indexes of a recipe."""
-    for kind in indexes.names():
-        folder = _folder(bank, recipe, kind)
-        index = indexes.get(kind).load(folder)
-        if index is not None and (there := sorted(set(ids).intersection(index.ids))):
-            index.remove(there)
-            index.save(folder)
 
 
 def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
@@ -184,11 +221,7 @@ def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, 
 
 def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable) -> str:
     """The kind that was built last; where none was, what suits."""
-    try:
-        path = bank.folder / "indexes" / recipe.id / _KIND_FILE
-        kind = str(json.loads(path.read_text(encoding="utf-8"))["kind"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return _suiting(recipe, len(clips))
+    kind = kind_facts(bank.folder / "indexes" / recipe.id).get("kind")
     return kind if kind in indexes.names() else _suiting(recipe, len(clips))
 
 
@@ -198,12 +231,16 @@ def _suiting(recipe: Recipe, count: int) -> str:
 
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
+    index = _empty(recipe, encoder, kind=kind, folder=folder)
+    _add(index, clips, recipe, encoder, set(clips.ids))
+    return index
+
+
+def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
     dim = _no_rows(recipe, encoder).shape[1]
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    index = indexes.get(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
-    _add(index, clips, recipe, encoder, set(clips.ids))
-    return index
+    return indexes.get(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
 
 
 def _no_rows(recipe: Recipe, encoder: Callable[[], Encoder]) -> FloatArray:
@@ -222,14 +259,14 @@ def _add(
             index.add([ids[number] for number in new], index_rows(recipe, vectors[new], encoder))
 
 
-def _folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
-    return bank.folder / "indexes" / recipe.id / kind
-
-
 def _keep(index: Index, folder: Path) -> None:
     # A bank that cannot be written can still be searched; the index is then made again each time.
-    with contextlib.suppress(BankError):
+    try:
         index.save(folder)
+    except DamagedIndex:
+        raise
+    except BankError as error:
+        _log.debug("the index was not stored: %s", error)
 
 
 def _stats(
@@ -247,8 +284,8 @@ def _stats(
     truth = _truth(clips, recipe, encoder, queries)
     found = index.search(queries, k=_RECALL_AT)
     shares = [_found_again(scores, hits) for scores, hits in zip(truth, found, strict=True)]
-    folder = _folder(bank, recipe, kind)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    folder = index_folder(bank, recipe, kind)
+    size = bytes_in(folder)
     return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)) if shares else 1.0, seconds)
 
 

@@ -16,7 +16,7 @@ from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
 from .bank import Bank
-from .indexing import forget
+from .index_store import forget
 from .labels import Labels
 
 

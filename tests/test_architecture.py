@@ -63,6 +63,7 @@ FLOORS = {
             "clusters",
             "evaluate_search",
             "indexing",
+            "index_store",
             "labelling",
             "demo",
             "doctor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline._errors import BankError
 from pipeline.indexes import Index, _rows, indexes
+from pipeline.indexes._checked import DamagedIndex, signed, write_pointer
 
 KINDS = indexes.names()
 APPROXIMATE = ("hnsw", "ivf", "ivfpq")
@@ -274,7 +276,8 @@ def test_a_missing_or_damaged_index_is_made_again_not_believed(kind: str, tmp_pa
             content = path.read_bytes()
             path.unlink()  # it may be linked to one of an older state
             path.write_bytes(content[: share and len(content) // share])
-            assert indexes.get(kind).load(tmp_path) is None, (name, share)
+            with pytest.raises(DamagedIndex):
+                indexes.get(kind).load(tmp_path)
             index = filled(kind, data("random"))
 
 
@@ -370,4 +373,76 @@ def test_a_damaged_structure_is_not_read(kind: str, many: np.ndarray, tmp_path: 
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert indexes.get(kind).load(tmp_path) is None
+    with pytest.raises(DamagedIndex, match=r"structure\.faiss is damaged"):
+        indexes.get(kind).load(tmp_path)
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.unlink()  # it may be linked to one of an older state
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flipped_bit_in_any_file_is_found(kind: str, place: int, tmp_path: Path) -> None:
+    index = filled(kind, data("random"))
+    index.save(tmp_path)
+    for name in [path.name for path in tmp_path.rglob("[!.]*") if path.is_file()]:
+        index.save(tmp_path)
+        (path,) = tmp_path.rglob(name)
+        flip(path, place)
+        with pytest.raises(DamagedIndex):
+            indexes.get(kind).load(tmp_path).check()
+        index = filled(kind, data("random"))
+
+
+def test_a_damaged_block_is_found_after_its_segment_was_linked_into_a_newer_state(tmp_path: Path) -> None:
+    index = filled("flat", data("random", num=3000))
+    index.save(tmp_path)
+    (path,) = tmp_path.rglob("*.f32")
+    flip(path, -1)
+    index = indexes.get("flat").load(tmp_path)
+    index.vectors(["clip 0"])  # another block
+    index.add(["new"], data("random")[:1])
+    index.save(tmp_path)
+    index = indexes.get("flat").load(tmp_path)
+    index.vectors(["clip 0", "new"])
+    with pytest.raises(DamagedIndex, match=r"0000\.f32 is damaged"):
+        index.vectors(["clip 2999"])
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp", "", "..", "0" * 31])
+def test_a_pointer_to_a_folder_elsewhere_is_damage_even_if_its_checksum_is_right(name: str, tmp_path: Path) -> None:
+    filled("flat", data("random")).save(tmp_path)
+    facts = json.loads((tmp_path / "index.json").read_bytes())
+    facts.pop("sum")
+    (tmp_path / "index.json").write_text(signed({**facts, "data": name}))
+    with pytest.raises(DamagedIndex, match="names the folder"):
+        indexes.get("flat").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "{}", "[1, 2]", '["a", "a"]', '{"data": 1e400}', "null", "10" * 10_000]
+)
+@pytest.mark.parametrize("name", ["ids.json", "segments.json", "sums.json", "index.json"])
+def test_odd_json_is_damage_even_if_its_checksum_is_right(name: str, content: str, tmp_path: Path) -> None:
+    filled("flat", data("random")).save(tmp_path)
+    (path,) = tmp_path.rglob(name)
+    path.write_text(content)
+    (folder,) = (one for one in tmp_path.iterdir() if one.is_dir())
+    if name in ("ids.json", "segments.json"):
+        write_pointer(tmp_path, folder, dim=16)
+    with pytest.raises(DamagedIndex):
+        indexes.get("flat").load(tmp_path)
+
+
+@pytest.mark.parametrize("rows", [10**12, -1, 0, "many"])
+def test_a_count_of_rows_that_cannot_be_is_damage(rows: object, tmp_path: Path) -> None:
+    filled("flat", data("random")).save(tmp_path)
+    (path,) = tmp_path.rglob("segments.json")
+    path.write_text(json.dumps([{"name": "0000.f32", "rows": rows}]))
+    write_pointer(tmp_path, path.parent, dim=16)
+    with pytest.raises(DamagedIndex):
+        indexes.get("flat").load(tmp_path)

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,12 +20,18 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from .._errors import BankError
-from .._files import replacing
 from .._registry import Registry
 from .._types import FloatArray
+from ._checked import POINTER, UNREADABLE, DamagedIndex, check_sums, parsed, write_pointer
 
-_POINTER = "index.json"
 _LOCK = ".lock"
+_IDS = "ids.json"
+
+# How often a reader looks again when others replace the index under its eyes.
+_LOOKS = 20
+
+# Rows that ``check`` has in memory at a time.
+_CHECKED_ROWS = 1 << 14
 
 
 class Index(abc.ABC):
@@ -35,13 +41,20 @@ class Index(abc.ABC):
 
     Args:
         scratch: a folder on disk for what does not fit into memory while rows are added.
+
+    Attributes:
+        effort: how hard it searches, a power of 2; exact kinds have 1 only.
+        remake: gives the index anew, with rows in the order of these ids, if stored rows turn out to be damaged when
+            they are first read; None lets the error through.
     """
 
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         self.dim = dim
         self.scratch = scratch
+        self.effort = 1
         self.ids: list[str] = []
         self._row_of: dict[str, int] = {}  # made when it is asked for
+        self.remake: Callable[[list[str], DamagedIndex], Index] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,6 +96,9 @@ class Index(abc.ABC):
 
         Args:
             allowed: (rows,) which rows of ``ids`` may be found.
+
+        Raises:
+            DamagedIndex: stored rows are not what was written, and there is no ``remake``.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise BankError(f"queries of {self.dim} numbers were expected, not {queries.shape}")
@@ -90,7 +106,12 @@ class Index(abc.ABC):
         k = min(k, there)
         if not k or not len(queries):
             return [[] for _ in queries]
-        scores, rows = self._search(np.ascontiguousarray(queries, dtype=np.float32), k, allowed)
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        try:
+            scores, rows = self._search(queries, k, allowed)
+        except DamagedIndex as error:
+            self._become_anew(error)
+            scores, rows = self._search(queries, k, allowed)
         return [
             [(self.ids[row], float(score)) for row, score in zip(found, values, strict=True) if row >= 0]
             for found, values in zip(rows, scores, strict=True)
@@ -101,9 +122,22 @@ class Index(abc.ABC):
 
         Raises:
             KeyError: an id that is not there.
+            DamagedIndex: see ``search``.
         """
         row_of = self._rows_by_id()
-        return self._vectors(np.array([row_of[name] for name in ids], dtype=np.int64))
+        rows = np.array([row_of[name] for name in ids], dtype=np.int64)
+        try:
+            return self._vectors(rows)
+        except DamagedIndex as error:
+            self._become_anew(error)
+            return self._vectors(rows)
+
+    def _become_anew(self, error: DamagedIndex) -> None:
+        if self.remake is None:
+            raise error
+        remake = self.remake
+        self.__dict__.update(remake(self.ids, error).__dict__)
+        self.remake = remake
 
     def _rows_by_id(self) -> dict[str, int]:
         if len(self._row_of) != len(self.ids):
@@ -119,40 +153,65 @@ class Index(abc.ABC):
 
         Raises:
             BankError: it cannot be written.
+            DamagedIndex: rows that were stored before are not what was written.
         """
-        name = uuid.uuid4().hex
-        target = folder / name
+        target = folder / uuid.uuid4().hex
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / _LOCK):  # whoever writes one now is not to have it swept away
+            with FileLock(folder / _LOCK):  # another process's sweep must not remove a half-written folder
                 target.mkdir()
                 self._save(target)
-                (target / "ids.json").write_text(json.dumps(self.ids), encoding="utf-8")
-                with replacing(folder / _POINTER) as temporary:
-                    temporary.write_text(json.dumps({"data": name, "dim": self.dim}), encoding="utf-8")
-                for old in folder.iterdir():
-                    if old.is_dir() and old.name != name:
-                        shutil.rmtree(old, ignore_errors=True)
+                (target / _IDS).write_text(json.dumps(self.ids), encoding="utf-8")
+                write_pointer(folder, target, dim=self.dim)
+                _sweep(folder, kept=target.name)
         except (OSError, RuntimeError) as error:  # faiss raises its own
             shutil.rmtree(target, ignore_errors=True)
             raise BankError(f"cannot write an index under {folder}: {error}") from error
+        except BankError:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """The index under ``folder``; None where there is none, or one that is damaged: it is made again."""
-        while (content := _content(folder / _POINTER)) is not None:
+        """The index under ``folder``; None if there is none, or others replace it faster than it can be read.
+
+        Raises:
+            DamagedIndex: it is not what was written; the message is the end of a sentence and gives the reason.
+        """
+        for _ in range(_LOOKS):
+            content = _content(folder / POINTER)
+            if content is None:
+                return None
             try:
-                pointer = json.loads(content)
-                data = folder / pointer["data"]
-                index = cls(int(pointer["dim"]), scratch=folder if os.access(folder, os.W_OK) else None)
-                index.ids = json.loads((data / "ids.json").read_text(encoding="utf-8"))
-                index._load(data)
-                return index
-            except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError):
+                return cls._loaded(folder, content)
+            except (DamagedIndex, *UNREADABLE) as error:
                 # Another process may have written a new one meanwhile, and swept this one away.
-                if _content(folder / _POINTER) == content:
-                    return None
+                if _content(folder / POINTER) == content:
+                    raise error if isinstance(error, DamagedIndex) else DamagedIndex(_reason(error)) from error
         return None
+
+    @classmethod
+    def _loaded(cls, folder: Path, content: bytes) -> Self:
+        pointer = parsed(content)
+        data = folder / pointer.data
+        check_sums(data, pointer)
+        index = cls(pointer.dim, scratch=folder if os.access(folder, os.W_OK) else None)
+        index.ids = json.loads((data / _IDS).read_text(encoding="utf-8"))
+        if not isinstance(index.ids, list) or not {str}.issuperset(map(type, index.ids)):
+            raise DamagedIndex(f"its {_IDS} is no list of ids")
+        if len(set(index.ids)) != len(index.ids):
+            raise DamagedIndex(f"its {_IDS} has an id twice")
+        index._load(data)
+        return index
+
+    def check(self) -> None:
+        """Read every row.
+
+        Raises:
+            DamagedIndex: one is not what was written.
+        """
+        for start in range(0, len(self), _CHECKED_ROWS):
+            self._vectors(np.arange(start, min(start + _CHECKED_ROWS, len(self))))
 
     @abc.abstractmethod
     def _add(self, vectors: FloatArray) -> None: ...
@@ -182,12 +241,45 @@ class Index(abc.ABC):
         """
 
 
+def remove_stored(folder: Path) -> bool:
+    """Delete the index under ``folder``; whether there was one. Readers that have it open keep it.
+
+    Raises:
+        BankError: it cannot be deleted.
+    """
+    if not folder.is_dir():
+        return False
+    try:
+        with FileLock(folder / _LOCK):
+            there = (folder / POINTER).exists() or any(path.is_dir() for path in folder.iterdir())
+            (folder / POINTER).unlink(missing_ok=True)
+            _sweep(folder, kept=None)
+    except (OSError, RuntimeError) as error:
+        raise BankError(f"cannot delete the index under {folder}: {error}") from error
+    return there
+
+
+def _sweep(folder: Path, *, kept: str | None) -> None:
+    """Remove the folders of older states. What another process has mapped stays readable for it."""
+    for old in folder.iterdir():
+        if old.is_dir() and old.name != kept:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"its {Path(error.filename).name} is missing"
+    return f"it does not fit together ({error})"
+
+
 def _content(path: Path) -> bytes | None:
     """What stands in a file, if there is one."""
     try:
         return path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return b""
 
 
 indexes: Registry[Index] = Registry("pipeline.indexes", Index, kind="index")  # type: ignore[type-abstract]

@@ -8,7 +8,6 @@ four times the rows that it was fitted to. Few rows, and questions that may find
 from __future__ import annotations
 
 import abc
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray
 from ..vectors import nearest
+from ._checked import DamagedIndex, stored_sum, sum_of_file
 from ._on_disk import OnDisk
 from ._rows import BLOCK_ROWS
 from ._selection import Selection
@@ -32,24 +32,21 @@ FEW = 1024
 
 _MOST_STRUCK_OUT = 0.25
 _OUTGROWN = 4
+_MOST_EFFORT = 1 << 40
 _FACTS, _STRUCTURE, _NUMBERS = "facts.json", "structure.faiss", "numbers.npy"
 
 
 class Rescored(OnDisk):
-    """See the module.
-
-    Attributes:
-        effort: how hard it searches, a power of 2; stored with it.
-    """
+    """See the module. ``effort`` is stored with it."""
 
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         super().__init__(dim, scratch=scratch)
-        self.effort = 1
         self._structure: Any = None
         self._numbers: npt.NDArray[np.int64] = np.empty(0, np.int64)  # in the structure, of the rows it holds
         self._next = 0  # number that the next row gets there
         self._fitted_to = 0
         self._file: Path | None = None  # where the structure is mapped from; then it cannot be added to
+        self._file_sum = ""
 
     def try_harder(self) -> bool:
         """Search twice as hard from now on; False where that is no use any more."""
@@ -105,10 +102,12 @@ class Rescored(OnDisk):
             self._next += len(block)
 
     def _in_memory(self) -> bool:
-        """Read what was mapped, so that it can be added to; False where it is gone."""
+        """Read what was mapped, so that it can be added to; False if it is gone or is not what was mapped."""
         try:
+            if self._file is None or sum_of_file(self._file) != self._file_sum:
+                return False
             self._structure = faiss.read_index(str(self._file))
-        except RuntimeError:
+        except (OSError, RuntimeError):
             return False
         self._file = None
         return True
@@ -153,12 +152,7 @@ class Rescored(OnDisk):
         if self._structure is not None:
             faiss.write_index(self._structure, str(folder / _STRUCTURE))
         np.save(folder / _NUMBERS, self._numbers, allow_pickle=False)
-        facts = {
-            "next": self._next,
-            "fitted_to": self._fitted_to,
-            "effort": self.effort,
-            "sum": _sum(folder / _STRUCTURE),
-        }
+        facts = {"next": self._next, "fitted_to": self._fitted_to, "effort": self.effort}
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         super()._save(folder)
 
@@ -167,20 +161,19 @@ class Rescored(OnDisk):
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         self._next, self._fitted_to, self.effort = (int(facts[name]) for name in ("next", "fitted_to", "effort"))
         self._numbers = np.load(folder / _NUMBERS, allow_pickle=False)
-        if self._numbers.dtype != np.int64 or len(self._numbers) > len(self.ids):
-            raise ValueError(f"{len(self._numbers)} numbers for {len(self.ids)} ids")
-        # FAISS trusts what it reads, so a file that is not what was written must not reach it.
-        if facts["sum"] != _sum(folder / _STRUCTURE):
-            raise ValueError(f"{folder / _STRUCTURE} is damaged")
-        if facts["sum"] is not None:
-            self._file = folder / _STRUCTURE
-            self._structure = faiss.read_index(str(self._file), faiss.IO_FLAG_MMAP)
-            if (self._structure.d, self._structure.ntotal) != (self.dim, self._next):
-                raise ValueError(f"{self._file} does not fit")
+        if not self._fits():
+            raise DamagedIndex(f"its {_NUMBERS} or {_FACTS} does not fit {len(self.ids)} ids")
+        path = folder / _STRUCTURE
+        if path.exists():  # its checksum is right: FAISS trusts what it reads
+            self._file, self._file_sum = path, stored_sum(path)
+            self._structure = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+        held = (self.dim, 0) if self._structure is None else (self._structure.d, self._structure.ntotal)
+        if held != (self.dim, self._next):
+            raise DamagedIndex(f"its {_STRUCTURE} does not hold {self._next} rows of {self.dim} numbers")
 
-
-def _sum(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+    def _fits(self) -> bool:
+        numbers = self._numbers
+        if numbers.dtype != np.int64 or numbers.ndim != 1 or len(numbers) > len(self.ids):
+            return False
+        ascending = bool((np.diff(numbers, prepend=-1) > 0).all()) and (not len(numbers) or numbers[-1] < self._next)
+        return ascending and self._next >= 0 and self._fitted_to >= 0 and 1 <= self.effort <= _MOST_EFFORT

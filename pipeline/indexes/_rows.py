@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
+from ._segments import Segment, write_sums
 
 _FACTS = "segments.json"
 _PLACES = "places.npy"
@@ -39,7 +40,7 @@ class Rows:
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         self._dim = dim
         self._scratch = scratch
-        self._segments: list[tuple[Path, FloatArray]] = []
+        self._segments: list[Segment] = []
         self._places: npt.NDArray[np.int64] = np.empty(0, np.int64)  # where each row lies in the segments, end to end
         self._forget_spool()
 
@@ -69,14 +70,19 @@ class Rows:
         self._places = np.delete(self._places, rows)
 
     def read(self, rows: npt.NDArray[np.int64]) -> FloatArray:
-        """(n, dim), in the order asked for."""
+        """(n, dim), in the order asked for.
+
+        Raises:
+            DamagedIndex: stored rows are not what was written.
+        """
         places = self._places[rows]
         found = np.empty((len(rows), self._dim), np.float32)
         start = 0
-        for block in self._blocks():
-            here = (places >= start) & (places < start + len(block))
-            found[here] = block[places[here] - start]
-            start += len(block)
+        for part in self._parts():
+            here = (places >= start) & (places < start + len(part))
+            wanted = places[here] - start
+            found[here] = part.take(wanted) if isinstance(part, Segment) else part[wanted]
+            start += len(part)
         return found
 
     def in_blocks(self, first: int = 0) -> Iterator[FloatArray]:
@@ -87,28 +93,33 @@ class Rows:
     def as_they_lie(self) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
         """What is stored, a bounded number of rows at a time and without a copy: the number of each row, -1 for those
         that were taken out, and their vectors, (n, dim).
+
+        Raises:
+            DamagedIndex: stored rows are not what was written.
         """
         start = 0
-        for block in self._blocks():
-            for first in range(start, start + len(block), BLOCK_ROWS):
-                part = block[first - start : first - start + BLOCK_ROWS]
+        for stored in self._parts():
+            for first in range(start, start + len(stored), BLOCK_ROWS):
+                here = slice(first - start, first - start + BLOCK_ROWS)
+                part = stored.slice(here.start, here.stop) if isinstance(stored, Segment) else stored[here]
                 low, high = np.searchsorted(self._places, (first, first + len(part)))
                 numbers = np.full(len(part), -1, np.int64)
                 numbers[self._places[low:high] - first] = np.arange(low, high)
                 yield numbers, part
-            start += len(block)
+            start += len(stored)
 
     def save(self, folder: Path) -> None:
         """Write into a new folder. Segments that are saved already are linked, not copied.
 
         Raises:
             OSError: nothing was written that counts, and these rows are what they were.
+            DamagedIndex: stored rows that had to be copied are not what was written.
         """
         gone = self._end - len(self)
         whole = len(self._segments) >= _MOST_SEGMENTS or gone > _MOST_GONE * self._end
         segments = self._rewritten(folder) if whole else self._linked(folder)
         places = np.arange(len(self)) if whole else self._places
-        facts = [{"name": path.name, "rows": len(block)} for path, block in segments]
+        facts = [{"name": segment.path.name, "rows": len(segment)} for segment in segments]
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         np.save(folder / _PLACES, places, allow_pickle=False)
         if self._spool is not None:
@@ -125,7 +136,9 @@ class Rows:
         """
         rows = cls(dim, scratch=scratch)
         for fact in json.loads((folder / _FACTS).read_text(encoding="utf-8")):
-            rows._segments.append(rows._opened(folder / Path(fact["name"]).name, int(fact["rows"])))
+            if Path(fact["name"]).name != fact["name"]:
+                raise ValueError(f"a segment named {fact['name']!r} would lie elsewhere")
+            rows._segments.append(Segment(folder / fact["name"], int(fact["rows"]), dim))
         rows._places = np.load(folder / _PLACES, allow_pickle=False)
         fits = rows._places.shape == (count,) and rows._places.dtype == np.int64
         in_order = fits and bool((np.diff(rows._places) > 0).all())
@@ -135,41 +148,31 @@ class Rows:
 
     @property
     def _end(self) -> int:
-        return sum(len(block) for _, block in self._segments) + self._spooled
+        return sum(map(len, self._segments)) + self._spooled
 
-    def _blocks(self) -> Iterator[FloatArray]:
-        for _, block in self._segments:
-            yield block
+    def _parts(self) -> Iterator[Segment | FloatArray]:
+        yield from self._segments
         if self._spool is not None and self._spooled:
             if self._mapped is None:
                 self._mapped = np.memmap(self._spool, np.float32, "r", shape=(self._spooled, self._dim))
             yield self._mapped
 
-    def _opened(self, path: Path, count: int) -> tuple[Path, FloatArray]:
-        if path.stat().st_size != 4 * count * self._dim:
-            raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {4 * count * self._dim}")
-        return path, np.memmap(path, np.float32, "r", shape=(count, self._dim))
-
-    def _linked(self, folder: Path) -> list[tuple[Path, FloatArray]]:
-        segments = []
-        for path, block in self._segments:
-            target = folder / path.name
-            try:
-                target.hardlink_to(path)
-            except OSError:  # a file system without links, or another process has made the index anew
-                _write(target, [block])
-            segments.append(self._opened(target, len(block)))
+    def _linked(self, folder: Path) -> list[Segment]:
+        segments = [segment.linked(folder) for segment in self._segments]
         if self._spooled:
-            taken = {int(path.stem) for path, _ in self._segments}
+            taken = {int(segment.path.stem) for segment in self._segments}
             target = folder / f"{next(number for number in itertools.count() if number not in taken):04d}.f32"
-            _write(target, [list(self._blocks())[-1]])
-            segments.append(self._opened(target, self._spooled))
+            (spool,) = (part for part in self._parts() if not isinstance(part, Segment))
+            _write(target, [spool])
+            segments.append(write_sums(target, self._spooled, self._dim))
         return segments
 
-    def _rewritten(self, folder: Path) -> list[tuple[Path, FloatArray]]:
+    def _rewritten(self, folder: Path) -> list[Segment]:
+        if not len(self):
+            return []
         target = folder / "0000.f32"
         _write(target, self.in_blocks())
-        return [self._opened(target, len(self))] if len(self) else []
+        return [write_sums(target, len(self), self._dim)]
 
 
 def _write(target: Path, blocks: Iterable[FloatArray]) -> None:
