@@ -119,8 +119,9 @@ def _forward(weights: Weights, steps: Rows) -> npt.NDArray[np.float64]:
     wide = np.maximum(_linear(weights, "mix.linear1", _layer_norm(weights, "mix.norm2", mixed)), 0)
     mixed += _linear(weights, "mix.linear2", wide)
     whole = np.maximum(_linear(weights, "whole.0", rows.mean(axis=1)), 0)
-    space: npt.NDArray[np.float64] = _linear(weights, "whole.3", whole)
-    return space + _layer_norm(weights, "norm", mixed).mean(axis=1)
+    space = _linear(weights, "whole.3", whole)
+    space += _layer_norm(weights, "norm", mixed).mean(axis=1)
+    return space
 
 
 def _linear(weights: Weights, name: str, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
