@@ -46,7 +46,11 @@ def xclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # A child inherits an ignored SIGINT, so a run under nohup or in a CI job's background would pass it on.
-_WITH_SIGINT = "import os, signal, sys; signal.signal(signal.SIGINT, getattr(signal, sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+_WITH_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @pytest.fixture
