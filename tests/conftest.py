@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 # No test may wait for a hub: what is not on this machine is not there.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -37,6 +43,44 @@ def videomae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def xclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny X-CLIP checkpoint."""
     return checkpoints.xclip(tmp_path_factory.mktemp("xclip"))
+
+
+# A child inherits an ignored SIGINT, so a run under nohup or in a CI job's background would pass it on.
+_WITH_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts commands in process groups of their own, with pipes and the given handling of SIGINT; kills what is left
+    of each group at the end, whatever happens in the test.
+    """
+    with contextlib.ExitStack() as ends:
+
+        def started(
+            command: Sequence[str | Path], *, sigint: Literal["SIG_DFL", "SIG_IGN"] = "SIG_DFL", cwd: Path | None = None
+        ) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _WITH_SIGINT, sigint, *command],
+                cwd=cwd,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            ends.enter_context(process)  # closes the pipes and waits
+            ends.callback(_kill_group, process.pid)
+            return process
+
+        yield started
+
+
+def _kill_group(number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)
 
 
 @pytest.fixture

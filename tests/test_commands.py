@@ -7,8 +7,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,6 +23,7 @@ from pipeline.commands import main
 from pipeline.report.terminal import Terminal
 
 ROOT = Path(__file__).parent.parent
+Start = Callable[..., subprocess.Popen[str]]
 
 # What a row of an extraction tells beside the contract's fields.
 MORE = ("stage", "error", "frames_planned", "frames_lost")
@@ -446,57 +449,58 @@ def test_a_bank_is_compacted_and_pruned(bank: Path, videos: Path) -> None:
     assert nothing["videos"] == []
 
 
-def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path, videomae: Path) -> None:
-    import signal
+WATCH = ("--watch", "--poll", "0.3", "--profile", "--json")
 
-    call = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "cli.py",
-        "extract",
-        videos,
-        "--encoder",
-        videomae,
-        "--watch",
-        "--poll",
-        "0.3",
-        "--profile",
-    ]
-    with subprocess.Popen(
-        [*call, "--bank", tmp_path / "bank"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        first = [json.loads(process.stdout.readline()) for _ in range(3)]
-        hard_videos.write(videos / "late.mp4", hard_videos.steady(40), options=hard_videos.X264)
-        late = json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+
+def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path, videomae: Path, start: Start) -> None:
+    call = [sys.executable, "-W", "ignore", "cli.py", "extract", videos, "--encoder", videomae, *WATCH]
+    process = start([*call, "--bank", tmp_path / "bank"], cwd=ROOT)
+    first = [json.loads(process.stdout.readline()) for _ in range(3)]
+    hard_videos.write(tmp_path / "late.mp4", hard_videos.steady(40), options=hard_videos.X264)
+    (tmp_path / "late.mp4").rename(videos / "late.mp4")  # complete at once, however slowly it was written
+    late = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
     assert [row["status"] for row in [*first, late]] == ["ok"] * 4
     assert late["video"].endswith("late.mp4")
     assert process.returncode == 0
-    assert "Watching" in said
+    assert "Ctrl-C ends it" in said
     assert "encode " in said
     assert "Traceback" not in said
 
 
-def test_outcomes_are_printed_as_they_come_and_a_polite_end_keeps_them(tmp_path: Path, videomae: Path) -> None:
-    import signal
+def test_in_the_background_ctrl_c_is_not_for_it_and_sigterm_ends_watching(
+    tmp_path: Path, videos: Path, videomae: Path, start: Start
+) -> None:
+    call = [sys.executable, "-W", "ignore", "cli.py", "extract", videos, "--encoder", videomae, *WATCH]
+    process = start([*call, "--bank", tmp_path / "bank"], cwd=ROOT, sigint="SIG_IGN")
+    first = [json.loads(process.stdout.readline()) for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    shutil.copy(videos / "red" / "0.mp4", tmp_path / "late.mp4")
+    (tmp_path / "late.mp4").rename(videos / "late.mp4")
+    late = json.loads(process.stdout.readline())  # so it still watches
+    process.terminate()
+    _, said = process.communicate()
+    assert len(first) == 3
+    assert late["video"].endswith("late.mp4")
+    assert process.returncode == 0
+    assert f"kill {process.pid} ends it" in said
+    assert "Traceback" not in said
 
+
+@pytest.mark.parametrize("sigint", ["SIG_DFL", "SIG_IGN"])
+def test_outcomes_are_printed_as_they_come_and_a_polite_end_keeps_them(
+    tmp_path: Path, videomae: Path, start: Start, sigint: str
+) -> None:
     for number in range(3):
         hard_videos.write(tmp_path / f"{number}.mp4", hard_videos.steady(30 + number), options=hard_videos.X264)
     (tmp_path / "broken.mp4").write_bytes(b"\0" * 500)
     hang = hard_videos.write(tmp_path / "z.mp4", hard_videos.steady(40), options=hard_videos.X264).path
     call = [sys.executable, "-W", "ignore", "-c", HANGING, "extract", tmp_path, "--encoder", videomae, "--json"]
-    with subprocess.Popen(
-        [*call, "--bank", tmp_path / "bank", "--batch-size", "1"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        rows = [json.loads(process.stdout.readline()) for _ in range(4)]
-        process.send_signal(signal.SIGTERM)
-        rest, said = process.communicate(timeout=60)
+    process = start([*call, "--bank", tmp_path / "bank", "--batch-size", "1"], cwd=ROOT, sigint=sigint)
+    rows = [json.loads(process.stdout.readline()) for _ in range(4)]
+    process.send_signal(signal.SIGTERM)
+    rest, said = process.communicate()
     assert {Path(row["video"]).name: row["status"] for row in rows} == {
         "0.mp4": "ok",
         "1.mp4": "ok",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
+import torch
 from conftest import clusters, make_recipe
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
@@ -17,8 +19,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline import metrics
 from pipeline._errors import HeadError, UsageError
-from pipeline.heads import HeadCard, heads, linear, list_heads, load_head, remove_head, save_head
-from pipeline.heads._network import batches
+from pipeline.heads import (
+    Familiarity,
+    HeadCard,
+    Prior,
+    heads,
+    linear,
+    list_heads,
+    load_head,
+    remove_head,
+    save_head,
+    temporal,
+)
+from pipeline.heads._network import batches, outputs
+from pipeline.heads._space import of_length_one
 from pipeline.heads.linear import Linear
 from pipeline.heads.mlp import MLP
 
@@ -45,6 +59,80 @@ def card_for(kind: str, head: object, *, dim: int = 8) -> HeadCard:
         labels=None,
         seed=0,
     )
+
+
+ALONE = {
+    **{kind: {} for kind in KINDS},
+    "knn, each class": {"vote": "each-class"},
+    "linear, not scaled": {"normalise": False},
+    "mlp, neighbours": {"classify": "knn"},
+}
+
+
+def in_parts(answer: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> Iterator[np.ndarray]:
+    """What is said of rows one by one, in batches of several sizes, shuffled, and laid out by columns."""
+    for size in (1, 7, 64):
+        yield np.concatenate([answer(X[start : start + size]) for start in range(0, len(X), size)])
+    order = np.random.default_rng(1).permutation(len(X))
+    yield answer(X[order])[np.argsort(order)]
+    yield answer(np.asfortranarray(X))
+
+
+@pytest.mark.parametrize("dim", [5, 96])
+@pytest.mark.parametrize("name", ALONE)
+def test_a_clips_scores_are_the_same_to_the_last_bit_whatever_clips_are_scored_along(name: str, dim: int) -> None:
+    X, y = clusters(classes=5, each=12, dim=dim, spread=1.0)
+    X, y = np.vstack([X, X[:20]]), np.concatenate([y, y[:20]])  # with some again
+    kind = name.split(",")[0]
+    quick = {"num_epochs": 2} if kind in QUICK else {}
+    head = make(kind, **{**quick, **ALONE[name]}).fit(X, y)
+    queries = np.vstack([X, clusters(classes=5, each=20, dim=dim, spread=1.0, seed=3)[0], np.zeros((1, dim))])
+    queries = queries.astype(np.float32)
+    for answer in (head.scores, head.predict_proba):
+        whole = answer(queries)
+        for again in in_parts(answer, queries):
+            assert np.array_equal(again, whole)
+
+
+def test_a_head_on_frames_scores_a_clip_the_same_to_the_last_bit_whatever_clips_are_scored_along() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(90, 6, 24)).astype(np.float32)
+    head = make("temporal", num_epochs=2).fit(X, np.arange(90) % 3)
+    for answer in (head.scores, head.predict_proba):
+        whole = answer(X)
+        for again in in_parts(answer, X):
+            assert np.array_equal(again, whole)
+
+
+@pytest.mark.parametrize("shape", [(24,), (6, 24)])
+def test_the_temporal_head_scores_by_the_network_that_torch_trained(shape: tuple[int, ...]) -> None:
+    X = np.random.default_rng(0).normal(size=(30, *shape)).astype(np.float32)
+    head = make("temporal", num_epochs=2).fit(X, np.arange(30) % 3)
+    network = temporal._network(shape, head.width, head.hidden_dim, 0.0).double().eval()
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in head.network_.items()})
+    space = of_length_one(outputs(network, head._standardised(X).astype(np.float64)))
+    assert np.abs(head._embed(X) - space).max() < 1e-6  # rounding of vectors to 26 bits, through six layers
+
+
+def test_how_familiar_a_clip_is_and_what_texts_say_do_not_depend_on_other_clips() -> None:
+    X, y = clusters(classes=5, each=20, dim=96, spread=1.0)
+    texts = clusters(classes=5, each=1, dim=96, seed=5)[0]
+    for answer in (Familiarity.fit(X, y).scores, Prior(normalize(texts), scale=20.0).shares):
+        whole = answer(X)
+        for again in in_parts(answer, X):
+            assert np.array_equal(again, whole)
+
+
+@pytest.mark.parametrize("name", ["linear", "prototype", "mlp", "temporal", "knn, each class"])
+def test_a_classs_scores_are_the_same_to_the_last_bit_whatever_classes_are_beside_it(name: str) -> None:
+    X, y = clusters(classes=20, each=6, dim=96, spread=1.0)
+    kind = name.split(",")[0]
+    quick = {"num_epochs": 2} if kind in QUICK else {}
+    head = make(kind, **{**quick, **ALONE[name]}).fit(X, y)
+    whole, fewer = head.scores(X), head
+    for removed in range(17):
+        fewer = fewer.without_class(str(head.classes_[removed]))
+        assert np.array_equal(fewer.scores(X), whole[:, removed + 1 :])
 
 
 @parametrize_with_checks([make(kind) for kind in KINDS])

@@ -347,7 +347,7 @@ class TestLanes:
 
         def run(clip: torch.Tensor) -> Output:
             if clip.flatten()[0] < lanes:
-                together.wait(timeout=20)  # the first ones are on their way at the same time
+                together.wait(timeout=200)  # the first ones are on their way at the same time
                 seen.add((threading.get_ident(), torch.get_num_threads()))
             return self._output(clip)
 
@@ -372,7 +372,7 @@ class TestLanes:
 
         def run(clip: torch.Tensor) -> Output:
             if clip.any():
-                together.wait(timeout=20)
+                together.wait(timeout=200)
             return self._output(clip)
 
         def batch() -> None:

@@ -34,7 +34,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Our errors become a message and an exit status; ``--debug`` shows where they came from."""
-        # What systemd and cluster schedulers send: stop as with Ctrl-C, with what is finished stored.
+        # What systemd and cluster schedulers send: stop as with Ctrl-C, with what is finished stored. SIGINT is left as
+        # inherited: a shell starts background jobs with it ignored, so that Ctrl-C stops the foreground alone.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -76,7 +78,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Read nothing outside of this folder, whatever a manifest or a link says.",
 )
-@click.option("--watch", "watching", is_flag=True, help="Go on until Ctrl-C: extract what arrives once it is complete.")
+@click.option(
+    "--watch", "watching", is_flag=True, help="Go on until Ctrl-C or SIGTERM: extract what arrives once it is complete."
+)
 @click.option(
     "--poll",
     "poll_seconds",
@@ -135,7 +139,8 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile:
 
     if options.pop("num_processes") > 1:
         raise click.UsageError("--watch encodes in one process: leave out --processes")
-    terminal.say(f"Watching {', '.join(sources)}; Ctrl-C ends it.")
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a background job's
+    terminal.say(f"Watching {', '.join(sources)}; {f'kill {os.getpid()}' if ignored else 'Ctrl-C'} ends it.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
         for done in watch(sources, bank=bank, on_progress=update, **options):

@@ -79,9 +79,11 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         return best
 
     def scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """(n, classes), larger is likelier; what the probabilities are made of."""
+        """(n, classes), larger is likelier; what the probabilities are made of. A clip's are the same to the last bit
+        whatever other clips are scored along.
+        """
         check_is_fitted(self, "classes_")
-        rows: Rows = validate_data(self, X, dtype=np.float32, reset=False, allow_nd=self._nested)
+        rows: Rows = validate_data(self, X, dtype=np.float32, order="C", reset=False, allow_nd=self._nested)
         return self._scores(rows)
 
     def with_class(self, name: str, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import unit
+from ..vectors import class_products, unit
 
 # Of the mean variance, added to each direction's: few clips say little about most directions.
 _SHRINKAGE = 0.1
@@ -66,14 +66,14 @@ class Familiarity:
         )
 
     def scores(self, X: Rows) -> npt.NDArray[np.float64]:
-        """(n,), larger is more familiar."""
+        """(n,), larger is more familiar; of a clip the same whatever other clips are scored along."""
         blocks = [self._block(X[start : start + _BLOCK_ROWS]) for start in range(0, len(X), _BLOCK_ROWS)]
         return np.concatenate([np.empty(0), *blocks])
 
     def _block(self, X: Rows) -> npt.NDArray[np.float64]:
-        white = (unit(X) - self._middle) @ self._whitening
-        lengths = (white.astype(np.float64) ** 2).sum(axis=1)
-        cross = white @ self._means.T  # (n, classes)
+        white = class_products(unit(X) - self._middle, self._whitening.T)  # (n, directions)
+        lengths = np.square(white).sum(axis=1)
+        cross = class_products(white, self._means)  # (n, classes)
         distances = lengths[:, None] - 2 * cross + (self._means.astype(np.float64) ** 2).sum(axis=1)
         nearest, second = np.partition(distances, 1, axis=1)[:, :2].T
         result: npt.NDArray[np.float64] = (1 - _CLEAR) * (_MIDDLE * lengths - nearest) + _CLEAR * (second - nearest)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
-from ..vectors import softmax, unit
+from ..vectors import class_products, softmax, unit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Prior:
 
     def shares(self, in_text_space: FloatArray) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities by the texts alone."""
-        return softmax(self.scale * (unit(in_text_space) @ self.texts.T))
+        return softmax(self.scale * class_products(unit(in_text_space), self.texts))
 
     def blend(self, probabilities: npt.NDArray[np.float64], in_text_space: FloatArray) -> npt.NDArray[np.float64]:
         """The head's probabilities, (n, classes), and the texts', by weight."""

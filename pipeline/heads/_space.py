@@ -52,7 +52,7 @@ class SpaceHead(Head):
         return result
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
-        return class_products(self._embed(X), self.means_.astype(np.float64)) / TEMPERATURE
+        return class_products(self._embed(X), self.means_) / TEMPERATURE
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:
         space = self._embed(X[y == name])
@@ -68,8 +68,8 @@ class SpaceHead(Head):
 
     @abc.abstractmethod
     def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
-        """(n, dim) of length 1, in double precision, so that a clip's score does not depend on which others are scored
-        with it.
+        """(n, dim) of length 1, by ``exact_products`` alone, so that a clip's place does not depend on which others are
+        embedded with it.
         """
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import nearest, softmax, unit
+from ..vectors import nearest_exact, softmax, unit
 from ._base import Codes, Groups, Head, Rows, voted
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 8192
 _TOGETHER = 512
 _ONE_IN = 5  # of a class's clips may be among its nearest: the best five of five are no measure beside five of hundreds
-_MOST_SCORES = 1 << 24  # numbers of one block of cosines to single classes
 
 Vote = Literal["nearest", "each-class"]
 
@@ -67,27 +66,23 @@ class KNN(Head):
     def _votes(self, X: Rows, stored: Rows) -> npt.NDArray[np.float64]:
         queries = unit(X)
         k = min(self.k, len(self.codes_))
-        blocks = [(np.arange(len(stored)), stored)]
         steps = range(0, len(queries), _TOGETHER)
-        rows = np.concatenate([nearest(queries[start : start + _TOGETHER], blocks, k=k)[1] for start in steps])
-        # In double precision, so that these scores do not depend on which other clips are scored along.
-        cosines = np.einsum("nd,nkd->nk", queries, stored[rows], dtype=np.float64)
-        votes = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / self.temperature)
+        found = [nearest_exact(queries[start : start + _TOGETHER], stored, k=k) for start in steps]
+        cosines, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        votes = np.exp((cosines - cosines[:, :1]) / self.temperature)  # the nearest is first
         return voted(self.codes_[rows], votes, num_classes=len(self.classes_))
 
     def _of_each_class(self, queries: Rows) -> npt.NDArray[np.float64]:
-        """Mean cosine to the nearest of each class, over the temperature; a class alone in each product."""
+        """Mean cosine to the nearest of each class, over the temperature."""
         scores = np.empty((len(queries), len(self.classes_)))
         vectors, codes = _by_class(self.vectors_, self.codes_)
         bounds = np.searchsorted(codes, np.arange(len(self.classes_) + 1))
         for code, (first, last) in enumerate(itertools.pairwise(bounds)):
-            own = vectors[first:last]
+            own = np.ascontiguousarray(vectors[first:last])
             k = max(1, min(self.k, len(own) // _ONE_IN))
-            step = max(1, _MOST_SCORES // len(own))
-            for start in range(0, len(queries), step):
-                cosines = queries[start : start + step] @ own.T
-                best = np.partition(cosines, len(own) - k, axis=1)[:, len(own) - k :]
-                scores[start : start + step, code] = best.mean(axis=1, dtype=np.float64) / self.temperature
+            for start in range(0, len(queries), _TOGETHER):
+                best, _ = nearest_exact(queries[start : start + _TOGETHER], own, k=k)
+                scores[start : start + _TOGETHER, code] = best.mean(axis=1) / self.temperature
         return scores
 
     def graph(self, graph: Graph, vectors: str) -> str | None:

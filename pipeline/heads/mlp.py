@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss, Triplets
-from ..vectors import softmax
+from ..vectors import class_products, softmax
 from ._base import Arrays, Codes, Groups, Rows, voted
 from ._network import TEMPERATURE, Task, metric_loss
 from ._space import SpaceHead, of_length_one
@@ -107,13 +107,13 @@ class MLP(SpaceHead):
         self.weight2_, self.bias2_ = weights["3.weight"], weights["3.bias"]
 
     def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
-        hidden = np.maximum(self._standardised(X).astype(np.float64) @ self.weight1_.T + self.bias1_, 0)
-        return of_length_one(hidden @ self.weight2_.T + self.bias2_)
+        hidden = np.maximum(class_products(self._standardised(X), self.weight1_) + self.bias1_, 0)
+        return of_length_one(class_products(hidden, self.weight2_) + self.bias2_)
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
         if self.classify == "mean":
             return super()._scores(X)
-        cosines = self._embed(X) @ self.space_.T  # (n, stored)
+        cosines = class_products(self._embed(X), self.space_)  # (n, stored)
         rows = np.argsort(-cosines, axis=1, kind="stable")[:, : self.k]
         votes = softmax(np.take_along_axis(cosines, rows, axis=1) / TEMPERATURE)
         return voted(self.codes_[rows], votes, num_classes=len(self.classes_))

@@ -13,15 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import Loss
+from ..vectors import class_products, exact_products, softmax
 from ._base import Arrays, Codes, Groups, Rows
-from ._network import Task, metric_loss, outputs
+from ._network import Task, metric_loss
 from ._space import SpaceHead, of_length_one
 
 if TYPE_CHECKING:
     from torch import nn
 
 _ATTENTION_HEADS = 4
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 512
+_LAYER_NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm
 
 
 class Temporal(SpaceHead):
@@ -81,16 +83,10 @@ class Temporal(SpaceHead):
         self.network_ = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}
 
     def _embed(self, X: Rows) -> npt.NDArray[np.float64]:
-        import torch
-
         if tuple(X.shape[1:]) != self.input_shape:
             raise ValueError(f"this head reads arrays of shape (n, {self.input_shape}), not {X.shape}")
-        network = _network(self.input_shape, self.width, self.hidden_dim, 0.0).double().eval()
-        network.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in self.network_.items()})
-        blocks = [
-            outputs(network, self._standardised(X[start : start + _BLOCK_ROWS]).astype(np.float64))
-            for start in range(0, len(X), _BLOCK_ROWS)
-        ]
+        steps = self._standardised(X).reshape(len(X), *(1, *self.input_shape)[-2:])  # (n, t, d)
+        blocks = [_forward(self.network_, steps[at : at + _BLOCK_ROWS]) for at in range(0, len(X), _BLOCK_ROWS)]
         return of_length_one(np.concatenate(blocks))
 
     def arrays(self) -> Arrays:
@@ -107,6 +103,55 @@ class Temporal(SpaceHead):
         super().restore({}, classes=classes, dim=dim)
         self.n_features_in_ = self.input_shape[0]
         return self
+
+
+Weights = Mapping[str, npt.NDArray[Any]]
+
+
+def _forward(weights: Weights, steps: Rows) -> npt.NDArray[np.float64]:
+    """What the trained network of ``_network`` makes of (n, t, d): (n, width). Not by torch, whose products depend on
+    how many clips are in a batch, and in double precision.
+    """
+    rows = steps.astype(np.float64)
+    changes = np.diff(rows, axis=1, prepend=rows[:, :1])
+    mixed = _linear(weights, "still", rows) + _linear(weights, "change", changes) + weights["place"]  # (n, t, width)
+    mixed += _attended(weights, _layer_norm(weights, "mix.norm1", mixed))
+    wide = np.maximum(_linear(weights, "mix.linear1", _layer_norm(weights, "mix.norm2", mixed)), 0)
+    mixed += _linear(weights, "mix.linear2", wide)
+    whole = np.maximum(_linear(weights, "whole.0", rows.mean(axis=1)), 0)
+    space = _linear(weights, "whole.3", whole)
+    space += _layer_norm(weights, "norm", mixed).mean(axis=1)
+    return space
+
+
+def _linear(weights: Weights, name: str, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    matrix = weights[f"{name}.weight"]
+    products = class_products(rows.reshape(-1, rows.shape[-1]), matrix).reshape(*rows.shape[:-1], len(matrix))
+    if f"{name}.bias" in weights:
+        products += weights[f"{name}.bias"]
+    return products
+
+
+def _layer_norm(weights: Weights, name: str, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    away = rows - rows.mean(axis=-1, keepdims=True)
+    variances = np.square(away).mean(axis=-1, keepdims=True)
+    scaled: npt.NDArray[np.float64] = away / np.sqrt(variances + _LAYER_NORM_EPSILON)
+    scaled *= weights[f"{name}.weight"]
+    scaled += weights[f"{name}.bias"]
+    return scaled
+
+
+def _attended(weights: Weights, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Self-attention of ``torch.nn.MultiheadAttention``, (n, t, width) to (n, t, width)."""
+    joint = {
+        "joint.weight": weights["mix.self_attn.in_proj_weight"],
+        "joint.bias": weights["mix.self_attn.in_proj_bias"],
+    }
+    parts = _linear(joint, "joint", rows).reshape(*rows.shape[:2], 3, _ATTENTION_HEADS, -1)
+    queries, keys, values = parts.transpose(2, 0, 3, 1, 4)  # (n, heads, t, width / heads) each
+    shares = softmax(exact_products(queries, keys) / np.sqrt(queries.shape[-1]))  # (n, heads, t, t)
+    seen = exact_products(shares, np.swapaxes(values, -1, -2))  # (n, heads, t, width / heads)
+    return _linear(weights, "mix.self_attn.out_proj", seen.transpose(0, 2, 1, 3).reshape(rows.shape))
 
 
 def _network(shape: tuple[int, ...], width: int, hidden_dim: int, dropout: float) -> nn.Module:
