@@ -10,7 +10,7 @@ demo: $(VENV)/.demo  ## The whole story on three short real videos, offline; wri
 	$(BIN)/clipdex demo --out demo
 
 test: check  ## Format, lint, types, tests, and the built wheel in an environment of its own
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 	$(BIN)/python tests/wheel.py
 
 check: $(VENV)/.dev

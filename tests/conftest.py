@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -13,6 +14,9 @@ from typing import Literal
 
 # No test may wait for a hub: what is not on this machine is not there.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tensors here are tiny: OpenMP's threads would wait for each other and use a core each while they do. Set before torch
+# and NumPy are imported, and inherited by every process that a test starts. Tests of several threads set their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import checkpoints
 import hard_videos
@@ -20,7 +24,10 @@ import numpy as np
 import pytest
 
 from pipeline._recipe import PreprocessSettings, Recipe
+from pipeline._types import FloatArray
+from pipeline.encoders import load_encoder
 from pipeline.encoders._torchvision import make_importable
+from pipeline.encoders.lite import Lite
 
 # The oracles import transformers themselves, which a torchvision that does not fit torch would break.
 make_importable()
@@ -31,6 +38,30 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, hard_videos.Hard
     """The whole catalogue of hard videos."""
     folder = tmp_path_factory.mktemp("hard")
     return {name: hard_videos.build(name, folder) for name in hard_videos.CATALOGUE}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def class_names_encoded_once() -> Iterator[None]:
+    """Encode the 1,000 class names of the built-in encoder once: it takes 2 s, and they never change."""
+    encode = Lite._class_vectors.func
+    stored: list[FloatArray] = []
+
+    def class_vectors(encoder: Lite) -> FloatArray:
+        if not stored:
+            stored.append(encode(encoder))
+        return stored[0]
+
+    once = functools.cached_property(class_vectors)
+    once.__set_name__(Lite, "_class_vectors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lite, "_class_vectors", once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def lite_recipe() -> Recipe:
+    """The recipe of the built-in encoder."""
+    return load_encoder("lite").recipe(decoder="pyav")
 
 
 @pytest.fixture(scope="session")

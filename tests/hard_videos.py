@@ -143,15 +143,18 @@ def _at_rest() -> None:
 
 def _sized(image: Pixels, size: tuple[int, int]) -> Pixels:
     width, height = size
+    if size == (WIDTH, HEIGHT):
+        return image
     rows = np.arange(height) * HEIGHT // height
     columns = np.arange(width) * WIDTH // width
-    return image[rows][:, columns]
+    return image.take(columns, axis=1).take(rows, axis=0)  # C order, whole rows copied at a time
 
 
 # AV_CODEC_FLAG_INTERLACED_DCT and AV_CODEC_FLAG_INTERLACED_ME of libavcodec/avcodec.h.
 _INTERLACED = (1 << 18) | (1 << 29)
 
 X264 = {"preset": "veryfast", "crf": "20"}
+FAST = {"preset": "ultrafast", "crf": "20"}  # for very large frames
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 SVT_AV1 = {"preset": "8", "crf": "10", "svtav1-params": "scm=0"}
 NO_B = {**X264, "bf": "0"}

@@ -14,6 +14,7 @@ from test_train import fill, label
 
 from pipeline import Bank, bank_map, clusters, duplicates, evaluate_search, extract, load_encoder
 from pipeline._errors import ClipdexError, LabelError, MissingExtra, UsageError
+from pipeline._recipe import Recipe
 from pipeline._types import ClipRow, LabelRow
 from pipeline.commands import main
 from pipeline.duplicates import near_threshold
@@ -27,10 +28,10 @@ def clip(name: str, video: str, start: float, stop: float) -> ClipRow:
 
 
 @pytest.fixture
-def circle(tmp_path: Path) -> Path:
+def circle(tmp_path: Path, lite_recipe: Recipe) -> Path:
     """Windows of 2 s of three videos, as angles in a plane: a 0 10 20, b 5 80, c 15 170 degrees."""
     angles = {"a": (0, 10, 20), "b": (5, 80), "c": (15, 170)}
-    recipe = load_encoder("lite").recipe(decoder="pyav")
+    recipe = lite_recipe
     clips = [clip(f"{v}-clip{n}", v, 2.0 * n, 2.0 * n + 2) for v, own in angles.items() for n in range(len(own))]
     vectors = np.zeros((7, recipe.dim), np.float32)
     radians = np.radians([angle for own in angles.values() for angle in own])

@@ -601,7 +601,7 @@ class TestSharedFrames:
 
         for width, height in ((144, 96), (3840, 2160), (7680, 4320)):  # many slots, two, none
             video = hard_videos.write(
-                tmp_path / f"{width}.mkv", hard_videos.steady(5), codec="ffv1", pix_fmt="yuv444p", size=(width, height)
+                tmp_path / f"{width}.mkv", hard_videos.steady(5), options=hard_videos.FAST, size=(width, height)
             )
             assert (SharedFrames.slots(width * height * 3) >= 2) == (width < 7680)
             with open_video(video.path) as here:
