@@ -1,6 +1,6 @@
 """A head and the bank's labels, changed together: all of it happens, or nothing does.
 
-A change is prepared beside the head, then written down in a journal, ``heads/.NAME.journal``, in one rename: from
+A change is prepared beside the head, then written to a journal, ``heads/.NAME.journal``, in one rename: from
 then on it holds. What the journal says is done in steps that may be repeated; a process that was killed in between leaves
 the journal, and whoever opens the head or the labels next finishes it.
 """
