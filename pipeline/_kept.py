@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from ._errors import BankError, UsageError
 from ._parquet import columns_of, named, open_part, parts_in, read_columns, read_rows, write_part
-from ._schema import recipe_in
+from ._recipe import Recipe
+from ._schema import RECIPE_KEY, described, recipe_in
 from ._types import KeptArray
 
 _SHAPE_KEY = b"clipdex.shape"
@@ -25,7 +26,7 @@ _SHAPE_KEY = b"clipdex.shape"
 ROW_GROUP = 64
 
 
-def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe_key: bytes, recipe: bytes) -> None:
+def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe: Recipe) -> None:
     """Add a part with the arrays of these clips.
 
     Args:
@@ -41,7 +42,7 @@ def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe_ke
             pa.field("clip_id", pa.string(), nullable=False),
             pa.field("values", arrays.type, nullable=False),
         ]
-    ).with_metadata({_SHAPE_KEY: json.dumps(shape).encode(), recipe_key: recipe})
+    ).with_metadata({_SHAPE_KEY: json.dumps(shape).encode(), RECIPE_KEY: described(recipe)})
     table = pa.Table.from_arrays([pa.array(list(ids), pa.string()), arrays], schema=schema)
     write_part(folder, table, dictionary=["clip_id"], row_group_size=ROW_GROUP)
 

@@ -28,12 +28,10 @@ from ._parquet import check_part, listed_again, next_stamp, parts_in, read_colum
 from ._recipe import Recipe
 from ._schema import (
     CLIP_FIELDS,
-    RECIPE_KEY,
     REPEATED,
     ROW_GROUP,
     VIDEO_SCHEMA,
     clip_table,
-    described,
     read_clips,
     recipe_of,
     vectors_of,
@@ -208,7 +206,7 @@ class Bank:
         for name, (ids, values) in (kept or {}).items():
             if ids:
                 folder = self.folder / name / recipe.id
-                write_kept(folder, ids, values, recipe_key=RECIPE_KEY, recipe=described(recipe))
+                write_kept(folder, ids, values, recipe=recipe)
         if clips:
             if embeddings.shape != (len(clips), recipe.dim) or embeddings.dtype != np.float32:
                 raise RecipeMismatch(

@@ -9,6 +9,7 @@ import hard_videos
 import numpy as np
 import pytest
 import torch
+from conftest import make_recipe
 
 from pipeline import Bank, extract, predict, search
 from pipeline._errors import BankError, EncoderError, UsageError
@@ -16,6 +17,7 @@ from pipeline._kept import Kept, write_kept
 from pipeline.bank import damaged_parts
 from pipeline.encoders import load_encoder, text_cosines
 
+RECIPE = make_recipe()
 TEXTS = ["a dog", "two cats on a table", "rain"]
 
 
@@ -24,38 +26,43 @@ def numbers(n: int, *, seed: int = 0) -> np.ndarray:
 
 
 class TestKept:
-    def test_rows_come_back_in_the_order_asked_for_whatever_part_they_are_in(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Named as the recipe of what lies in it."""
+        return tmp_path / RECIPE.id
+
+    def test_rows_come_back_in_the_order_asked_for_whatever_part_they_are_in(self, folder: Path) -> None:
         first, second = numbers(150), numbers(70, seed=1)
         names = [f"clip {number}" for number in range(220)]
-        write_kept(tmp_path, names[:150], first, recipe_key=b"r", recipe=b"{}")
-        write_kept(tmp_path, names[150:], second, recipe_key=b"r", recipe=b"{}")
+        write_kept(folder, names[:150], first, recipe=RECIPE)
+        write_kept(folder, names[150:], second, recipe=RECIPE)
         everything = np.concatenate([first, second])
         wanted = [3, 3, *np.random.default_rng(2).permutation(220)[:90].tolist()]
-        kept = Kept(tmp_path, "frames")
+        kept = Kept(folder, "frames")
         assert set(kept.ids) == set(names)
         found = kept.read([names[number] for number in wanted])
         assert found.dtype == np.float16
         assert np.array_equal(found, everything[wanted])
 
-    def test_of_doubles_the_first_counts(self, tmp_path: Path) -> None:
-        write_kept(tmp_path, ["a"], numbers(1), recipe_key=b"r", recipe=b"{}")
-        write_kept(tmp_path, ["a"], numbers(1, seed=1), recipe_key=b"r", recipe=b"{}")
-        assert np.array_equal(Kept(tmp_path, "frames").read(["a"]), numbers(1))
+    def test_of_doubles_the_first_counts(self, folder: Path) -> None:
+        write_kept(folder, ["a"], numbers(1), recipe=RECIPE)
+        write_kept(folder, ["a"], numbers(1, seed=1), recipe=RECIPE)
+        assert np.array_equal(Kept(folder, "frames").read(["a"]), numbers(1))
 
-    def test_what_is_not_there_is_counted_with_the_way_out(self, tmp_path: Path) -> None:
-        write_kept(tmp_path, ["a"], numbers(1), recipe_key=b"r", recipe=b"{}")
+    def test_what_is_not_there_is_counted_with_the_way_out(self, folder: Path) -> None:
+        write_kept(folder, ["a"], numbers(1), recipe=RECIPE)
         with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* --keep patches"):
-            Kept(tmp_path, "patches").read(["a", "b", "c"])
-        assert Kept(tmp_path / "nothing", "frames").read([]).shape == (0, 0, 0)
+            Kept(folder, "patches").read(["a", "b", "c"])
+        assert Kept(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
 
-    def test_a_damaged_part_is_named(self, tmp_path: Path) -> None:
-        write_kept(tmp_path, ["a", "b"], numbers(2), recipe_key=b"r", recipe=b"{}")
-        (part,) = tmp_path.glob("*.parquet")
+    def test_a_damaged_part_is_named(self, folder: Path) -> None:
+        write_kept(folder, ["a", "b"], numbers(2), recipe=RECIPE)
+        (part,) = folder.glob("*.parquet")
         content = bytearray(part.read_bytes())
         content[len(content) // 3] ^= 0xFF
         part.write_bytes(content)
         with pytest.raises(BankError, match=part.name):
-            Kept(tmp_path, "frames").read(["a", "b"])
+            Kept(folder, "frames").read(["a", "b"])
 
 
 class TestExtraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -26,7 +27,7 @@ from pipeline._errors import (
     OutOfMemory,
     UsageError,
 )
-from pipeline.decoders import _process, looks_readable, open_video, reading_process
+from pipeline.decoders import _pool, _process, looks_readable, open_video, reading_process
 from pipeline.decoders._process import ReadingProcess
 from pipeline.encoders import load_encoder
 from pipeline.events import Crashed
@@ -214,7 +215,7 @@ class TestProcess:
                 assert process.is_video(video)
         with reading_process(Limits(memory_bytes=3_000_000_000)) as again:
             assert again.pid == process.pid
-        assert [waiting.limits.memory_bytes for waiting in _process._idle._waiting] == [3_000_000_000]
+        assert [waiting.limits.memory_bytes for waiting in _pool._idle._waiting] == [3_000_000_000]
 
     @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
     def test_a_fork_starts_its_own(self, video: Path) -> None:
@@ -222,10 +223,15 @@ class TestProcess:
             assert process.is_video(video)
         forked = os.fork()
         if not forked:
-            os._exit(int(bool(_process._idle._waiting)))
+            left = len(_pool._idle._waiting)
+            del process
+            gc.collect()  # a channel that is collected says farewell to the other end
+            os._exit(left)
         assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
         with reading_process() as again:
             assert again.pid == process.pid
+            assert again.is_video(video)
+            assert again.files > 1  # the parent's process was not asked to end
 
     def test_one_that_does_not_start_says_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_process, "_SERVE", "raise ImportError('no such thing')")

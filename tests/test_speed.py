@@ -187,6 +187,7 @@ class TestPrecision:
         bank = tmp_path / "bank"
         single = extract([videos], bank=bank, encoder=str(xclip), clips="whole")
         half = extract([videos], bank=bank, encoder=str(xclip), clips="whole", precision="bfloat16")
+        assert [row.status for row in (*single.rows, *half.rows)] == ["ok"] * 6
         assert (single.recipe.precision, half.recipe.precision) == ("float32", "bfloat16")
         assert "bfloat16 moves its vectors by" in str(half.caution)
         ours, theirs = (Bank(bank).clips(done.recipe.id) for done in (single, half))

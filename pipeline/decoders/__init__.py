@@ -125,7 +125,7 @@ def reading_process(limits: Limits | None = None) -> contextlib.AbstractContextM
     Args:
         limits: what one file may cost; see ``Limits`` for the default.
     """
-    from ._process import lease
+    from ._pool import lease
 
     return lease(limits or Limits())
 

@@ -7,13 +7,13 @@ script, and a hung one is killed without asking. It ends with its parent, even i
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import shlex
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,10 +28,10 @@ from . import DEFAULT_DECODER, DecodedFrame, Decoder
 from ._remote_errors import translated
 from ._shared import SharedFrames
 
-# A child is replaced after this many files: leaks of native code stay small.
-_FILES_A_PROCESS = 200
-
 _START_SECONDS = 120.0
+
+# Those of this process, for a fork to let go of.
+_STARTED: weakref.WeakSet[ReadingProcess] = weakref.WeakSet()
 
 _SERVE = """
 import sys
@@ -63,6 +63,7 @@ class ReadingProcess:
         self._path = Path()
         self._shared: SharedFrames | None = None
         self._group = execnet.Group()
+        _STARTED.add(self)
         # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
         python = f"{shlex.quote(sys.executable)} -P"
         self._gateway = started_to_stay(lambda: self._group.makegateway(f"popen//python={python}"))
@@ -150,6 +151,16 @@ class ReadingProcess:
         shared, self._shared = self._shared, None
         if shared is not None:
             shared.close()
+
+    def disown(self) -> None:
+        """In a fork of this process: the child is the parent's, so nothing that is sent from here may reach it, not
+        even the farewell that execnet sends when a channel is collected.
+        """
+        with contextlib.suppress(OSError, ValueError):  # the pipe is closed already
+            pipe: Any = self._gateway._io
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, pipe.outfile.fileno())
+            os.close(nowhere)
 
     def _begin(self, path: Path) -> None:
         self.files += 1
@@ -245,54 +256,10 @@ class _Remote(Decoder):
         return self._process.frames(numbers)
 
 
-class _Idle:
-    """Children that wait for the next file: starting one costs a fifth of a second. All have the same memory limit."""
-
-    def __init__(self) -> None:
-        self._waiting: list[ReadingProcess] = []
-        self._lock = threading.Lock()
-        atexit.register(self.close)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
-
-    def take(self, limits: Limits) -> ReadingProcess:
-        with self._lock:
-            while self._waiting:
-                process = self._waiting.pop()
-                if process.alive and process.limits.memory_bytes == limits.memory_bytes:
-                    process.limits = limits
-                    return process
-                process.close()  # it died, or was started under another limit
-        return ReadingProcess(limits)
-
-    def _forget(self) -> None:
-        """In a fork the children are the parent's."""
-        self._lock = threading.Lock()
-        self._waiting = []
-
-    def give(self, process: ReadingProcess) -> None:
-        """Keep it for the next file, or end it where it is still at work, worn out or dead."""
-        if process.idle and process.alive and process.files < _FILES_A_PROCESS:
-            with self._lock:
-                self._waiting.append(process)
-        else:
-            process.close()
-
-    def close(self) -> None:
-        with self._lock:
-            for process in self._waiting:
-                process.close()
-            self._waiting.clear()
+def _disown_all() -> None:
+    for process in tuple(_STARTED):
+        process.disown()
 
 
-_idle = _Idle()
-
-
-@contextlib.contextmanager
-def lease(limits: Limits) -> Iterator[ReadingProcess]:
-    """A child process to read files with, for as long as the block runs."""
-    process = _idle.take(limits)
-    try:
-        yield process
-    finally:
-        _idle.give(process)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)
