@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -86,7 +87,8 @@ def sync_folder(path: Path) -> None:
 
 def sweep(folder: Path, *, deep: bool = True) -> None:
     """Remove the temporary files of ``replacing`` that killed processes of this machine left; those of living processes
-    and of other machines stay, and of earlier releases what is younger than a day.
+    stay, and so does what is younger than a day if its process cannot be looked up (another machine or container, an
+    earlier release).
 
     Args:
         deep: also in the folders below.
@@ -96,11 +98,9 @@ def sweep(folder: Path, *, deep: bool = True) -> None:
         if match is None:
             continue
         with contextlib.suppress(OSError):
-            if match["pid"] is None:
-                left = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
-            else:
-                left = match["host"] == _host() and not _lives(int(match["pid"]))
-            if left:
+            is_ours = match["pid"] is not None and match["host"] == _host()
+            is_old = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+            if is_old or (is_ours and not _lives(int(match["pid"]))):
                 path.unlink()
 
 
@@ -121,6 +121,17 @@ def _lives(pid: int) -> bool:
         return False
     except OSError:
         return True  # somebody else's
+    return True
+
+
+def is_there(path: Path) -> bool | None:
+    """Whether something lies at a path; None if that cannot be told, as below a folder that may not be searched."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        return False if error.errno == errno.ENAMETOOLONG else None
     return True
 
 

@@ -31,6 +31,10 @@ class PartGone(BankError):
     """A part that was listed is not there any more: its rows are in another one by now."""
 
 
+class CannotRead(BankError):
+    """The system could not read a file, which says nothing about what the file holds."""
+
+
 def write_part(
     folder: Path,
     table: pa.Table,
@@ -200,9 +204,13 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
     except BankError:
         raise
     except Exception as error:  # a spoilt file can make the reader raise anything
-        told = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        # Arrow's own errors about content are OSErrors too, but without a number of the system's.
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+            reason = getattr(error, "strerror", None) or reason
+            raise CannotRead(f"cannot read {path}: {reason}; nothing is known to be wrong with it") from error
         raise BankError(
-            f"{path} is damaged ({told}). clipdex doctor --repair sets it aside; then extract its videos again, or "
+            f"{path} is damaged ({reason}). clipdex doctor --repair sets it aside; then extract its videos again, or "
             "import its labels again"
         ) from error
 

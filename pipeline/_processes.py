@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 # How long a child may outlive its parent if the system has no signal for that.
 _LOOK_SECONDS = 0.5
@@ -35,21 +35,46 @@ def end_with_parent(parent: int) -> None:
         _end()
 
 
-def started_to_stay(start: Callable[[], Result]) -> Result:
+def start_in_lasting_thread(start: Callable[[], Result]) -> Result:
     """Call ``start``, which starts a child process, in a thread that lives as long as this process.
 
     Linux takes the end of the thread that started a child for the end of its parent.
     """
-    return _starter().submit(start).result()
+    result: concurrent.futures.Future[Result] = concurrent.futures.Future()
+    _STARTER.put(start, result)
+    return result.result()
 
 
-@functools.cache
-def _starter() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="clipdex-starter")
+class _Starter:
+    """A daemon thread that calls what it is given: unlike an executor's, it goes on while the process shuts down."""
+
+    def __init__(self) -> None:
+        self.reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.reset)  # a fork has none of its parent's threads
+
+    def reset(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], concurrent.futures.Future[Any]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, start: Callable[[], Any], result: concurrent.futures.Future[Any]) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True, name="clipdex-starter")
+                self._thread.start()
+        self._tasks.put((start, result))
+
+    def _work(self) -> None:
+        while True:
+            start, result = self._tasks.get()
+            try:
+                result.set_result(start())
+            except BaseException as error:  # it is the caller's
+                result.set_exception(error)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_starter.cache_clear)  # a fork has none of its parent's threads
+_STARTER = _Starter()
 
 
 def _ask_the_kernel() -> bool:

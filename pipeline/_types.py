@@ -153,7 +153,7 @@ class VideoInfo:
 
 
 # How long reading a second of video may take.
-SECONDS_A_SECOND = 10.0
+READ_SECONDS_PER_VIDEO_SECOND = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Limits:
 
     def budget_seconds(self, info: VideoInfo) -> float:
         """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""
-        return self.time_seconds + SECONDS_A_SECOND * min(info.span.seconds, 2.0 * len(info.frame_times))
+        return self.time_seconds + READ_SECONDS_PER_VIDEO_SECOND * min(info.span.seconds, 2.0 * len(info.frame_times))
 
 
 @dataclasses.dataclass(frozen=True)

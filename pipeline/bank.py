@@ -24,7 +24,7 @@ from ._files import replacing
 from ._kept import Kept, check_kept, write_kept
 from ._label_parts import LABELS, OLD_LABELS, read_changes, read_old
 from ._outcomes import Key, Outcomes, read_outcomes
-from ._parquet import check_part, listed_again, next_stamp, parts_in, read_columns, write_part
+from ._parquet import CannotRead, check_part, listed_again, next_stamp, parts_in, read_columns, write_part
 from ._recipe import Recipe
 from ._schema import (
     CLIP_FIELDS,
@@ -237,6 +237,9 @@ class Bank:
 def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     """Every part of the bank at ``folder`` that is not what was written, or is not what a bank holds, with the reason.
     Reads everything.
+
+    Raises:
+        CannotRead: the system cannot read one now, so nothing can be said about it.
     """
     kept = [part for name in get_args(Keep) for part in folder.glob(f"{name}/*/part-*.parquet")]
     checks: list[tuple[Path, Callable[[Path], object]]] = [
@@ -250,12 +253,16 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
         try:
             check_part(part)
             check(part)
+        except CannotRead:
+            raise
         except BankError as error:
             damaged.append((part, str(error)))
     labels = folder / OLD_LABELS
     if labels.exists():
         try:
             read_old(labels)
+        except CannotRead:
+            raise
         except BankError as error:
             damaged.append((labels, str(error)))
     return damaged

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from ._errors import BankError, ClipdexError, HeadError
 from ._files import make_folder, sync_folder
+from ._parquet import CannotRead
 from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
@@ -37,7 +38,10 @@ def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict
 def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
     """Whether a bank's own files are what was written: ``bank.json``, clips, outcomes, kept features and labels."""
     checks = []
-    bad = damaged_parts(folder)
+    try:
+        bad = damaged_parts(folder)
+    except CannotRead as error:  # nothing is moved on the ground of what may be a passing fault
+        return [_check("bank parts", str(error))]
     for part, problem in bad:
         moved = _set_aside(folder, part) if repair else ""
         checks.append({"check": "bank part", "ok": False, "detail": problem + moved})

@@ -118,14 +118,16 @@ def stored_already(
     stride_seconds: float | None = None,
     keep: Collection[Keep] = (),
     decoder: str = DEFAULT_DECODER,
-    **_: object,
+    num_frames: int | None = None,
+    pooling: str | None = None,
+    precision: Precision | None = None,
 ) -> bool:
     """Whether the bank seems to hold all inputs under this encoder, as far as their size and date tell. Nothing is
-    loaded for it: whoever gets True still has to ``extract``, which then probably has nothing to encode.
+    loaded for it: whoever gets True still has to ``extract``, which then probably has nothing to encode. What only
+    the loaded encoder could tell counts as not stored.
 
     Args:
-        inputs, bank, encoder, clips, window_seconds, stride_seconds, keep, decoder: as for ``extract``, whose further
-            options are taken and have no influence.
+        inputs, and the others: as for ``extract``.
     """
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     try:
@@ -133,7 +135,10 @@ def stored_already(
         recipes = [
             recipe
             for recipe in store.recipes().values()
-            if encoder in (recipe.encoder, recipe.checkpoint) or str(Path(encoder).resolve()) == recipe.checkpoint
+            if (encoder in (recipe.encoder, recipe.checkpoint) or str(Path(encoder).resolve()) == recipe.checkpoint)
+            and (recipe.decoder, recipe.precision) == (decoder, precision or "float32")
+            and num_frames in (None, recipe.num_frames)
+            and (pooling is None or encoder_part(encoder).poolings.get(pooling) == recipe.pooling)
         ]
         stored = [Stored(store, recipe.id, keep=keep) for recipe in recipes]
     except BankError:  # there is none yet, or extracting tells what is wrong with it

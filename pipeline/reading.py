@@ -158,8 +158,11 @@ class Reader:
             if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
                 raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
             facts = source.path.stat()
+            if stat.S_ISDIR(facts.st_mode):  # it could not be read once, and now its videos are inputs of their own
+                yield Done(index, dataclasses.replace(row, status="skipped", reason=f"{row.video} is a folder"))
+                return
             if not stat.S_ISREG(facts.st_mode):
-                raise SourceError(f"{row.video} is not a file but a device, a pipe or a folder")
+                raise SourceError(f"{row.video} is not a file but a device or a pipe")
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
             if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
                 yield Done(index, settled, news=self._stored.moved_to(settled))

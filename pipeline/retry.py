@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ._errors import EmptyFolder
 from ._files import path_of
 from ._types import Device, Limits, Source, VideoRow
 from .bank import Bank
+from .catalog import find_sources
 from .clips import WHOLE, Cut
+from .decoders import looks_readable
 from .encoders import load_for
 from .encoding import Progress
 from .plan import Extraction, Plan, run_plan, together
@@ -19,6 +24,16 @@ from .stored import Stored
 def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
     """Inputs of which something is missing, by their latest outcome."""
     return [row for row in bank.videos(recipe_id).values() if row.status in ("failed", "partial")]
+
+
+def _inputs_of(row: VideoRow) -> list[Source]:
+    """What failed, and if it is a folder that can be read by now, the videos in it."""
+    path = path_of(row.video)
+    inputs = [Source.from_said(path, row.asked)]
+    if os.path.isdir(path):  # noqa: PTH112 -- Path's own raises an error for what it may not see
+        with contextlib.suppress(EmptyFolder):
+            inputs += find_sources([path], is_video=looks_readable)
+    return inputs
 
 
 def retry(
@@ -46,7 +61,7 @@ def retry(
     by_cut: dict[Cut, list[Source]] = {}
     for row in failures(store, chosen.id):
         cut = Cut.from_name(str(row.plan)) or WHOLE  # a moment brings its own stretch
-        by_cut.setdefault(cut, []).append(Source.from_said(path_of(row.video), row.asked))
+        by_cut.setdefault(cut, []).extend(_inputs_of(row))
     if not by_cut:
         return Extraction((), (), chosen, 0, time.monotonic() - started)
     encoder = load_for(chosen, device=device)

@@ -121,10 +121,6 @@ def _limit(name: str, least: float, thresholds: Mapping[str, float | None]) -> f
 def check_format(path: Path) -> None:
     """Refuse a file name that segments cannot be written under.
 
-    Args:
-        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
-            front.
-
     Raises:
         UsageError: another suffix.
     """
@@ -135,7 +131,11 @@ def check_format(path: Path) -> None:
 def export_segments(found: Sequence[Segment], path: Path, *, raw_cells: bool = False) -> list[Path]:
     """Write segments as CSV, JSON or, for any player, WebVTT subtitles; what is written is told by the suffix.
 
-    Subtitles speak of one video: where there are several, ``path`` names a folder with one file for each.
+    Subtitles speak of one video: if there are several, ``path`` names a folder with one file for each.
+
+    Args:
+        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
+            front.
 
     Raises:
         UsageError: another suffix.

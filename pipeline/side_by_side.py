@@ -24,7 +24,7 @@ from typing import Any
 
 from . import _errors
 from ._errors import ClipdexError, MissingExtra, UsageError
-from ._processes import end_with_parent, started_to_stay
+from ._processes import end_with_parent, start_in_lasting_thread
 from ._types import Device, Limits, Source
 from .catalog import find_sources
 from .decoders import looks_readable
@@ -36,6 +36,13 @@ from .plan import Extraction, together
 _DIED = (
     "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
     "Run this again, with fewer --processes"
+)
+
+
+# Options that tell under which recipe, and cut how, an input is stored.
+_OF_STORED = (
+    *("bank", "encoder", "clips", "window_seconds", "stride_seconds", "keep", "decoder"),
+    *("num_frames", "pooling", "precision"),
 )
 
 
@@ -84,7 +91,7 @@ def extract_side_by_side(
     shares = [share for share in deal(inputs, num_processes) if share]
     cores = os.cpu_count() or 1
     options |= {"limits": limits, "num_workers": num_workers or max(1, min(8, cores // max(1, len(shares))))}
-    if stored_already(inputs, **options):
+    if stored_already(inputs, **{name: options[name] for name in _OF_STORED if name in options}):
         return extract(inputs, on_progress=on_progress, **options)
     encoders = [
         _start([inputs[number] for number in share], place=place, options=options)
@@ -140,7 +147,7 @@ def _start(inputs: Sequence[Source], *, place: dict[str, Any], options: dict[str
     run = functools.partial(_extract_share, inputs, place=place, parent=os.getpid(), options=options)
     process = context.Process(target=run, args=(theirs,), name="clipdex-encoder")
     with theirs:  # the child alone holds it, so that its end is the end of the reports
-        started_to_stay(process.start)
+        start_in_lasting_thread(process.start)
     return _Encoder(process, ours)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ._errors import SourceError
-from ._files import path_of, refuse_special
+from ._files import is_there, path_of, refuse_special
 from ._types import Keep, VideoRow
 from .bank import Bank
 
@@ -90,7 +90,7 @@ class Stored:
         if self._holds.get(row.video) != row.video_id:
             return True
         latest = self._outcomes.latest_paths.get(str(row.video_id))
-        return latest is not None and latest != row.video and not path_of(latest).exists()
+        return latest is not None and latest != row.video and is_there(path_of(latest)) is False
 
     def content_of(self, path: Path, row: VideoRow) -> str:
         """The video's id; a file with many moments is hashed once."""

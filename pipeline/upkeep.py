@@ -11,7 +11,7 @@ from typing import get_args
 import filelock
 
 from ._errors import BankError
-from ._files import path_of, sweep
+from ._files import is_there, path_of, sweep
 from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
@@ -99,7 +99,7 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
                 forget(store, recipe, doomed[recipe.id])
             _remove(store, ids, {name for names in doomed.values() for name in names}, set(gone.values()))
     clips = sum(len(names) for names in doomed.values())
-    edited = {path for path in gone.values() if path_of(path).exists()}
+    edited = {path for path in gone.values() if is_there(path_of(path))}
     videos = sorted(set(gone.values()) - edited)
     return Pruning(tuple(videos), tuple(sorted(edited)), clips, tuple(sorted(set(unreachable.values()))), dry_run)
 
@@ -111,19 +111,24 @@ def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:
     """
     outcomes = store.outcomes()
     holds = dict(outcomes.reads())  # when last read
-    there = {identity for path, identity in holds.items() if path_of(path).exists()}
+    presence = {path: is_there(path_of(path)) for path in {*holds, *outcomes.latest_paths.values(), *outcomes.paths()}}
+    there = {identity for path, identity in holds.items() if presence[path]}
     last_seen = outcomes.latest_paths | {path: path for path in outcomes.paths() if path not in holds}
     gone: dict[str, str] = {}
     unreachable: dict[str, str] = {}
     for key, path in last_seen.items():
-        if key not in there and not (key == path and path_of(path).exists()):
-            (gone if _has_files(path_of(path).parent) else unreachable)[key] = path
+        if key not in there and not (key == path and presence[path]):
+            is_gone = presence[path] is not None and _has_files(path_of(path).parent)
+            (gone if is_gone else unreachable)[key] = path
     return gone, unreachable
 
 
 def _has_files(folder: Path) -> bool:
     """Whether a folder is there and holds something: one that a disk is mounted on is empty without the disk."""
-    return folder.is_dir() and any(folder.iterdir())
+    try:
+        return folder.is_dir() and any(folder.iterdir())
+    except OSError:  # it may not be looked into
+        return False
 
 
 def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> None:
@@ -150,10 +155,14 @@ def _measured(bank: Path) -> tuple[int, int]:
 @contextlib.contextmanager
 def _alone(store: Bank) -> Iterator[None]:
     """One upkeep at a time; extractions and readers need not wait."""
+    lock = filelock.FileLock(store.folder / ".upkeep.lock", timeout=0)
     try:
-        with filelock.FileLock(store.folder / ".upkeep.lock", timeout=0):
-            yield
+        lock.acquire()
     except filelock.Timeout as error:
         raise BankError(f"another compact or prune is at work on {store.folder}; wait for it to end") from error
     except OSError as error:
         raise BankError(f"cannot write in {store.folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -38,12 +38,19 @@ class Arrivals:
         self._is_video = functools.partial(looks_readable, limits=limits)
         self._last: dict[Path, _Look] = {}
         self._given: dict[Path, _Look] = {}
+        self._problems: dict[Path, str] = {}  # inputs that could not be read at the last look, with the reason
 
     def look(self) -> list[Source]:
-        """Complete files that were not given out as they are now."""
+        """Complete files that were not given out as they are now, and what cannot be read, once for each reason."""
         ready: list[Source] = []
         now: dict[Path, _Look] = {}
+        problems: dict[Path, str] = {}
         for source in self._found():
+            if source.problem is not None:
+                if self._problems.get(source.path) != source.problem:
+                    ready.append(source)
+                problems[source.path] = source.problem
+                continue
             try:
                 facts = source.path.stat()
             except OSError:
@@ -52,8 +59,8 @@ class Arrivals:
             now[source.path] = look
             if self._last.get(source.path) == look and self._given.get(source.path) != look and facts.st_size:
                 ready.append(source)
-        self._last = now
-        self._given |= {source.path: now[source.path] for source in ready}
+        self._last, self._problems = now, problems
+        self._given |= {source.path: now[source.path] for source in ready if source.path in now}
         return ready
 
     def _found(self) -> list[Source]:

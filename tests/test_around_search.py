@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import clusters as drawn
-from test_train import fill, label
+from small_banks import fill, label
 
 from pipeline import Bank, bank_map, clusters, duplicates, evaluate_search, extract, load_encoder
 from pipeline._errors import ClipdexError, LabelError, MissingExtra, UsageError

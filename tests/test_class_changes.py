@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import clusters
-from test_train import extraction, fill, label
+from small_banks import extraction, fill, label
 
 from pipeline import add_class, remove_class, rename_class, train_head, undo
 from pipeline._errors import HeadError

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 from conftest import clusters
-from test_train import fill, label, row_of, video
+from small_banks import fill, label, row_of, video
 
 from pipeline import (
     Bank,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import clusters
-from test_train import fill
+from small_banks import fill
 
 from pipeline import Part, Searcher
 from pipeline.bank import Bank
@@ -163,7 +163,7 @@ def test_processes_that_search_build_add_and_remove_at_once_all_succeed(bank: Pa
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(120)
+            worker.join()
         assert [worker.exitcode for worker in workers] == [0] * len(verbs)
         assert problems.empty(), problems.get()
     finally:

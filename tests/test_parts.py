@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from conftest import make_recipe
-from test_upkeep import RECIPE, add
+from small_banks import RECIPE, add
 
 from pipeline import Bank
 from pipeline._errors import BankError
@@ -23,6 +24,7 @@ from pipeline._parquet import parts_in, read_columns, write_part
 from pipeline._types import LabelRow
 from pipeline.bank import damaged_parts
 from pipeline.commands import main
+from pipeline.doctor import doctor
 from pipeline.labels import Labels
 from pipeline.upkeep import compact
 
@@ -217,3 +219,19 @@ def test_repair_keeps_what_was_set_aside_before(bank: Path, monkeypatch: pytest.
     assert [path.read_bytes() for path in aside] == [b"first", b"second"]
     assert len(Bank(bank).clips(RECIPE.id)) == 2
     shutil.rmtree(bank / "damaged")
+
+
+def test_a_fault_of_the_system_is_not_called_damage_and_moves_nothing(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = sorted(bank.rglob("part-*.parquet"))
+
+    def too_many_files(self: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", too_many_files)
+        (check,) = [one for one in doctor(bank=bank, repair=True) if one["check"] == "bank parts"]
+    assert not check["ok"]
+    assert "Too many open files; nothing is known to be wrong with it" in check["detail"]
+    assert sorted(bank.rglob("part-*.parquet")) == parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -535,6 +536,23 @@ class TestRetry:
         assert {(row.label, row.group) for row in Labels(bank).rows()} == {("run", "Ann"), ("walk", "Bob")}
         nothing = retry(bank=bank)
         assert (nothing.rows, nothing.failed) == ((), False)
+
+    def test_a_folder_that_could_not_be_read_is_replaced_by_its_videos(
+        self, videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = os.scandir
+
+        def scandir(path: object) -> object:
+            if str(path).endswith("blue"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return honest(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", scandir)
+            assert extract([videos], bank=bank, encoder=str(videomae)).count("failed") == 1
+        done = retry(bank=bank)
+        assert sorted((Path(row.video).name, row.status) for row in done.rows) == [("2.mp4", "ok"), ("blue", "skipped")]
+        assert retry(bank=bank).rows == ()
 
 
 class TestNames:

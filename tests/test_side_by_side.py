@@ -20,6 +20,7 @@ from pipeline._errors import ClipdexError, UsageError
 from pipeline._files import replacing
 from pipeline._types import Source
 from pipeline.encoding import Progress
+from pipeline.extract import stored_already
 from pipeline.labels import Labels
 from pipeline.side_by_side import deal, extract_side_by_side
 
@@ -137,7 +138,6 @@ def test_killing_the_parent_alone_leaves_nobody_behind_and_a_rerun_completes(
             file.write(bytes(number + 1))
     options = ["--encoder", str(videomae), "--json", "--workers", "1", "--processes", str(num_processes)]
     command = [sys.executable, "-m", "pipeline", "extract", str(videos), *options, "--bank"]
-    semaphores = set(Path("/dev/shm").glob("sem.*"))
     run = subprocess.Popen([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert run.stdout is not None
@@ -149,7 +149,6 @@ def test_killing_the_parent_alone_leaves_nobody_behind_and_a_rerun_completes(
         run.wait()
         run.stdout.close()
     _until(lambda: not _living(children))
-    assert set(Path("/dev/shm").glob("sem.*")) <= semaphores
     again = subprocess.run([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert again.returncode == 0
     alone = extract([videos], bank=tmp_path / "alone", encoder=str(videomae))
@@ -213,3 +212,13 @@ def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(
             True,
             True,
         ]
+
+
+def test_stored_under_other_settings_is_not_stored(videos: Path, tmp_path: Path, videomae: Path) -> None:
+    bank = tmp_path / "bank"
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    options = {"bank": bank, "encoder": str(videomae)}
+    assert stored_already(done.inputs, **options)
+    assert stored_already(done.inputs, **options, num_frames=done.recipe.num_frames, precision="float32")
+    for other in ({"num_frames": 2}, {"precision": "bfloat16"}, {"pooling": "no such"}, {"decoder": "decord"}):
+        assert not stored_already(done.inputs, **options, **other), other

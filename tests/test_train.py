@@ -8,50 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import clusters, make_recipe
+from small_banks import extraction, fill, label, row_of, video
 
 from pipeline import add_class, load_head, predict, train_head
 from pipeline._errors import HeadError, LabelError, UsageError
-from pipeline._types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
+from pipeline._types import ClipRow, LabelRow, Span, VideoRow
 from pipeline.bank import Bank
 from pipeline.examples import Examples, labelled_examples
 from pipeline.judging import validate
 from pipeline.labels import Labels, label_of_clips
-from pipeline.plan import Extraction
 from pipeline.train import build_head
 
 RECIPE = make_recipe()
 QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
-
-
-def video(number: int) -> str:
-    return f"{number:016d}".ljust(64, "0")
-
-
-def row_of(name: str, span: Span, path: str) -> ClipRow:
-    return ClipRow(clip_id(name, span), name, path, span.start_seconds, span.stop_seconds, "windows 2/2", (0.0,), {})
-
-
-def fill(folder: Path, X: np.ndarray, *, clips_each: int = 1) -> list[ClipRow]:
-    """A bank with these vectors; every ``clips_each`` rows are the windows of one video."""
-    rows = []
-    for number in range(len(X)):
-        start = 2.0 * (number % clips_each)
-        rows.append(row_of(video(number // clips_each), Span(start, start + 2.0), f"/{number}.mp4"))
-    Bank(folder, create=True).add(RECIPE, rows, X, [])
-    return rows
-
-
-def extraction(rows: list[ClipRow]) -> Extraction:
-    """What extracting these stored clips again, as whole files, comes to."""
-    outcome = tuple(VideoRow(row.video, row.video_id, "unchanged", (row.clip_id,)) for row in rows)
-    return Extraction(tuple(Source(Path(row.video)) for row in rows), outcome, RECIPE, 0, 0.1)
-
-
-def label(folder: Path, rows: list[ClipRow], y: np.ndarray, **more: object) -> None:
-    Labels(folder).add(
-        LabelRow(row.video_id, row.video, str(name), row.start_seconds, row.stop_seconds, **more)
-        for row, name in zip(rows, y, strict=True)
-    )
 
 
 def examples(X: np.ndarray, y: np.ndarray, groups: list[str], *, held_out: np.ndarray | None = None) -> Examples:

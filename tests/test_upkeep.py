@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
 import threading
 import time
@@ -10,37 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_recipe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_banks import RECIPE, add
 
 from pipeline import Bank, extract, search
 from pipeline import _parquet as parquet_module
 from pipeline._errors import BankError
 from pipeline._parquet import parts_in
-from pipeline._types import ClipRow, Span, VideoRow, clip_id
+from pipeline._types import VideoRow
 from pipeline.bank import damaged_parts
 from pipeline.upkeep import compact, prune
-
-RECIPE = make_recipe()
-
-
-def add(bank: Path, number: int, *, folder: Path | None = None, clips: int = 2, keep: bool = False) -> Path:
-    """Store a video of its own: content, path, clips, vectors, outcome."""
-    path = (folder or bank.parent) / f"{number}.mp4"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bytes([number]))
-    video_id = f"{number:064x}"
-    rows = [
-        ClipRow(clip_id(f"{number:016x}", Span(i, i + 1)), video_id, str(path), i, i + 1, "windows 1/1", (i + 0.5,), {})
-        for i in range(clips)
-    ]
-    ids = tuple(row.clip_id for row in rows)
-    vectors = np.random.default_rng(number).normal(size=(clips, 8)).astype(np.float32)
-    kept = {"frames": (ids, np.full((clips, 2, 3), number, np.float16))} if keep else None
-    outcome = VideoRow(str(path), video_id, "ok", ids, plan="windows 1/1", size_bytes=1, mtime_ns=1)
-    Bank(bank, create=True).add(RECIPE, rows, vectors, [outcome], kept=kept)
-    return path
 
 
 def content(bank: Path) -> dict[str, object]:
@@ -289,3 +271,30 @@ def test_a_clock_that_goes_back_changes_neither_order_nor_outcome(
     row = VideoRow(str(path), "f" * 64, "failed", (), plan="windows 1/1", reason="later")
     Bank(bank).add(RECIPE, [], np.empty((0, 8), np.float32), [row])
     assert Bank(bank).videos(RECIPE.id)[str(path), "windows 1/1"].reason == "later"
+
+
+def test_inputs_that_cannot_be_looked_at_are_unreachable_and_others_are_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = tmp_path / "bank"
+    add(bank, 1)
+    store = Bank(bank)
+    recipe = next(iter(store.recipes().values()))
+    hidden, too_long, lost = tmp_path / "no entry" / "a.mp4", tmp_path / ("x" * 300), tmp_path / "lost.mp4"
+    store.add(
+        recipe,
+        [],
+        np.empty((0, recipe.dim), np.float32),
+        [VideoRow(str(p), None, "failed") for p in (hidden, too_long, lost)],
+    )
+    honest = Path.stat
+
+    def stat(self: Path, **how: bool) -> os.stat_result:
+        if "no entry" in self.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return honest(self, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    found = prune(bank=bank, dry_run=True)
+    assert {str(too_long), str(lost)} <= set(found.videos)
+    assert str(hidden) in found.unreachable

@@ -36,6 +36,17 @@ class TestArrivals:
         assert looking.look() == []
         assert [source.path.name for source in looking.look()] == ["0.mp4"]
 
+    def test_what_cannot_be_read_is_given_once_for_each_reason(self, videos: Path) -> None:
+        loop = videos / "loop.mp4"
+        loop.symlink_to(loop)
+        looking = arrivals(videos / "blue", loop)
+        assert [source.path.name for source in looking.look()] == ["loop.mp4"]
+        assert [source.path.name for source in looking.look()] == ["2.mp4"]
+        loop.unlink()
+        loop.symlink_to(videos / "nothing.mp4")
+        (again,) = looking.look()
+        assert "a link to something that is missing" in str(again.problem)
+
     def test_an_empty_folder_is_waited_for_and_a_missing_one_is_an_error(self, tmp_path: Path) -> None:
         folder = tmp_path / "empty"
         folder.mkdir()

@@ -47,6 +47,8 @@ class _Commands(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(printable(str(error))) from error
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:  # it quotes what was typed
             raise click.UsageError(printable(error.format_message(), keep="\n\t"), error.ctx) from error
         except KeyboardInterrupt:

@@ -110,9 +110,8 @@ def raw_cells_option(command: Command) -> Command:
     )(command)
 
 
-# What one video may cost, how much of it may be lost, and whether a failure is one; see ``take_limits``.
-limit_options = several(
-    click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
+# What reading one video may cost; see ``take_limits``.
+cost_options = several(
     click.option(
         "--memory-limit",
         "memory_gb",
@@ -131,6 +130,12 @@ limit_options = several(
         metavar="S",
         help="Seconds that reading one video may take, beside ten times its own length.",
     ),
+)
+
+# The same, how much of a video may be lost, and whether a failure counts.
+limit_options = several(
+    click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
+    cost_options,
     click.option(
         "--max-lost-frames",
         type=click.IntRange(0),
@@ -147,7 +152,7 @@ def take_limits(options: dict[str, Any]) -> Limits:
     return Limits(
         time_seconds=options.pop("time_seconds"),
         memory_bytes=int(options.pop("memory_gb") * 1e9),
-        max_lost_frames=options.pop("max_lost_frames"),
+        max_lost_frames=options.pop("max_lost_frames", 0),
         min_seconds=options.pop("min_seconds", 0.0),
     )
 

@@ -11,12 +11,14 @@ import click
 from ..report.terminal import Terminal
 from ._options import (
     bank_option,
+    cost_options,
     device_option,
     output_option,
     prompt_options,
     raw_cells_option,
     recipe_option,
     several,
+    take_limits,
 )
 
 _MOMENT = "MOMENT[:W]"
@@ -83,6 +85,7 @@ _BANK = ("bank", "recipe", "exact", "device")
 @_ranking_options
 @prompt_options
 @_showing_options
+@cost_options
 @click.option("--interactive", is_flag=True, help="Ask again and again, with everything loaded once.")
 @bank_option
 @recipe_option
@@ -108,7 +111,7 @@ def command(text: str | None, interactive: bool, terminal: Terminal, **options: 
     from ..search import Searcher, question
 
     asked = question(text, **_taken(options, _QUESTION))
-    showing = Showing(**_taken(options, _SHOWN), cache=options["bank"] / "previews")
+    showing = Showing(**_taken(options, _SHOWN), cache=options["bank"] / "previews", limits=take_limits(options))
     with terminal.working("Searching"):
         searcher = Searcher(**_taken(options, _BANK))
         hits = [] if interactive else searcher.search(asked, **options)

@@ -22,8 +22,8 @@ import execnet
 import numpy as np
 
 from .._errors import ClipdexError, DecoderCrash, DecodeTimeout, OutOfMemory
-from .._processes import started_to_stay
-from .._types import SECONDS_A_SECOND, Limits, Pixels, Span, VideoInfo
+from .._processes import start_in_lasting_thread
+from .._types import READ_SECONDS_PER_VIDEO_SECOND, Limits, Pixels, Span, VideoInfo
 from . import DEFAULT_DECODER, DecodedFrame, Decoder
 from ._remote_errors import translated
 from ._shared import SharedFrames
@@ -66,7 +66,7 @@ class ReadingProcess:
         _STARTED.add(self)
         # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
         python = f"{shlex.quote(sys.executable)} -P"
-        self._gateway = started_to_stay(lambda: self._group.makegateway(f"popen//python={python}"))
+        self._gateway = start_in_lasting_thread(lambda: self._group.makegateway(f"popen//python={python}"))
         self._channel = self._gateway.remote_exec(_SERVE)
         with contextlib.suppress(DecoderCrash):  # of one that does not start the next answer tells, in its own words
             self._send([entry for entry in sys.path if isinstance(entry, str)])
@@ -138,7 +138,7 @@ class ReadingProcess:
             DecodeError: the video cannot be read.
         """
         self._begin(path)
-        self._allow(self.limits.time_seconds + SECONDS_A_SECOND * span.seconds)
+        self._allow(self.limits.time_seconds + READ_SECONDS_PER_VIDEO_SECOND * span.seconds)
         where = os.fsencode(path.absolute()), os.fsencode(target.absolute())
         self._send(("cut", *where, span.start_seconds, span.stop_seconds))
         self._receive("cut")

@@ -25,7 +25,7 @@ _SAFE_WEIGHTS = "model*.safetensors"
 _OLD_WEIGHTS = "pytorch_model*.bin"  # read by torch with weights_only
 
 # How torch and transformers begin their pages about pickles that may run code.
-_UNSAFE = ("Weights only load failed", "Unsupported global", "weights_only", "UnpicklingError", "unsafe")
+_UNSAFE = ("Weights only load failed", "Unsupported global", "weights_only", "UnpicklingError")
 _MOST_LETTERS = 200  # of foreign words in an error of ours
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import get_args
 
 from .._answers import Hit
-from .._errors import UsageError
-from .._files import path_of, refuse_special, sweep
-from .._types import Span
+from .._errors import ClipdexError, DecodeError, UsageError
+from .._files import path_of, printable, refuse_special, sweep
+from .._types import Limits, Span
 from ..query import Part
 from .formats import Format, write_hits
 from .page import heading, write_page
@@ -35,6 +35,7 @@ class Showing:
         export: a folder for each hit as a video file.
         play: number of the hit to open in a player.
         cache: folder for pictures that were made.
+        limits: what reading one video may cost when hits are exported.
 
     Raises:
         UsageError: a place without a format.
@@ -47,6 +48,7 @@ class Showing:
     play: int | None = None
     cache: Path | None = None
     raw_cells: bool = False
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         if self.out is not None and self.how is None:
@@ -67,7 +69,7 @@ class Showing:
         else:
             label = next((part.value for part in parts if part.kind == "text"), "hit")
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
-            sys.stdout.write(text or "")
+            sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
         if not hits:
             terminal.say("No clip fits.")
         if self.out is not None:
@@ -86,8 +88,10 @@ class Showing:
             terminal.say(f"Pictures: {self.html}")
         if self.export is not None:
             with terminal.working("Cutting"):
-                files = cut_out(hits, self.export)
+                files, problems = cut_out(hits, self.export, limits=self.limits)
             terminal.say(*(f"Wrote {file}" for file in files))
+            if problems:
+                raise type(problems[0])("; ".join(map(str, problems)))
         if self.play is not None and hits:
             if not 1 <= self.play <= len(hits):
                 raise UsageError(f"there is no hit {self.play}: they are 1 to {len(hits)}")
@@ -96,11 +100,18 @@ class Showing:
             terminal.say(f"Hit {hit.rank} opens in {player}")
 
 
-def cut_out(hits: Sequence[Hit], folder: Path) -> list[Path]:
+def cut_out(
+    hits: Sequence[Hit], folder: Path, *, limits: Limits | None = None
+) -> tuple[list[Path], list[ClipdexError]]:
     """Each hit as an MP4 file of its own, named by rank, video and time.
 
+    Args:
+        limits: what reading one video may cost.
+
+    Returns:
+        The files, and why others could not be made: a video cannot be read.
+
     Raises:
-        DecodeError: a video cannot be read.
         SourceError: a file cannot be written.
     """
     from ..decoders import cut
@@ -108,10 +119,15 @@ def cut_out(hits: Sequence[Hit], folder: Path) -> list[Path]:
     refuse_special(folder)
     if folder.is_dir():
         sweep(folder, deep=False)
-    files = []
+    files: list[Path] = []
+    problems: list[ClipdexError] = []
     for hit in hits:
         stem = _NOT_IN_NAMES.sub("_", Path(hit.video).stem)[:100]
         name = f"{hit.rank:03d}_{stem}_{hit.start_seconds:.2f}-{hit.stop_seconds:.2f}.mp4"
-        cut(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds), folder / name)
+        try:
+            cut(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds), folder / name, limits=limits)
+        except DecodeError as error:
+            problems.append(error)
+            continue
         files.append(folder / name)
-    return files
+    return files, problems
