@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pipeline._types import LabelRow
 from pipeline.heads import HeadCard, load_head
 from pipeline.labelling import list_labels
 
-_MOST_POINTS = 200
+_EVERY = 5  # of the states that a kill leaves, changed again
 _CHANGES = ("replace", "rename", "link", "unlink", "fsync", "mkdir", "rmdir")
 
 State = tuple[HeadCard, list[Prediction], list[LabelRow]]
@@ -56,53 +56,50 @@ def state(bank: Path) -> State:
     return load_head(bank / "heads", "default")[1], predict(bank=bank)[0], sorted(labels, key=str)
 
 
-def killed_at(point: int, work: Callable[[], object]) -> bool:
-    """Whether a child that does this work lived to less than so many file operations, and was killed there."""
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.alarm(60)  # a child that hangs ends the test
-            die_at(point)
-            work()
-        finally:
-            os._exit(0 if sys.exc_info()[0] is None else 1)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+class Snapshots:
+    """Copies of a bank as a kill at each file operation would leave it, in the middle of it if it writes; those that
+    differ.
+    """
+
+    def __init__(self, bank: Path, folder: Path) -> None:
+        self._bank = bank
+        self._folder = folder
+        self._last: dict[str, bytes] = {}
+        self.operations = 0
+        self.banks: list[Path] = []
+
+    def take(self) -> None:
+        self.operations += 1
+        files = {
+            str(path.relative_to(self._bank)): path.read_bytes() for path in self._bank.rglob("*") if path.is_file()
+        }
+        if files != self._last:
+            self._last = files
+            self.banks.append(self._folder / f"{self.operations}")
+            shutil.copytree(self._bank, self.banks[-1])
 
 
-def die_at(point: int) -> None:
-    """Make this process kill itself at its file operation of that number; in the middle of it, if it writes."""
-    left = [point]
+def before_each_file_operation(patch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
+    def wrapped(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changing(*args: Any, **named: Any) -> Any:
+            do()
+            return change(*args, **named)
 
-    def due() -> bool:
-        left[0] -= 1
-        return left[0] == 0
+        return changing
 
-    def wrapped(do: Callable[..., Any]) -> Callable[..., Any]:
-        def change(*args: Any, **named: Any) -> Any:
-            if due():
-                os.kill(os.getpid(), signal.SIGKILL)
-            return do(*args, **named)
-
-        return change
-
-    def writing(do: Callable[..., Any]) -> Callable[..., Any]:
+    def writing(change: Callable[..., Any]) -> Callable[..., Any]:
         def write(path: Path, content: Any, **named: Any) -> Any:
-            if due():
-                do(path, content[: len(content) // 2], **named)
-                os.kill(os.getpid(), signal.SIGKILL)
-            return do(path, content, **named)
+            do()
+            change(path, content[: len(content) // 2], **named)
+            do()
+            return change(path, content, **named)
 
         return write
 
     for name in _CHANGES:
-        setattr(os, name, wrapped(getattr(os, name)))
+        patch.setattr(os, name, wrapped(getattr(os, name)))
     for name in ("write_bytes", "write_text"):
-        setattr(Path, name, writing(getattr(Path, name)))
+        patch.setattr(Path, name, writing(getattr(Path, name)))
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -112,28 +109,53 @@ def test_a_kill_at_any_file_operation_leaves_head_and_labels_both_as_before_or_b
     before = state(bank)
     done = tmp_path / "done"
     shutil.copytree(bank, done)
-    VERBS[name](done)
+    snapshots = Snapshots(done, tmp_path / "snapshots")
+    with pytest.MonkeyPatch.context() as patch:
+        before_each_file_operation(patch, snapshots.take)
+        VERBS[name](done)
     after = state(done)
     assert before != after
-    seen = []
-    for point in range(1, _MOST_POINTS):
-        trial = tmp_path / "trial"
-        shutil.copytree(bank, trial)
-        if not killed_at(point, lambda: VERBS[name](trial)):
-            break
-        found = state(trial)
-        assert found in (before, after), f"killed at file operation {point}"
-        seen.append(found == after)
-        if found == before:
-            VERBS[name](trial)
-            assert state(trial) == after, f"killed at file operation {point}"
-        if name == "undo":
-            with pytest.raises(HeadError, match="no change of the head 'default' to undo"):
-                undo(bank=trial)
-        else:
-            undo(bank=trial)
-            assert state(trial) == before, f"killed at file operation {point}"
-        shutil.rmtree(trial)
-    assert seen == sorted(seen)  # one commit point: as before up to it, as after from it on
-    assert len(seen) > 10
-    assert set(seen) == {False, True}
+    found = [state(trial) for trial in snapshots.banks]
+    assert [one for one in found if one not in (before, after)] == []
+    finished = [one == after for one in found]
+    assert finished == sorted(finished)  # one commit point: as before up to it, as after from it on
+    assert set(finished) == {False, True}
+    assert snapshots.operations > 30
+    for number in range(0, len(found), _EVERY):
+        goes_on(name, snapshots.banks[number], finished[number], before=before, after=after)
+
+
+def goes_on(name: str, bank: Path, finished: bool, *, before: State, after: State) -> None:
+    """What was lost can be done again, and what was done can be undone."""
+    if not finished:
+        VERBS[name](bank)
+        assert state(bank) == after
+    if name == "undo":
+        with pytest.raises(HeadError, match="no change of the head 'default' to undo"):
+            undo(bank=bank)
+    else:
+        undo(bank=bank)
+        assert state(bank) == before
+
+
+@pytest.mark.parametrize("point", [1, 20, 40])
+def test_a_killed_process_holds_no_lock_and_the_next_verb_finishes_its_change(point: int, bank: Path) -> None:
+    before = state(bank)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(60)  # a child that hangs ends the test
+            numbers = itertools.count(1)
+            with pytest.MonkeyPatch.context() as patch:
+                before_each_file_operation(
+                    patch, lambda: os.kill(os.getpid(), signal.SIGKILL) if next(numbers) == point else None
+                )
+                rename_class("class 0", "zero", bank=bank)
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    if state(bank) == before:
+        rename_class("class 0", "zero", bank=bank)
+    assert {row.label for row in state(bank)[2]} == {"zero", "class 1", "two"}
+    undo(bank=bank)
+    assert state(bank) == before
