@@ -82,9 +82,7 @@ class TestAtOnce:
             train_head(bank=bank, head="prototype")
         assert load_head(bank / "heads", "default")[1].classes == ("class 0", "class 1", "left")
 
-    def test_a_class_is_added_to_the_head_that_was_trained_while_its_clips_were_encoded(
-        self, bank: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_class_is_added_to_the_head_that_was_trained_while_its_clips_were_encoded(self, bank: Path) -> None:
         label(bank, self.rows[12:], np.array(["right"] * 4))
         with another(lambda: train_head(bank=bank, head="prototype")):
             pass
@@ -115,12 +113,12 @@ class TestAtOnce:
 
     def add(self, name: str, rows: list[ClipRow], bank: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(importlib.import_module("pipeline.add_class"), "extract_for", lambda *_, **__: extraction(rows))
+            patch.setattr(
+                importlib.import_module("pipeline.add_class"), "extract_for", lambda *_, **__: extraction(rows)
+            )
             add_class(name, [row.video for row in rows], bank=bank)
 
-    def meanwhile(
-        self, module: str, step: str, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def meanwhile(self, module: str, step: str, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
         """Another process does this work just before a step of a verb."""
         there = importlib.import_module(f"pipeline.{module}")
         real = getattr(there, step)
