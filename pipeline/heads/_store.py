@@ -151,12 +151,13 @@ def read_head_file(path: Path) -> JudgedHead:
             raise ValueError(f"its scores are of shape {scores.shape} for {len(card.classes)} classes")
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not finite")
+        sizes = {"classes": len(card.classes), "dim": card.recipe.dim}
         return JudgedHead(
             head,
             card,
-            Familiarity(**familiarity, classes=card.classes) if familiarity else None,
-            Prior.restore(prior) if prior else None,
-            Sample(**sample) if sample else None,
+            Familiarity.restore(familiarity, sizes=sizes, classes=card.classes) if familiarity else None,
+            Prior.restore(prior, sizes=sizes) if prior else None,
+            Sample.restore(sample, sizes=sizes) if sample else None,
         )
     except Exception as error:  # arrays of any name, type and shape can make a head raise anything
         raise _damaged(path, error) from error
