@@ -146,7 +146,9 @@ def read_head_file(path: Path) -> JudgedHead:
         if not all(size > 0 for size in head.input_shape) or math.prod(head.input_shape) > _MOST_INPUTS:
             raise ValueError(f"it reads arrays of shape {head.input_shape}")
         with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
-            scores = head.predict_proba(np.zeros((1, *head.input_shape), np.float32))
+            # Of no vector in particular: zeros would be as near to every clip of a kNN head, which compares those anew.
+            tried = np.random.default_rng(0).standard_normal((1, *head.input_shape), np.float32)
+            scores = head.predict_proba(tried)
         if scores.shape != (1, len(card.classes)):
             raise ValueError(f"its scores are of shape {scores.shape} for {len(card.classes)} classes")
         if not np.isfinite(scores).all():
