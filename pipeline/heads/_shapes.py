@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 # Sizes of each axis by name: "2 width" is twice the size that is called "width".
 Shapes = Mapping[str, tuple[str, ...]]
-# Class numbers of this many examples, which may be none.
-EXAMPLES = "examples"
+# The one axis that may be of size 0.
+_MAYBE_NONE = "kept"
 
 
 def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], shapes: Shapes, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -42,7 +42,7 @@ def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], shapes: Shapes, sizes: 
         for axis, size in zip(axes, shape, strict=True):
             times, _, called = axis.rpartition(" ")
             expected = found.setdefault(called, size // int(times or 1)) * int(times or 1)
-            if size != expected or (size == 0 and called != EXAMPLES):
+            if size != expected or (size == 0 and called != _MAYBE_NONE):
                 raise ValueError(f"its array {name!r} has the shape {shape}, with {size} {called} where {expected} fit")
         _check_values(name, array, classes=sizes["classes"])
     return found
