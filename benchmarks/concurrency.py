@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-import random
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -76,7 +75,7 @@ def labels_of(bank: Path) -> set[str]:
 
 
 def main(pairs: int) -> int:
-    drawn = random.Random(SEED)
+    drawn = np.random.default_rng(SEED)
     lost: list[Any] = []
     errors = 0
     with tempfile.TemporaryDirectory() as name, multiprocessing.get_context("spawn").Pool(2) as pool:
@@ -89,7 +88,7 @@ def main(pairs: int) -> int:
                 start = CLIPS_EACH * (2 + 2 * pair + side)
                 kinds = ["label add", "train-head", "index build"] + (["rename-class"] if known else [])
                 number = 2 * pair + side
-                commands.append(one_of(drawn.choice(kinds), number, paths[start : start + CLIPS_EACH], known))
+                commands.append(one_of(str(drawn.choice(kinds)), number, paths[start : start + CLIPS_EACH], known))
             bank = folder / "bank"
             calls = [[*words, "--bank", str(bank)] for words, _ in commands]
             results = pool.map_async(run, calls, chunksize=1).get(TIMEOUT_SECONDS)

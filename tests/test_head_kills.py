@@ -22,7 +22,7 @@ from pipeline._types import LabelRow
 from pipeline.heads import HeadCard, load_head
 from pipeline.labelling import list_labels
 
-_EVERY = 5  # of the states that a kill leaves, changed again
+_EVERY = 8  # of the states that a kill leaves, changed again
 _CHANGES = ("replace", "rename", "link", "unlink", "fsync", "mkdir", "rmdir")
 
 State = tuple[HeadCard, list[Prediction], list[LabelRow]]
