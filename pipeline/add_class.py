@@ -8,37 +8,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ._clip_table import ClipTable
 from ._errors import HeadError, LabelError
 from ._types import Device, FloatArray, LabelRow, Moment
 from .bank import Bank
 from .change_classes import note
+from .class_effects import clips_to_compare, effect_on_others, recognised_elsewhere
 from .encoders import load_for
 from .encoding import Progress
 from .examples import Examples, frames_of
 from .extract import extract_for
-from .head_changes import changing, commit_change, settle
+from .head_changes import changing, commit_change, heads_in
 from .heads import Head, HeadCard, JudgedHead, load_judged
 from .labels import Labels, label_of_clips, label_row
 from .plan import Extraction
 from .train import DEFAULT_NAME, build_head, class_texts
 from .validation import fit
-
-# A class is learned so many times more, with one of its videos left out each time, unless that would take long because
-# many clips taught the head.
-_MOST_LEFT_OUT = 5
-_MOST_TO_CHECK = 4_000
-
-# Cosines by which heads that compare clips with all that taught them are looked at for changes.
-_MOST_COSINES = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +87,7 @@ def add_class(
     started = time.monotonic()
     class_name = class_name.strip()
     store = Bank(Path(bank))
-    settle(store.folder)
-    recipe = _trained_here(load_judged(store.folder / "heads", head_name)).card.recipe
+    recipe = _trained_here(load_judged(heads_in(store.folder), head_name)).card.recipe
     extraction = extract_for(recipe, moments, store=store, device=device, on_progress=on_progress)
     with changing(store.folder, head_name) as folder:  # only now: extraction may take hours
         before = _trained_here(load_judged(folder, head_name))
@@ -131,9 +120,10 @@ def _add(
     if alone is None and before.sample is not None:
         examples = _examples(before, store, stored, known, class_name, some=False)
     after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
-    compared = _compared(before, examples, class_name)
+    compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
-    change, confusions = _effect(before.head, after, X, y, class_name=class_name, exactly=alone is not None)
+    change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=alone is not None)
+    told = recognised_elsewhere(before.head, examples, class_name, alone=alone is not None)
     table = Labels(store.folder)
     new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
     now = _changed(before, after, examples, known, class_name, device=device)
@@ -150,7 +140,8 @@ def _add(
         largest_change=change,
         compared_clips=len(compared),
         confusions=confusions,
-        **_checked(before.head, examples, class_name, alone=alone is not None),
+        left_out=len(told),
+        recognised=told.count(class_name),
     )
 
 
@@ -233,52 +224,6 @@ def _examples(
         named_groups=False,
         vectors=vectors,
     )
-
-
-def _checked(head: Head, examples: Examples, class_name: str, *, alone: bool) -> dict[str, int]:
-    """How a class that is learned alone is recognised on clips of other videos than those that taught it."""
-    own = examples.y == class_name
-    videos = sorted(set(examples.groups[own].tolist()))
-    tested: list[str] = []
-    if alone and len(videos) > 1 and len(examples) <= _MOST_TO_CHECK:
-        for video in videos[:_MOST_LEFT_OUT]:
-            left = own & (examples.groups == video)
-            taught = head.with_class(class_name, examples.X[~left], examples.y[~left])
-            tested += [] if taught is None else taught.predict(examples.X[left]).tolist()
-    return {"left_out": len(tested), "recognised": tested.count(class_name)}
-
-
-def _compared(before: JudgedHead, examples: Examples, class_name: str) -> npt.NDArray[np.int64]:
-    """Examples of other classes to see the effect on: all there are, but where that takes too many comparisons."""
-    others = np.flatnonzero(examples.y != class_name)
-    asked = len(before.head.codes_) if before.head.per_example else 0  # clips that each of them is compared with
-    return others[:: max(1, -(-len(others) * asked // _MOST_COSINES))]
-
-
-def _effect(
-    before: Head, after: Head, X: FloatArray, y: npt.NDArray[np.str_], *, class_name: str, exactly: bool
-) -> tuple[float, dict[str, int]]:
-    """The largest change among the other classes, and the clips that the new class took from them.
-
-    Args:
-        exactly: compare scores; else probabilities, without the new class.
-    """
-    old = [str(name) for name in before.classes_ if str(name) != class_name]
-    scores = [head.scores(X) for head in (before, after)]
-
-    def among_old(head: Head, found: Any) -> Any:
-        columns = [head.classes_.astype(str).tolist().index(name) for name in old]
-        if exactly:
-            return found[:, columns]
-        shares = head.predict_proba(X)[:, columns]
-        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-
-    first, second = (among_old(head, found) for head, found in zip((before, after), scores, strict=True))
-    right_before, said_after = (
-        head.classes_.astype(str)[found.argmax(axis=1)] for head, found in zip((before, after), scores, strict=True)
-    )
-    taken = (right_before == y) & (said_after == class_name)
-    return float(np.abs(second - first).max()), dict(sorted(Counter(y[taken].tolist()).items()))
 
 
 def _changed(

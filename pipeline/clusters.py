@@ -17,7 +17,8 @@ from ._recipe import Recipe
 from ._types import ClipRow, Device, FloatArray
 from .bank import Bank
 from .encoders import Encoder, encode_prompts, load_for, part_of
-from .labels import Labels, label_of_clips
+from .head_changes import labels_in
+from .labels import label_of_clips
 from .vectors import unit
 
 # The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
@@ -135,7 +136,7 @@ def _read(store: Bank, recipe: Recipe) -> tuple[list[ClipRow], FloatArray, list[
     rows = list(table.rows())
     if not rows:
         raise BankError(f"the bank {store.folder} holds no clips of {recipe.encoder}")
-    labels = label_of_clips(rows, Labels(store.folder).rows())
+    labels = label_of_clips(rows, labels_in(store.folder).rows())
     return rows, unit(table.embeddings()), [None if label is None else label.label for label in labels]
 
 

@@ -16,6 +16,7 @@ from ._recipe import Recipe
 from .bank import Bank, damaged_parts
 from .decoders import colour_problem, decoders
 from .encoders import DRIFT_LIMIT, check_canary, libraries, load_for
+from .head_changes import settle
 from .heads import entries_in, head_files, read_entry, read_head_file
 from .index_store import damaged_indexes
 
@@ -76,12 +77,16 @@ def _set_aside(folder: Path, part: Path) -> str:
 
 
 def _head_checks(folder: Path) -> list[dict[str, Any]]:
-    """Every head and every entry of their histories, read to the last byte."""
+    """Every head and every entry of their histories, read to the last byte, after interrupted changes were finished."""
+    checks = []
+    try:
+        settle(folder.parent)
+    except ClipdexError as error:
+        checks.append(_check("changes of heads", str(error)))
     readers: list[tuple[Path, Callable[[Path], object]]] = [
         *((path, read_head_file) for path in head_files(folder)),
         *((path, read_entry) for path in entries_in(folder)),
     ]
-    checks = []
     for path, read in readers:
         try:
             read(path)

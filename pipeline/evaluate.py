@@ -18,7 +18,7 @@ from .bank import Bank
 from .encoders import Encoder, load_for
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .grouping import twins
-from .head_changes import settle
+from .head_changes import heads_in
 from .heads import Familiarity, JudgedHead, load_judged
 from .judging import judged_across, judged_by
 from .metrics import (
@@ -86,8 +86,7 @@ def evaluate(
         LabelError: too few labels for an honest score.
     """
     store = Bank(Path(bank))
-    settle(store.folder)
-    judged = load_judged(store.folder / "heads", head_name)
+    judged = load_judged(heads_in(store.folder), head_name)
     card = judged.card
     examples = labelled_examples(
         store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads

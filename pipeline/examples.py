@@ -16,7 +16,8 @@ from ._recipe import Recipe
 from ._types import FloatArray, LabelRow
 from .bank import Bank
 from .grouping import joined, twins
-from .labels import Labels, label_of_clips, read_label_csv
+from .head_changes import labels_in
+from .labels import label_of_clips, read_label_csv
 from .stored import video_id_of
 
 _HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
@@ -71,7 +72,7 @@ class Examples:
 def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
     """The labels of a CSV or Parquet table, or the bank's own."""
     if table is None:
-        return Labels(bank.folder).rows()
+        return labels_in(bank.folder).rows()
     return read_label_csv(table, identify=functools.cache(video_id_of))
 
 

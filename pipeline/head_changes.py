@@ -1,8 +1,8 @@
 """A head and the bank's labels, changed together: all of it happens, or nothing does.
 
 A change is prepared beside the head, then written to a journal, ``heads/.NAME.journal``, in one rename: from
-then on it holds. What the journal says is done in steps that may be repeated; a process that was killed in between leaves
-the journal, and whoever opens the head or the labels next finishes it.
+then on it holds. What the journal says is done in steps that may be repeated; a process that was killed in between
+leaves the journal, and whoever opens the head or the labels next (``heads_in``, ``labels_in``) finishes it.
 """
 
 from __future__ import annotations
@@ -68,6 +68,27 @@ def settle(bank: Path) -> None:
     for journal in sorted((bank / "heads").glob(".*.journal")):
         with changing(bank, journal.name[1:].removesuffix(".journal")):
             pass
+
+
+def heads_in(bank: Path) -> Path:
+    """The folder of a bank's heads, with interrupted changes finished: verbs read heads through this.
+
+    Raises:
+        HeadError, BankError: see ``changing``.
+    """
+    settle(bank)
+    return bank / "heads"
+
+
+def labels_in(bank: Path) -> Labels:
+    """The labels of a bank, with interrupted changes finished: verbs reach labels through this, but for those that
+    hold a head's lock.
+
+    Raises:
+        HeadError, BankError: see ``changing``.
+    """
+    settle(bank)
+    return Labels(bank)
 
 
 def stamp(folder: Path, name: str) -> tuple[int, int, int] | None:
@@ -140,8 +161,7 @@ def _undo_labels(table: Labels, note: Mapping[str, Any]) -> None:
     if added := set(rows_from(note["labels_added"])):
         table.remove(lambda row: row not in added)
     if note["labels_before"] is not None:
-        after = set(rows_from(note["labels_after"]))
-        table.restore(rows_from(note["labels_before"]), since=[row for row in table.rows() if row not in after])
+        table.restore(rows_from(note["labels_before"]), after=rows_from(note["labels_after"]))
 
 
 def rows_from(records: Sequence[Mapping[str, Any]]) -> list[LabelRow]:

@@ -21,7 +21,8 @@ from ._recipe import IMPORTED, PreprocessSettings, Recipe
 from ._tables import Row, read_table, row_path, row_span
 from ._types import ClipRow, FloatArray, LabelRow, Moment, Span, VideoRow, clip_id
 from .bank import Bank
-from .labels import Labels, label_row
+from .head_changes import labels_in
+from .labels import label_row
 from .stored import video_id_of
 
 _PLAN = "imported"
@@ -92,7 +93,7 @@ def import_features(
         )
     chosen = [clip for clip, keep in zip(clips, new, strict=True) if keep]
     store.add(recipe, chosen, values[new], _outcomes(chosen))
-    Labels(store.folder).add(labels)
+    labels_in(store.folder).add(labels)
     return ImportReport(recipe.id, name, int(new.sum()), recipe.dim, len(labels))
 
 

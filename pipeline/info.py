@@ -9,13 +9,14 @@ from typing import Any
 from ._types import VideoRow
 from .bank import Bank
 from .encoders import at_hand, cards, encoders
-from .head_changes import settle
-from .heads import list_heads
-from .labels import Labels
+from .head_changes import heads_in, labels_in
+from .heads import read_cards
 
 
 def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
-    """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank."""
+    """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank; for each head whose file
+    is damaged, a sentence that names it.
+    """
     store = Bank(Path(bank))
     recipes = [
         {
@@ -29,13 +30,14 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
         }
         for recipe in store.recipes().values()
     ]
-    settle(store.folder)
-    labels = Counter(row.label for row in Labels(store.folder).rows())
+    labels = Counter(row.label for row in labels_in(store.folder).rows())
+    heads, damaged = read_cards(heads_in(store.folder))
     return {
         "bank": str(store.folder),
         "recipes": recipes,
         "labels": dict(sorted(labels.items())),
-        "heads": [card.name for card in list_heads(store.folder / "heads")],
+        "heads": [card.name for card in heads],
+        "damaged_heads": [str(error) for error in damaged],
         "indexes": sorted(
             f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
         ),
@@ -44,12 +46,12 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
 
 
 def heads_folder(bank: str | Path) -> Path:
-    """Where a bank keeps its heads.
+    """Where a bank keeps its heads, interrupted changes finished.
 
     Raises:
         BankError: there is no bank.
     """
-    return Bank(Path(bank)).folder / "heads"
+    return heads_in(Bank(Path(bank)).folder)
 
 
 def latest(store: Bank, recipe_id: str) -> list[VideoRow]:

@@ -9,7 +9,8 @@ from ._errors import SourceError, UsageError
 from ._tables import write_csv
 from ._types import LabelRow, Moment
 from .bank import Bank
-from .labels import CSV_COLUMNS, Labels, csv_row, label_row, read_label_csv
+from .head_changes import labels_in
+from .labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from .stored import video_id_of
 
 
@@ -29,7 +30,7 @@ def add_label(
     """
     parsed = Moment.parse(moment)
     row = label_row(parsed, class_name, video_id=video_id_of(parsed.path), group=group, split=split)
-    Labels(Bank(Path(bank), create=True).folder).add([row])
+    labels_in(Bank(Path(bank), create=True).folder).add([row])
     return row
 
 
@@ -50,7 +51,7 @@ def remove_labels(
         here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
         return here and class_name in (None, row.label)
 
-    return Labels(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
+    return labels_in(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
 
 
 def import_labels(
@@ -66,12 +67,12 @@ def import_labels(
         What the table says, and how many labels the bank did not have.
     """
     rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
-    return rows, Labels(Bank(Path(bank), create=True).folder).add(rows)
+    return rows, labels_in(Bank(Path(bank), create=True).folder).add(rows)
 
 
 def list_labels(*, bank: str | Path = "bank") -> list[LabelRow]:
     """All labels of the bank, oldest first."""
-    return Labels(Bank(Path(bank)).folder).rows()
+    return labels_in(Bank(Path(bank)).folder).rows()
 
 
 def export_labels(table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False) -> list[LabelRow]:

@@ -74,10 +74,13 @@ class Labels:
             changed = [to(row) for row in before.values()]
             self._write(before, {key_of(row): row for row in changed if row is not None})
 
-    def restore(self, before: Iterable[LabelRow], *, since: Iterable[LabelRow]) -> None:
-        """Put all labels back as they were, and behind them those that came since."""
+    def restore(self, before: Iterable[LabelRow], *, after: Iterable[LabelRow]) -> None:
+        """Undo a change that made ``after`` of the labels ``before``; labels that came since stay, as the newest."""
+        made = set(after)
         with self._locked():
-            self._write(self._state(), {key_of(row): row for row in (*before, *since)})
+            state = self._state()
+            since = (row for row in state.values() if row not in made)
+            self._write(state, {key_of(row): row for row in (*before, *since)})
 
     def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
         """Those that say something new: nobody said the same of the same stretch."""

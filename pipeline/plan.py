@@ -16,7 +16,8 @@ from .bank import Bank
 from .clips import Cut
 from .encoders import Encoder
 from .encoding import EncodingRun, Progress
-from .labels import Labels, label_row
+from .head_changes import labels_in
+from .labels import label_row
 from .reading import Reader
 from .stored import Stored
 
@@ -158,4 +159,4 @@ def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow
         for source, row in zip(inputs, rows, strict=True)
         if source.label is not None and row.clips
     ]
-    Labels(store.folder).add(labels)
+    labels_in(store.folder).add(labels)

@@ -21,7 +21,7 @@ from .encoders import load_for, part_of, text_cosines
 from .encoding import Progress
 from .examples import frames_of
 from .extract import extract_for
-from .head_changes import settle
+from .head_changes import heads_in
 from .heads import HeadCard, JudgedHead, load_judged
 from .search import stored_patches
 from .segments import Segment, segments
@@ -188,8 +188,7 @@ def score_clips(
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
     store = Bank(Path(asked.bank))
-    settle(store.folder)
-    judged = None if asked.prompts else load_judged(store.folder / "heads", asked.head_name or DEFAULT_NAME)
+    judged = None if asked.prompts else load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
     if judged is None:
         chosen = store.recipe(asked.recipe)
     else:
@@ -247,7 +246,7 @@ def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float |
     """How long videos are cut to see when something happens."""
     store = Bank(Path(asked.bank))
     if window_seconds is None and not asked.prompts:
-        card = load_judged(store.folder / "heads", asked.head_name or DEFAULT_NAME).card
+        card = load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
         lengths = [clip.span.seconds for clip in _learned(card, store)]
         window_seconds = float(np.median(lengths)) if lengths else None
     if window_seconds is None:

@@ -18,8 +18,9 @@ from .bank import Bank
 from .duplicates import Twins
 from .encoders import Encoder, load_for, part_of, text_cosines
 from .filters import fulfilled
+from .head_changes import labels_in
 from .indexing import AUTO, EXACT, open_index
-from .labels import Labels, label_of_clips
+from .labels import label_of_clips
 from .moments import Grouping, moments
 from .query import Asker, Part
 from .vectors import unit
@@ -175,7 +176,7 @@ class Searcher:
 
     def _labels(self) -> list[str | None]:
         """What people called the clips."""
-        labels = Labels(self._bank.folder).rows()
+        labels = labels_in(self._bank.folder).rows()
         numbers = self.clips.of_videos({label.video_id for label in labels})
         named: list[str | None] = [None] * len(self.clips)
         found = label_of_clips(list(self.clips.rows(numbers)), labels)

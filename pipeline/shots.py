@@ -17,6 +17,7 @@ from .bank import Bank
 from .encoders import load_for, part_of
 from .examples import Examples, check_classes, label_rows_of, labelled_examples
 from .grouping import groups_per_class
+from .head_changes import heads_in
 from .heads import Head, load_judged
 from .judging import blended, text_weight
 from .metrics import top_k_accuracy
@@ -66,7 +67,7 @@ def shot_curves(
     if draws < 1 or not shots or min(shots) < 0:
         raise UsageError(f"there have to be draws and shots, not {draws} and {list(shots)}")
     store = Bank(Path(bank))
-    card = load_judged(store.folder / "heads", head_name).card
+    card = load_judged(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)

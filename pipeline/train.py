@@ -26,7 +26,7 @@ from .calibration import Method
 from .encoders import Encoder, encode_prompts, load_for
 from .examples import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 from .grouping import groups_per_class
-from .head_changes import changing, check_unchanged, settle, stamp
+from .head_changes import changing, check_unchanged, heads_in, stamp
 from .heads import Familiarity, Head, HeadCard, JudgedHead, Prior, Sample, forget, heads, save_judged
 from .judging import Validation, validate
 from .validation import choose, fit
@@ -94,8 +94,7 @@ def train_head(
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
     model = build_head(kind, seed=seed, **parameters)
-    settle(store.folder)
-    known = stamp(store.folder / "heads", name)  # before the labels are read
+    known = stamp(heads_in(store.folder), name)  # before the labels are read
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, chosen, rows, reads=model.reads)
     check_classes(examples)
@@ -118,12 +117,8 @@ def train_head(
         check_unchanged(folder, name, known)
         save_judged(folder, judged)
         forget(folder, name)  # what it was before is not what this one was
-    warnings = [
-        *said.warnings,
-        *_undone(model, training, tune=tune),
-        *repeated(examples),
-        *without_clips(rows, examples),
-    ]
+    undone = _undone(model, training, tune=tune)
+    warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
 
 

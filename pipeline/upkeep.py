@@ -16,8 +16,8 @@ from ._parquet import fast_to_verify, parts_in, read_columns
 from ._rewriting import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 from ._types import Keep
 from .bank import Bank
+from .head_changes import labels_in
 from .index_store import forget
-from .labels import Labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compact(*, bank: str | Path = "bank") -> Compaction:
             for part in parts_in(folder):
                 if not fast_to_verify(part):
                     replace_parts([part], each_once)
-        Labels(store.folder).merge()
+        labels_in(store.folder).merge()
         parts, size = _measured(store.folder)
     return Compaction(before, parts, bytes_before, size)
 

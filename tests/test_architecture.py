@@ -73,7 +73,8 @@ FLOORS = {
     ),
     **dict.fromkeys(("extract", "search", "train", "validation", "predict"), VERBS),
     **dict.fromkeys(
-        ("add_class", "change_classes", "head_changes", "compare", "import_head", "import_features"), VERBS
+        ("add_class", "class_effects", "change_classes", "head_changes", "compare", "import_head", "import_features"),
+        VERBS,
     ),
     **dict.fromkeys(
         ("examples", "retrieval", "judging", "evaluate", "shots", "compare_heads", "import_features"), VERBS
@@ -247,3 +248,13 @@ def test_every_public_name_exists_and_is_listed() -> None:
         assert getattr(pipeline, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pipeline.nothing  # noqa: B018
+
+
+def test_verbs_reach_heads_and_labels_only_after_interrupted_changes_were_finished() -> None:
+    at_work = {"head_changes", "add_class", "change_classes"}  # the latter two reach labels with a head's lock held
+    for module in MODULES:
+        if FLOORS.get(room(module)) != VERBS or module in at_work:
+            continue
+        names = {node.id for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Name)}
+        assert "Labels" not in names, f"{module} has to use labels_in"
+        assert '/ "heads"' not in MODULES[module].read_text() or module == "doctor", f"{module} has to use heads_in"

@@ -132,7 +132,7 @@ class TestInABank:
     def test_only_heads_that_compare_with_many_clips_are_looked_at_on_fewer(
         self, bank: Path, kind: str, parameters: dict, compared: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(importlib.import_module("pipeline.add_class"), "_MOST_COSINES", 30)
+        monkeypatch.setattr(importlib.import_module("pipeline.class_effects"), "_MOST_COSINES", 30)
         train_head(bank=bank, head=kind, **parameters)
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
         assert report.compared_clips == compared

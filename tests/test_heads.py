@@ -184,7 +184,7 @@ def test_examples_are_read_from_columns_and_from_the_rows_of_the_first_heads(
     assert load_head(tmp_path, "one")[1].examples == examples
     with safetensors.safe_open(path, framework="numpy") as file:
         card = json.loads(file.metadata()["clipdex.head"])
-    document = json.dumps({**card, "examples": examples})
+    document = json.dumps({**card, "format": 1, "examples": examples})
     save_file(load_file(path), path, metadata={"clipdex.head": document})
     assert load_head(tmp_path, "one")[1].examples == examples
 

@@ -50,12 +50,13 @@ def test_each_change_is_one_part_and_no_part_ever_changes(tmp_path: Path) -> Non
     labels.change(lambda row: dataclasses.replace(row, label="jump") if row == label(2) else row)
     assert labels.rows() == [label(1), label(2, "jump"), label(3)]
     assert labels.remove(lambda row: row.label == "run") == [label(2, "jump")]
-    labels.restore([label(3), label(1)], since=[label(9)])
+    labels.add([label(9)])
+    labels.restore([label(3), label(1)], after=[label(1), label(3)])
     assert labels.rows() == [label(3), label(1), label(9)]
-    assert len(parts(tmp_path)) == 4
+    assert len(parts(tmp_path)) == 5
     assert first.read_bytes() == content
     labels.add([label(1)])  # nothing new
-    assert len(parts(tmp_path)) == 4
+    assert len(parts(tmp_path)) == 5
 
 
 def test_the_file_of_earlier_releases_is_the_oldest_part_until_compact(tmp_path: Path) -> None:

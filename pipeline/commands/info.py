@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .._errors import HeadError
 from ..report.terminal import Terminal
 from ._options import bank_option, output_option
 
@@ -22,4 +23,7 @@ def command(bank: Path, terminal: Terminal) -> None:
     """
     from ..info import bank_info
 
-    terminal.one(bank_info(bank=bank))
+    facts = bank_info(bank=bank)
+    terminal.one(facts)
+    if facts["damaged_heads"]:  # all else was printed
+        raise HeadError("; ".join(facts["damaged_heads"]))

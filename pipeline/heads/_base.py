@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..vectors import softmax
+from ._shapes import Shapes, check_shapes
 
 if TYPE_CHECKING:
     from ._onnx import Graph
@@ -33,6 +34,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     Attributes:
         reads: a clip's vector, or the features of its frames.
         learned: names of the arrays that hold what was learned.
+        shapes: of all that ``arrays`` gives; see ``check_shapes``.
         per_class: those of them with one row for each class, in the order of ``classes_``.
         per_example: those with one row for each example, ``codes_`` with their class numbers among them.
         learns_alone: whether a class is best learned alone by default; a space that few classes taught may have no
@@ -42,6 +44,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
 
     reads: ClassVar[Literal["clips", "frames"]] = "clips"
     learned: tuple[str, ...] = ()
+    shapes: ClassVar[Shapes] = {}
     per_class: ClassVar[tuple[str, ...]] = ()
     per_example: ClassVar[tuple[str, ...]] = ()
     learns_alone: ClassVar[bool] = True
@@ -143,7 +146,12 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         return {name: np.asarray(getattr(self, name)) for name in self.learned}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], *, classes: list[str], dim: int) -> Self:
-        """The inverse of ``arrays``; ``self`` has to have the parameters it was trained with."""
+        """The inverse of ``arrays``; ``self`` has to have the parameters it was trained with.
+
+        Raises:
+            ValueError: an array is not of the shape that it has to have, or not finite.
+        """
+        check_shapes(arrays, self.shapes, {"classes": len(classes), "dim": dim})
         for name in self.learned:
             setattr(self, name, arrays[name])
         self.classes_ = np.array(classes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -83,13 +82,17 @@ def write_document(card: HeadCard) -> str:
 
 
 def arrays_checksum(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256 over the name, type, shape and bytes of every array."""
-    whole = hashlib.sha256()
+    """XXH3 (128 bits, as hexadecimal text) over the name, type, shape and bytes of every array. SHA-256 takes half a
+    second for a head of 300 MB, XXH3 a tenth of that; both find damage, and neither is meant to find forgery.
+    """
+    import xxhash
+
+    whole = xxhash.xxh3_128()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         whole.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         whole.update(array.reshape(-1).view(np.uint8).data)
-    return whole.hexdigest()
+    return str(whole.hexdigest())
 
 
 def checksums_of(document: str, arrays: str) -> str:
@@ -117,7 +120,9 @@ def read_document(document: str, *, name: str, checksums: str | None) -> tuple[H
 
 
 def _card_checksum(document: str, arrays: str) -> str:
-    return hashlib.sha256(f"{arrays}\n{document}".encode(errors="surrogatepass")).hexdigest()
+    import xxhash
+
+    return str(xxhash.xxh3_128_hexdigest(f"{arrays}\n{document}".encode(errors="surrogatepass")))
 
 
 def _card(facts: dict[str, Any], name: str) -> HeadCard:

@@ -8,13 +8,14 @@ round; a fifth of the score is how much nearer the nearest class is than the sec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ..vectors import class_products, unit
+from ._shapes import check_shapes
 
 # Of the mean variance, added to each direction's: few clips say little about most directions.
 _SHRINKAGE = 0.1
@@ -98,6 +99,19 @@ class Familiarity:
 
     def _with(self, means: Rows, classes: Sequence[str]) -> Familiarity:
         return Familiarity(middle=self._middle, whitening=self._whitening, means=means, classes=classes)
+
+    @classmethod
+    def restore(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int], classes: Sequence[str]
+    ) -> Self:
+        """The inverse of ``arrays``; for ``sizes`` see ``check_shapes``.
+
+        Raises:
+            ValueError: an array is not what it has to be.
+        """
+        shapes = {"middle": ("dim",), "whitening": ("dim", "directions"), "means": ("classes", "directions")}
+        check_shapes(arrays, shapes, sizes)
+        return cls(**arrays, classes=classes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All that was learned but the names, for storing."""

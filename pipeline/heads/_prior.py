@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray
 from ..vectors import class_products, softmax, unit
+from ._shapes import check_shapes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +41,14 @@ class Prior:
         return {"texts": self.texts, "facts": np.array([self.scale, self.weight])}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Prior:
-        """The inverse of ``arrays``."""
+    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int]) -> Prior:
+        """The inverse of ``arrays``; for ``sizes`` see ``check_shapes``.
+
+        Raises:
+            ValueError: an array is not what it has to be.
+        """
+        check_shapes(arrays, {"texts": ("classes", "text"), "facts": ("facts",)}, {**sizes, "facts": 2})
         scale, weight = map(float, arrays["facts"])
+        if not 0 <= weight <= 1:
+            raise ValueError(f"its texts weigh {weight:g}, which is not from 0 to 1")
         return cls(arrays["texts"], scale, weight)

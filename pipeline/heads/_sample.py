@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from ._shapes import check_shapes
 
 # With no more examples than this the bank's own vectors are read again, in a fraction of a second.
 _MANY = 16_384
@@ -53,6 +56,16 @@ class Sample:
         kept = self.codes != code
         codes = self.codes[kept]
         return Sample(self.X[kept], codes - (codes > code))
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int]) -> Self:
+        """The inverse of ``arrays``; for ``sizes`` see ``check_shapes``.
+
+        Raises:
+            ValueError: an array is not what it has to be.
+        """
+        check_shapes(arrays, {"X": ("sampled", "dim"), "codes": ("sampled",)}, sizes)
+        return cls(**arrays)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For storing."""

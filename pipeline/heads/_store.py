@@ -146,17 +146,20 @@ def read_head_file(path: Path) -> JudgedHead:
         if not all(size > 0 for size in head.input_shape) or math.prod(head.input_shape) > _MOST_INPUTS:
             raise ValueError(f"it reads arrays of shape {head.input_shape}")
         with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
-            scores = head.predict_proba(np.zeros((1, *head.input_shape), np.float32))
+            # Of no vector in particular: zeros would be as near to every clip of a kNN head, which compares those anew.
+            tried = np.random.default_rng(0).standard_normal((1, *head.input_shape), np.float32)
+            scores = head.predict_proba(tried)
         if scores.shape != (1, len(card.classes)):
             raise ValueError(f"its scores are of shape {scores.shape} for {len(card.classes)} classes")
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not finite")
+        sizes = {"classes": len(card.classes), "dim": card.recipe.dim}
         return JudgedHead(
             head,
             card,
-            Familiarity(**familiarity, classes=card.classes) if familiarity else None,
-            Prior.restore(prior) if prior else None,
-            Sample(**sample) if sample else None,
+            Familiarity.restore(familiarity, sizes=sizes, classes=card.classes) if familiarity else None,
+            Prior.restore(prior, sizes=sizes) if prior else None,
+            Sample.restore(sample, sizes=sizes) if sample else None,
         )
     except Exception as error:  # arrays of any name, type and shape can make a head raise anything
         raise _damaged(path, error) from error

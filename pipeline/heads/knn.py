@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..vectors import nearest_exact, softmax, unit
 from ._base import Codes, Groups, Head, Rows, voted
+from ._shapes import Shapes
 
 if TYPE_CHECKING:
     from ._onnx import Graph
@@ -35,6 +36,7 @@ class KNN(Head):
     """
 
     learned = ("vectors_", "codes_")
+    shapes: ClassVar[Shapes] = {"vectors_": ("examples", "dim"), "codes_": ("examples",)}
     per_example = ("vectors_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"k": (1, 3, 5, 10, 20)}
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from ..vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._logistic import fit_class, fit_logistic
+from ._shapes import Shapes
 
 if TYPE_CHECKING:
     from ._onnx import Graph
@@ -35,6 +36,7 @@ class Linear(Head):
     """
 
     learned = ("coef_", "intercept_")
+    shapes: ClassVar[Shapes] = {"coef_": ("classes", "dim"), "intercept_": ("classes",)}
     per_class = ("coef_", "intercept_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"C": (1.0, 10.0, 100.0, 1000.0)}
 

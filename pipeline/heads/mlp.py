@@ -17,6 +17,7 @@ from .._types import Loss, Triplets
 from ..vectors import class_products, softmax
 from ._base import Arrays, Codes, Groups, Rows, voted
 from ._network import TEMPERATURE, Task, metric_loss
+from ._shapes import Shapes
 from ._space import SpaceHead, of_length_one
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ class MLP(SpaceHead):
     """
 
     learned = ("centre_", "scale_", "weight1_", "bias1_", "weight2_", "bias2_", "means_", "space_", "codes_")
+    shapes: ClassVar[Shapes] = {
+        "centre_": ("dim",),
+        "scale_": (),
+        "weight1_": ("hidden", "dim"),
+        "bias1_": ("hidden",),
+        "weight2_": ("space", "hidden"),
+        "bias2_": ("space",),
+        "means_": ("classes", "space"),
+        "space_": ("kept", "space"),
+        "codes_": ("kept",),
+    }
     per_example = ("space_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
+from ._shapes import Shapes
 
 if TYPE_CHECKING:
     from ._onnx import Graph
@@ -30,6 +31,7 @@ class Prototype(Head):
     """
 
     learned = ("centre_", "means_")
+    shapes: ClassVar[Shapes] = {"centre_": ("dim",), "means_": ("classes", "dim")}
     per_class = ("means_",)
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"shrinkage": (0.0, 1.0, 4.0)}
 

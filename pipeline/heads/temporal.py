@@ -16,6 +16,7 @@ from .._types import Loss
 from ..vectors import class_products, exact_products, softmax
 from ._base import Arrays, Codes, Groups, Rows
 from ._network import Task, metric_loss
+from ._shapes import Shapes, check_shapes
 from ._space import SpaceHead, of_length_one
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _ATTENTION_HEADS = 4
 _BLOCK_ROWS = 512
+_MOST_STEPS = 2048  # of a stored head: attention takes their square in memory
 _LAYER_NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm
 
 
@@ -37,6 +39,33 @@ class Temporal(SpaceHead):
     """
 
     reads = "frames"
+    shapes: ClassVar[Shapes] = {
+        "centre_": ("features",),
+        "scale_": (),
+        "means_": ("classes", "width"),
+        "place": ("steps", "width"),
+        "whole.0.weight": ("hidden", "features"),
+        "whole.0.bias": ("hidden",),
+        "whole.3.weight": ("width", "hidden"),
+        "whole.3.bias": ("width",),
+        "still.weight": ("width", "features"),
+        "still.bias": ("width",),
+        "change.weight": ("width", "features"),
+        "mix.self_attn.in_proj_weight": ("3 width", "width"),
+        "mix.self_attn.in_proj_bias": ("3 width",),
+        "mix.self_attn.out_proj.weight": ("width", "width"),
+        "mix.self_attn.out_proj.bias": ("width",),
+        "mix.linear1.weight": ("2 width", "width"),
+        "mix.linear1.bias": ("2 width",),
+        "mix.linear2.weight": ("width", "2 width"),
+        "mix.linear2.bias": ("width",),
+        "mix.norm1.weight": ("width",),
+        "mix.norm1.bias": ("width",),
+        "mix.norm2.weight": ("width",),
+        "mix.norm2.bias": ("width",),
+        "norm.weight": ("width",),
+        "norm.bias": ("width",),
+    }
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"width": (64, 128), "dropout": (0.1, 0.3)}
 
     def __init__(
@@ -97,10 +126,17 @@ class Temporal(SpaceHead):
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], *, classes: list[str], dim: int) -> Self:
         """See ``Head.restore``."""
         rest = dict(arrays)
-        for name in ("shape_", "centre_", "scale_", *self.per_class):
+        self.shape_ = rest.pop("shape_")
+        del dim  # of the stored clips' vectors; frames may have another
+        sizes = check_shapes(rest, self.shapes, {"classes": len(classes)})
+        if self.shape_.tolist() not in ([sizes["steps"], sizes["features"]], [sizes["features"]]):
+            raise ValueError(f"its shape_ is {self.shape_.tolist()} for {sizes['steps']} steps of {sizes['features']}")
+        if sizes["steps"] > _MOST_STEPS:
+            raise ValueError(f"it attends to {sizes['steps']} steps, and at most {_MOST_STEPS} can be")
+        for name in ("centre_", "scale_", *self.per_class):
             setattr(self, name, rest.pop(name))
         self.network_ = rest
-        super().restore({}, classes=classes, dim=dim)
+        self.classes_ = np.array(classes)
         self.n_features_in_ = self.input_shape[0]
         return self
 
