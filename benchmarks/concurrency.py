@@ -94,7 +94,9 @@ class Workers:
             try:
                 ended.append(connection.recv())
             except (EOFError, ConnectionResetError):
-                ended.append(Ended("traceback", f"the process died, exit codes {[p.exitcode for p in self._processes]}"))
+                ended.append(
+                    Ended("traceback", f"the process died, exit codes {[p.exitcode for p in self._processes]}")
+                )
         return ended
 
 
