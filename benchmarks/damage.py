@@ -29,7 +29,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +178,12 @@ def expectations(original: Path, files: list[Path]) -> dict[tuple[str, str], Any
     return expected
 
 
-def files_by_kind(original: Path, only: str) -> dict[str, list[Path]]:
+def files_by_kind(original: Path, only: Sequence[str]) -> dict[str, list[Path]]:
     by_kind: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(original.rglob("*")):
         path = file.relative_to(original)
-        if file.is_file() and file.stat().st_size and not path.name.startswith(".") and only in kind_of(path):
+        wanted = any(text in kind_of(path) for text in only)
+        if wanted and file.is_file() and file.stat().st_size and not path.name.startswith("."):
             by_kind[kind_of(path)].append(path)
     return by_kind
 
@@ -214,7 +215,7 @@ def main() -> int:
     parser.add_argument("--damages", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=7200.0, help="stop after so long, with the table so far")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", metavar="KIND", help="only kinds of file whose name holds this text")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="KIND", help="only kinds of file named like these")
     options = parser.parse_args()
     notes = Notes()
     logging.getLogger("pipeline").addHandler(notes)
@@ -224,7 +225,8 @@ def main() -> int:
         build(original)
         by_kind = files_by_kind(original, options.only)
         if not by_kind:
-            parser.error(f"no kind of file holds {options.only!r}; there are: {', '.join(files_by_kind(original, ''))}")
+            known = ", ".join(files_by_kind(original, [""]))
+            parser.error(f"no kind of file is like {' or '.join(options.only)}; there are: {known}")
         expected = expectations(original, [path for files in by_kind.values() for path in files])
         wrong = frozenset(one["check"] for one in doctor(bank=original) if not one["ok"])
         tables = run(Bench(original, expected, wrong, notes), by_kind, options)
