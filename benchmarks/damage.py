@@ -3,21 +3,25 @@
     python benchmarks/damage.py --damages 1000
 
 The bank has clips with stored frames, labels, heads of every kind with a history, and every kind of index with more
-rows than it compares one by one. Each damage hits a copy, aimed evenly at the kinds of file, and a third of them at the
-first or last 64 bytes of one. What reads that file is then run and compared with the undamaged answers:
+rows than it compares one by one. Each damage hits a copy, aimed evenly at the kinds of file and then at the files of
+that kind; a third of the flipped bits lie in the first or last 64 bytes. What reads that file is then run and compared
+with the undamaged answers:
 
     named     one of our errors, or a warning and the right answer
     harmless  the right answer
     doctor    the right answer was given, and `doctor` names the damage
     BAD       another exception, or another answer without a word
 
-Prints a table by kind of file, and exits with 1 if any is BAD.
+`doctor` runs on every damage that nothing else named and on each tenth of the others; ``unseen`` counts those runs in
+which it did not name the damage. An exception of its own is BAD. A damage is written as the file, the place and what
+changed there, so that it can be done again. Prints a table by kind of file, and exits with 1 if any is BAD.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import dataclasses
 import logging
 import shutil
 import sys
@@ -25,45 +29,24 @@ import tempfile
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
+sys.path[:0] = [str(Path(__file__).parent)]
 
-from conftest import make_recipe
+from answers import Answer, build, readers
 
-from pipeline import (
-    Bank,
-    ClipdexError,
-    Part,
-    Searcher,
-    predict,
-    rename_class,
-    train_head,
-    undo,
-)
-from pipeline._types import ClipRow, LabelRow, VideoRow
+from pipeline import ClipdexError
 from pipeline.doctor import doctor
-from pipeline.indexing import build_index
-from pipeline.info import bank_info
-from pipeline.labels import Labels
 
-_ROWS, _DIM, _CLASSES = 1500, 16, 4  # more rows than approximate indexes compare one by one
-_INDEXES = ("exact", "flat", "sq8", "ivf", "ivfpq", "hnsw")
-_HEADS: dict[str, dict[str, Any]] = {
-    "linear": {},
-    "prototype": {},
-    "knn": {},
-    "mlp": {"num_epochs": 3, "hidden_dim": 16, "embedding_dim": 8},
-    "temporal": {"num_epochs": 3, "width": 8},
-}
+_CUT_SHORT = 0.25  # share of damages
 _EDGE_BYTES = 64
-_QUESTIONS = 5
-
-Answer = Callable[[Path], Any]
+_DOCTOR_EACH = 10
+_RANK = ("harmless", "doctor", "named", "BAD")
+_UNSEEN = "unseen"
 
 
 class Notes(logging.Handler):
@@ -77,119 +60,48 @@ class Notes(logging.Handler):
         self.count += 1
 
 
-def build(folder: Path) -> None:
-    recipe = make_recipe(_DIM)
-    random = np.random.default_rng(0)
-    classes = np.arange(_ROWS) % _CLASSES
-    vectors = (random.normal(size=(_CLASSES, _DIM))[classes] + 0.5 * random.normal(size=(_ROWS, _DIM))).astype("f4")
-    rows = [
-        ClipRow(f"{i:032x}", f"{i:064x}", f"/videos/{i}.mp4", 0.0, 1.0, "windows 1/1", (0.5,), {"place": str(i % 7)})
-        for i in range(_ROWS)
-    ]
-    frames = np.repeat(vectors[:, None], 2, axis=1).astype(np.float16)
-    kept = {"frames": ([row.clip_id for row in rows], frames)}
-    outcomes = [VideoRow(row.video, row.video_id, "ok", (row.clip_id,)) for row in rows]
-    Bank(folder, create=True).add(recipe, rows, vectors, outcomes, kept=kept)
-    labelled = list(zip(rows, classes, strict=True))[:80]
-    Labels(folder).add(LabelRow(row.video_id, row.video, f"class {name}", 0.0, 1.0) for row, name in labelled)
-    for kind, parameters in _HEADS.items():
-        train_head(bank=folder, head=kind, name=kind, **parameters)
-        rename_class("class 0", "renamed", bank=folder, head_name=kind)
-        rename_class("renamed", "class 0", bank=folder, head_name=kind)
-    for kind in _INDEXES:
-        build_index(bank=folder, kind=kind)
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A file of the bank, what it holds now, and what was done to it."""
+
+    path: Path
+    content: bytes
+    change: str
 
 
-def searched(kind: str) -> Answer:
-    def answer(folder: Path) -> Any:
-        searcher = Searcher(folder, kind=kind)
-        found = []
-        for number in range(_QUESTIONS):
-            hits = searcher.search([Part("hit", f"{number:032x}")], k=5, each_clip=True)
-            found.append([(hit.clip_id, round(float(hit.score), 4)) for hit in hits])
-        return found
+@dataclasses.dataclass
+class Bench:
+    """The undamaged bank, and what is read from it."""
 
-    return answer
-
-
-def predicted(name: str) -> Answer:
-    def answer(folder: Path) -> Any:
-        found, _ = predict(bank=folder, head_name=name)
-        return [(one.label, one.score, one.top) for one in found]
-
-    return answer
-
-
-def undone(name: str) -> Answer:
-    def answer(folder: Path) -> Any:
-        undo(bank=folder, head_name=name)
-        return predicted(name)(folder), labelled(folder)
-
-    return answer
-
-
-def labelled(folder: Path) -> Any:
-    return Labels(folder).rows()
-
-
-def stored(folder: Path) -> Any:
-    bank = Bank(folder)
-    recipe = bank.recipe()
-    clips = bank.clips(recipe.id)
-    rows = [(row.clip_id, row.video, row.start_seconds, row.metadata) for row in clips.rows()]
-    return recipe, rows, clips.embeddings().tobytes(), bank.videos(recipe.id)
-
-
-def frames(folder: Path) -> Any:
-    bank = Bank(folder)
-    recipe = bank.recipe()
-    return bank.kept(recipe.id, "frames").read(bank.clips(recipe.id).ids).tobytes()
-
-
-def counted(folder: Path) -> Any:
-    return {key: value for key, value in _plain(bank_info(bank=folder)).items() if "bytes" not in key and key != "bank"}
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(value, default=lambda one: getattr(one, "__dict__", str(one)))))
-
-
-def readers(path: Path) -> dict[str, Answer]:
-    """What reads a file of the bank, given relative to it."""
-    match path.parts:
-        case ("indexes", _, "kind.json"):
-            return {"search": searched("auto")}
-        case ("indexes", _, kind, *_):
-            return {"search": searched(kind)}
-        case ("heads", *_):
-            name = next(name for name in _HEADS if name in str(path))
-            return {"predict": predicted(name), "undo": undone(name)}
-        case ("labels.parquet",):
-            return {"labels": labelled, "undo": undone("linear")}
-        case ("frames", *_):
-            return {"frames": frames}
-    return {"clips": stored, "info": counted, "search": searched("flat"), "predict": predicted("linear")}
+    original: Path
+    expected: dict[tuple[str, str], Any]
+    healthy: frozenset[str]  # what `doctor` finds wrong in it: the encoder of a generated bank has no weights
+    notes: Notes
 
 
 def kind_of(path: Path) -> str:
-    """Files that hold the same in the same way."""
+    """Files that hold the same in the same way; all files of one kind of index are one kind."""
     match path.parts:
-        case ("indexes", _, kind, *rest):
-            return f"index {kind} {path.name}" if rest else f"index {kind}"
-        case ("heads", *_):
-            return f"heads {path.suffix}" + (" (history)" if len(path.parts) > 2 else "")
+        case ("indexes", _, kind, *_):
+            return f"index {kind}"
+        case ("heads", "history", *_):
+            return f"history {path.suffix}"
     return path.parts[0]
 
 
-def spoilt(content: bytes, random: np.random.Generator) -> bytes:
-    if random.random() < 0.25:
-        return content[: int(random.integers(len(content)))]
+def damaged(path: Path, content: bytes, random: np.random.Generator) -> Damage:
+    if random.random() < _CUT_SHORT:
+        length = int(random.integers(len(content)))
+        return Damage(path, content[:length], f"cut to {length} of {len(content)} bytes")
     edge = random.random()
     low = max(0, len(content) - _EDGE_BYTES) if edge < 1 / 6 else 0
     high = min(len(content), _EDGE_BYTES) if 1 / 6 <= edge < 1 / 3 else len(content)
+    place, bit = int(random.integers(low, high)), int(random.integers(8))
     changed = bytearray(content)
-    changed[int(random.integers(low, high))] ^= 1 << int(random.integers(8))
-    return bytes(changed)
+    changed[place] ^= 1 << bit
+    before, context = content[place], bytes(content[max(0, place - 12) : place + 12])
+    change = f"bit {bit} of byte {place} of {len(content)}: 0x{before:02x} -> 0x{changed[place]:02x}, in {context!r}"
+    return Damage(path, bytes(changed), change)
 
 
 def outcome(answer: Answer, folder: Path, expected: Any, notes: Notes) -> tuple[str, str]:
@@ -208,37 +120,48 @@ def outcome(answer: Answer, folder: Path, expected: Any, notes: Notes) -> tuple[
     return "BAD", "another answer" + (" after a warning" if told else "")
 
 
-def named_by_doctor(folder: Path) -> tuple[str, str]:
+def found_by_doctor(folder: Path, healthy: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Whether `doctor` finds something that is not wrong in the undamaged bank."""
     try:
-        checks = doctor(bank=folder)
+        wrong = {one["check"] for one in doctor(bank=folder) if not one["ok"]} - healthy
     except ClipdexError as error:
         return "doctor", str(error)
     except Exception as error:
-        return "BAD", f"doctor: {type(error).__name__}: {error}"
-    words = ("damaged", "cannot be read", "part", "label", "head", "index")
-    bad = [one for one in checks if not one["ok"] and any(word in one["check"] for word in words)]
-    return ("doctor", "") if bad else ("harmless", "")
+        return "BAD", f"{type(error).__name__}: {error}"
+    return ("doctor", ", ".join(sorted(wrong))) if wrong else ("harmless", "")
 
 
-def damage_once(
-    original: Path, path: Path, random: np.random.Generator, expected: dict[tuple[str, str], Any], notes: Notes
-) -> tuple[str, str]:
-    """The worst outcome of all that read the file, each on a copy of its own."""
-    content = (original / path).read_bytes()
-    changed = spoilt(content, random)
+def try_damage(bench: Bench, damage: Damage, *, sampled: bool) -> tuple[str, str, bool]:
+    """The worst outcome of all that read the file, each on a copy of its own.
+
+    Args:
+        sampled: run `doctor` in any case.
+
+    Returns:
+        The outcome, what went wrong, and whether `doctor` ran and did not find the damage.
+    """
     worst = ("harmless", "")
-    rank = ("harmless", "doctor", "named", "BAD")
-    for name, answer in [*readers(path).items(), ("doctor", None)]:
-        if answer is None and worst[0] != "harmless":  # it takes longest, and is needed only for what nobody named
-            continue
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(scratch, "bank")
-            shutil.copytree(original, copy, symlinks=True)
-            (copy / path).write_bytes(changed)
-            found = named_by_doctor(copy) if answer is None else outcome(answer, copy, expected[str(path), name], notes)
-        if rank.index(found[0]) > rank.index(worst[0]):
+    for name, answer in readers(damage.path).items():
+        with damaged_copy(bench, damage) as copy:
+            found = outcome(answer, copy, bench.expected[str(damage.path), name], bench.notes)
+        if _RANK.index(found[0]) > _RANK.index(worst[0]):
             worst = found[0], f"{name}: {found[1]}"
-    return worst
+    if not sampled and worst[0] != "harmless":
+        return *worst, False
+    with damaged_copy(bench, damage) as copy:
+        found = found_by_doctor(copy, bench.healthy)
+    if _RANK.index(found[0]) > _RANK.index(worst[0]):
+        worst = found[0], f"doctor: {found[1]}"
+    return *worst, found[0] == "harmless"
+
+
+@contextlib.contextmanager
+def damaged_copy(bench: Bench, damage: Damage) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, "bank")
+        shutil.copytree(bench.original, copy, symlinks=True)
+        (copy / damage.path).write_bytes(damage.content)
+        yield copy
 
 
 def expectations(original: Path, files: list[Path]) -> dict[tuple[str, str], Any]:
@@ -255,46 +178,64 @@ def expectations(original: Path, files: list[Path]) -> dict[tuple[str, str], Any
     return expected
 
 
+def files_by_kind(original: Path, only: Sequence[str]) -> dict[str, list[Path]]:
+    by_kind: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(original.rglob("*")):
+        path = file.relative_to(original)
+        wanted = any(text in kind_of(path) for text in only)
+        if wanted and file.is_file() and file.stat().st_size and not path.name.startswith("."):
+            by_kind[kind_of(path)].append(path)
+    return by_kind
+
+
+def run(bench: Bench, by_kind: dict[str, list[Path]], options: argparse.Namespace) -> dict[str, Counter[str]]:
+    """As many damages as asked for, or until the time is up; each that is BAD or that nobody saw is printed."""
+    random = np.random.default_rng(options.seed)
+    stop = time.monotonic() + options.seconds
+    tables: dict[str, Counter[str]] = defaultdict(Counter)
+    kinds = sorted(by_kind)
+    random.shuffle(kinds)
+    for number in range(options.damages):
+        if time.monotonic() > stop:
+            break
+        kind = kinds[number % len(kinds)]
+        path = by_kind[kind][int(random.integers(len(by_kind[kind])))]
+        damage = damaged(path, (bench.original / path).read_bytes(), random)
+        found, why, unseen = try_damage(bench, damage, sampled=random.random() < 1 / _DOCTOR_EACH)
+        tables[kind][found] += 1
+        tables[kind][_UNSEEN] += unseen
+        if found == "BAD" or unseen:
+            note = "BAD" if found == "BAD" else f"{found}, not seen by doctor"
+            print(f"{note}: {path}: {damage.change}: {why[:300]}", flush=True)
+    return tables
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--damages", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=7200.0, help="stop after so long, with the table so far")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="only files whose path holds this text")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="KIND", help="only kinds of file named like these")
     options = parser.parse_args()
-    stop = time.monotonic() + options.seconds
-    random = np.random.default_rng(options.seed)
     notes = Notes()
     logging.getLogger("pipeline").addHandler(notes)
     logging.getLogger("pipeline").propagate = False
-    tables: dict[str, Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory() as scratch:
         original = Path(scratch, "original")
         build(original)
-        paths = sorted(path.relative_to(original) for path in original.rglob("*") if path.is_file())
-        by_kind: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            if (original / path).stat().st_size and options.only in str(path) and not path.name.startswith("."):
-                by_kind[kind_of(path)].append(path)
+        by_kind = files_by_kind(original, options.only)
+        if not by_kind:
+            known = ", ".join(files_by_kind(original, [""]))
+            parser.error(f"no kind of file is like {' or '.join(options.only)}; there are: {known}")
         expected = expectations(original, [path for files in by_kind.values() for path in files])
-        kinds = sorted(by_kind)
-        random.shuffle(kinds)
-        for number in range(options.damages):
-            if time.monotonic() > stop:
-                break
-            kind = kinds[number % len(kinds)]
-            path = by_kind[kind][int(random.integers(len(by_kind[kind])))]
-            found, why = damage_once(original, path, random, expected, notes)
-            tables[kind][found] += 1
-            if found == "BAD":
-                print(f"BAD: {path}: {why[:200]}", flush=True)
-    columns = ("named", "harmless", "doctor", "BAD")
-    print(f"{'kind of file':<36}" + "".join(f"{name:>10}" for name in columns))
-    for kind in sorted(tables):
-        print(f"{kind:<36}" + "".join(f"{tables[kind][name]:>10}" for name in columns))
-    total = sum(tables.values(), Counter[str]())
-    print(f"{'all':<36}" + "".join(f"{total[name]:>10}" for name in columns))
-    return int(bool(total["BAD"]))
+        wrong = frozenset(one["check"] for one in doctor(bank=original) if not one["ok"])
+        tables = run(Bench(original, expected, wrong, notes), by_kind, options)
+    columns = (*_RANK[::-1][1:], _UNSEEN, "BAD")
+    print(f"{'kind of file':<24}" + "".join(f"{name:>10}" for name in columns))
+    tables["all"] = sum(tables.values(), Counter[str]())
+    for kind in sorted(tables, key=lambda kind: (kind == "all", kind)):
+        print(f"{kind:<24}" + "".join(f"{tables[kind][name]:>10}" for name in columns))
+    return int(bool(tables["all"]["BAD"]))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from ._schema import (
 from ._types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
 
 FORMAT_VERSION = 1
-_FORMAT_FILE = "bank.json"
+_FORMAT, _FORMAT_FILE = "clipdex-bank", "bank.json"
 _VIDEOS = "videos"
 
 
@@ -60,7 +60,7 @@ class Bank:
                 raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
             if folder.exists() and not folder.is_dir():
                 raise BankError(f"{folder} is a file, so it cannot become a bank; choose another --bank")
-            facts = {"format": "clipdex-bank", "version": FORMAT_VERSION}
+            facts = {"format": _FORMAT, "version": FORMAT_VERSION}
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         version = _version(path)
@@ -276,9 +276,12 @@ def _check_clips(part: Path) -> None:
 def _version(path: Path) -> object:
     """The format's version that ``bank.json`` states."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["version"]
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["format"] != _FORMAT:
+            raise ValueError(f"it states the format {facts['format']!r}")
+        return facts["version"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BankError(
             f"{path} is damaged ({type(error).__name__}: {error}). Nothing else depends on its content: write "
-            f'{{"format": "clipdex-bank", "version": {FORMAT_VERSION}}} into a file of that name'
+            f'{{"format": "{_FORMAT}", "version": {FORMAT_VERSION}}} into a file of that name'
         ) from error

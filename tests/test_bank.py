@@ -188,7 +188,7 @@ def test_what_is_no_bank_is_said(tmp_path: Path) -> None:
     bank = Bank(tmp_path / "bank", create=True)
     with pytest.raises(BankError, match="holds no clips yet"):
         bank.recipe()
-    (tmp_path / "bank" / "bank.json").write_text('{"version": 99}')
+    (tmp_path / "bank" / "bank.json").write_text('{"format": "clipdex-bank", "version": 99}')
     with pytest.raises(BankError, match="a bank of format 99, this is Clipdex for format 1"):
         Bank(tmp_path / "bank")
     (tmp_path / "bank" / "bank.json").write_text("{")

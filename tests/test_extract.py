@@ -331,7 +331,7 @@ def test_wrong_calls_fail_before_any_work(videos: Path, bank: Path, videomae: Pa
 def test_a_read_only_bank_is_an_error_not_a_loss(videos: Path, bank: Path, videomae: Path) -> None:
     bank.mkdir()
     (bank / "clips").write_text("in the way")  # root may write anywhere, but no folder can be made here
-    (bank / "bank.json").write_text('{"version": 1}')
+    (bank / "bank.json").write_text('{"format": "clipdex-bank", "version": 1}')
     with pytest.raises(BankError, match="cannot write"):
         extract([videos], bank=bank, encoder=str(videomae))
 

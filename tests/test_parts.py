@@ -195,7 +195,7 @@ def test_a_folder_with_another_recipes_name_is_named_by_info_and_doctor(bank: Pa
     assert any(f"({'0' * 12})" in reason for _, reason in damaged_parts(bank))
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", "", None])
+@pytest.mark.parametrize("content", ["[1]", "{", "", None, '{"format": "clipdex-cank", "version": 1}'])
 def test_a_bank_json_that_is_none_is_one_sentence(bank: Path, content: str | None) -> None:
     path = bank / "bank.json"
     path.unlink()
