@@ -12,6 +12,8 @@ from pipeline._errors import HeadError
 from pipeline.heads import load_head, locked, read_cards
 from pipeline.heads._card import checksums_of, read_document
 
+pytestmark = pytest.mark.numeric
+
 
 def test_a_lock_that_is_held_names_the_process(tmp_path: Path) -> None:
     with (
