@@ -1,7 +1,7 @@
 """Run the numeric tests on other processors' code paths, thread counts, places and package versions.
 
-``make test-matrix`` runs every cell, ``make test-matrix CELLS="openblas-haswell threads-1"`` these; ``--select`` is pytest's
-``-k``. Plain child processes: a cell is an environment variable or a folder, which tools for virtual environments do not set.
+``make test-matrix`` runs every cell, ``make test-matrix CELLS="openblas-haswell threads-1"`` these; ``--select`` is
+pytest's ``-k``. Plain child processes: a cell is a variable or a folder, not only a virtual environment as in nox.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-# The last release of decord, of 2021, names itself for another Linux than pip knows; it works, and pyproject.toml asks for
-# it only on x86-64. This complaint of pip is the only one that is allowed.
+# The last release of decord, of 2021, names itself for another Linux than pip knows. It works, and pyproject.toml asks
+# for it only on x86-64. This complaint of pip is the only one that is allowed.
 KNOWN = "decord 0.6.0 is not supported on this platform"
 
 # What the tests read, each from a folder or file of its own.
