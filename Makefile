@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench notebook clean
+.PHONY: demo test test-matrix check bench notebook clean
 
 demo: $(VENV)/.demo  ## The whole story on three short real videos, offline; writes demo/index.html
 	$(BIN)/clipdex demo --out demo
@@ -12,6 +12,9 @@ demo: $(VENV)/.demo  ## The whole story on three short real videos, offline; wri
 test: check  ## Format, lint, types, tests, and the built wheel in an environment of its own
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 	$(BIN)/python tests/wheel.py
+
+test-matrix: $(VENV)/.dev  ## Before a release: other code paths, threads, places, versions; CELLS="busy path" chooses
+	$(BIN)/python tests/matrix.py $(CELLS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -14,6 +14,8 @@ from pipeline.judging import judged_across
 from pipeline.validation import HeldOut
 from pipeline.vectors import softmax
 
+pytestmark = pytest.mark.numeric
+
 
 def overconfident(n: int = 4000, *, seed: int = 0, factor: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
     """Classes drawn as often as honest probabilities say, and those probabilities sharpened."""

@@ -273,6 +273,15 @@ def test_cli_py_is_the_same_command() -> None:
     assert done.stdout.startswith("clipdex, version")
 
 
+def test_cli_py_in_a_python_without_the_packages_says_how_to_install_them() -> None:
+    # -S leaves out site-packages, -E the environment that could name them.
+    command = [sys.executable, "-S", "-E", "cli.py", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"{sys.executable} -m pip install --editable {ROOT}" in done.stderr
+
+
 def test_names_from_strangers_are_data_in_tables_pages_and_parquet(tmp_path: Path, xclip: Path) -> None:
     evil = tmp_path / "<script>alert(1)</script> [bold]'\"\n.mp4".replace("/", "_")
     hard_videos.write(evil, hard_videos.steady(20), options=hard_videos.X264)

@@ -37,6 +37,8 @@ def temporal_weights(*, steps: int) -> dict[str, np.ndarray]:
         for name, axes in heads.get("temporal").shapes.items()
     }
 
+pytestmark = pytest.mark.numeric
+
 
 def test_a_lock_that_is_held_names_the_process(tmp_path: Path) -> None:
     with (

@@ -14,6 +14,8 @@ from pipeline._errors import EncoderError
 from pipeline._recipe import PreprocessSettings
 from pipeline.preprocess import check_range, fit, normalise, settings_from, value_range
 
+pytestmark = pytest.mark.numeric
+
 SETTINGS = settings_from(PROCESSOR, image_size=32, origin=Path("preprocessor_config.json"))
 
 

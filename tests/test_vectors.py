@@ -11,6 +11,8 @@ import pytest
 from pipeline import vectors
 from pipeline.vectors import _on_grid, exact_products, nearest, nearest_exact, product_error, unit
 
+pytestmark = pytest.mark.numeric
+
 ORDERS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "as drawn": lambda rows, _: rows,
     "ever nearer": lambda rows, query: rows[np.argsort(rows @ query)],
