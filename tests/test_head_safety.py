@@ -37,6 +37,7 @@ def temporal_weights(*, steps: int) -> dict[str, np.ndarray]:
         for name, axes in heads.get("temporal").shapes.items()
     }
 
+
 pytestmark = pytest.mark.numeric
 
 
