@@ -30,6 +30,9 @@ from ._types import ClipRow, LabelRow, Moment
 
 CSV_COLUMNS = ["path", "start_seconds", "stop_seconds", "label", "group", "split"]
 
+# From so many parts on, adding a label merges them: reading one takes a millisecond.
+_MOST_PARTS = 32
+
 # A clip takes a label that covers at least this share of it.
 _COVERED = 0.5
 
@@ -37,8 +40,7 @@ _COVERED = 0.5
 class Labels:
     """The labels of the bank in ``folder``, stored as parts that are only ever added.
 
-    Adding waits for nobody. What derives from the labels that are there (``change``, ``restore``, ``remove``,
-    ``merge``) is done one after the other, under a lock.
+    Writers take turns, under a lock; readers wait for nobody.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,14 +60,15 @@ class Labels:
         group or a split, those stay. Returns how many are new.
         """
         changes = [Change("add", row) for row in rows]
-        if not changes:
+        if not _news(changes, self._state()):  # a bank that cannot be written need not be
             return 0
-        before = self._state()
-        after = replay(changes, before)
-        news = [change for change in changes if after[key_of(change.row)] != before.get(key_of(change.row))]
-        if news:
-            append(self._folder, news)
-        return len(after) - len(before)
+        with self._locked():
+            listing = read_labels(self._folder)
+            before = replay(listing.changes)
+            append(self._folder, _news(changes, before))
+            if len(listing.parts) >= _MOST_PARTS:
+                self.merge()
+        return len(replay(changes, before)) - len(before)
 
     def change(self, to: Callable[[LabelRow], LabelRow | None]) -> None:
         """Put another label in the place of each, or none; which is older than which stays as it is."""
@@ -75,12 +78,23 @@ class Labels:
             self._write(before, {key_of(row): row for row in changed if row is not None})
 
     def restore(self, before: Iterable[LabelRow], *, after: Iterable[LabelRow]) -> None:
-        """Undo a change that made ``after`` of the labels ``before``; labels that came since stay, as the newest."""
-        made = set(after)
+        """Undo a change that made ``after`` of the labels ``before``. Labels that came since stay, as the newest, and
+        those that were removed since do not come back.
+
+        Args:
+            before, after: in one order; what was changed has its new form in the same place among the changed ones.
+        """
+        before, made = list(before), list(after)
+        kept = set(before).intersection(made)
+        new_forms = [row for row in made if row not in kept]
+        old_forms = [row for row in before if row not in kept]
+        new_form = dict(zip(old_forms, new_forms, strict=True)) if new_forms else {}
         with self._locked():
             state = self._state()
-            since = (row for row in state.values() if row not in made)
-            self._write(state, {key_of(row): row for row in (*before, *since)})
+            present = set(state.values())
+            back = [row for row in before if new_form.get(row, row) in present or row not in kept | new_form.keys()]
+            since = [row for row in state.values() if row not in set(made)]
+            self._write(state, {key_of(row): row for row in (*back, *since)})
 
     def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
         """Those that say something new: nobody said the same of the same stretch."""
@@ -127,6 +141,12 @@ class Labels:
             yield
         finally:
             self._lock.release()
+
+
+def _news(changes: Sequence[Change], before: State) -> list[Change]:
+    """The changes that change anything."""
+    after = replay(changes, before)
+    return [change for change in changes if after[key_of(change.row)] != before.get(key_of(change.row))]
 
 
 def read_label_csv(path: Path, *, identify: Callable[[Path], str], raw_cells: bool = False) -> list[LabelRow]:

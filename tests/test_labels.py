@@ -149,3 +149,25 @@ def test_the_example_of_the_documentation_replays_to_the_same(tmp_path: Path, mo
     found: dict[str, dict[object, dict[str, object]]] = {}
     exec("\n".join(example.splitlines()[:-1]).replace("import pandas as pd\n", ""), found)
     assert list(found["labels"].values()) == [dataclasses.asdict(row) for row in labels.rows()]
+
+
+def test_what_was_removed_since_a_change_does_not_come_back_with_its_undoing(tmp_path: Path) -> None:
+    labels = Labels(tmp_path)
+    a, b, c = (LabelRow(name, "/v.mp4", "leap") for name in "abc")
+    labels.add([a, b, c])
+    renamed = [dataclasses.replace(row, label="hop") for row in (a, b, c)]
+    labels.change(lambda row: dataclasses.replace(row, label="hop"))
+    labels.remove(lambda row: row.video_id != "b")
+    labels.add([LabelRow("d", "/v.mp4", "hop")])
+    labels.restore([a, b, c], after=renamed)
+    assert [(row.video_id, row.label) for row in labels.rows()] == [("a", "leap"), ("c", "leap"), ("d", "hop")]
+
+
+def test_labels_that_a_change_removed_come_back_but_not_others_that_were_removed_since(tmp_path: Path) -> None:
+    labels = Labels(tmp_path)
+    a, b, c = (LabelRow(name, "/v.mp4", label) for name, label in (("a", "leap"), ("b", "run"), ("c", "run")))
+    labels.add([a, b, c])
+    labels.remove(lambda row: row.label != "leap")
+    labels.remove(lambda row: row.video_id != "b")
+    labels.restore([a, b, c], after=[b, c])
+    assert [row.video_id for row in labels.rows()] == ["a", "c"]
