@@ -44,8 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         make_folder(path.parent)
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -68,6 +67,16 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
         sync_folder(folder.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Write a file's content to disk.
+
+    Raises:
+        OSError: the file is not there, or the disk fails.
+    """
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def sync_folder(path: Path) -> None:

@@ -32,8 +32,8 @@ def locked(folder: Path, name: str, *, wait_seconds: float = _WAIT_SECONDS) -> I
         lock.acquire(timeout=wait_seconds)
     except Timeout as error:
         raise HeadError(
-            f"the head {name!r} is being changed by process {_process(holder)} for more than {wait_seconds:g} s; wait "
-            "until it ends, or end it, then run this again"
+            f"process {_process(holder)} has held the head {name!r} for {wait_seconds:g} s; wait until it ends, or end "
+            "it, then run this again"
         ) from error
     except OSError as error:
         raise BankError(f"cannot write in {folder}: {error.strerror or error}. Choose a writable --bank") from error
@@ -42,6 +42,8 @@ def locked(folder: Path, name: str, *, wait_seconds: float = _WAIT_SECONDS) -> I
             holder.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
         lock.release()
 
 

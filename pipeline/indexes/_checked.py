@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import BankError
-from .._files import replacing
+from .._files import replacing, sync_file, sync_folder
 
 POINTER = "index.json"
 SEGMENT = ".f32"
@@ -98,7 +98,7 @@ def write_pointer(folder: Path, data: Path, *, dim: int) -> None:
     sums = {path.name: sum_of_file(path) for path in sorted(data.iterdir()) if path.suffix != SEGMENT}
     (data / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
     for path in (*data.iterdir(), data, folder, folder.parent, folder.parent.parent):
-        _sync(path)
+        (sync_folder if path.is_dir() else sync_file)(path)
     with replacing(folder / POINTER) as temporary:
         facts = {"data": data.name, "dim": dim, "sums": sum_of_file(data / _SUMS)}
         temporary.write_text(signed(facts), encoding="utf-8")
@@ -147,14 +147,3 @@ def check_sums(data: Path, pointer: Pointer) -> None:
 def stored_sum(path: Path) -> str:
     """The sum that a file of an index had when it was written, after ``check_sums``."""
     return str(json.loads((path.parent / _SUMS).read_bytes())[path.name])
-
-
-def _sync(path: Path) -> None:
-    """Write a file or a folder's entries to disk."""
-    if os.name == "nt" and path.is_dir():  # folders cannot be opened there, and renames are written through
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
