@@ -15,10 +15,10 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 from conftest import make_recipe
 
 from pipeline import Bank, Part, Searcher, predict, rename_class, train_head, undo
-from pipeline._types import ClipRow, LabelRow, VideoRow
-from pipeline.indexing import build_index
-from pipeline.info import bank_info
-from pipeline.labels import Labels
+from pipeline.bank.labels import Labels
+from pipeline.core.types import ClipRow, LabelRow, VideoRow
+from pipeline.maintenance.info import bank_info
+from pipeline.retrieval.build_index import build_index
 
 _ROWS, _DIM, _CLASSES = 1500, 16, 4  # more rows than approximate indexes compare one by one
 _INDEXES = ("exact", "flat", "sq8", "ivf", "ivfpq", "hnsw")

@@ -12,25 +12,15 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 
-from pipeline import (
-    Bank,
-    ClipdexError,
-    Part,
-    Searcher,
-    add_class,
-    remove_class,
-    rename_class,
-    train_head,
-    undo,
-)
-from pipeline._types import ClipRow, Span, VideoRow, clip_id
-from pipeline.head_changes import settle
+from pipeline import Bank, ClipdexError, Part, Searcher, add_class, remove_class, rename_class, train_head, undo
+from pipeline.bank.head_changes import settle
+from pipeline.classification.labelling import add_label, list_labels, remove_labels
+from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
+from pipeline.core.vectors import unit
+from pipeline.extraction.resume import video_id_of
 from pipeline.heads import entries_in, load_judged, read_entry
-from pipeline.index_store import damaged_indexes
-from pipeline.indexing import build_index
-from pipeline.labelling import add_label, list_labels, remove_labels
-from pipeline.stored import video_id_of
-from pipeline.vectors import unit
+from pipeline.retrieval.build_index import build_index
+from pipeline.retrieval.index_store import damaged_indexes
 
 HEAD = "default"
 CLASSES = ("run", "leap", "throw", "swim")  # of the head in the bank that ``build`` makes

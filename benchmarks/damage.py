@@ -40,7 +40,7 @@ sys.path[:0] = [str(Path(__file__).parent)]
 from answers import Answer, build, readers
 
 from pipeline import ClipdexError
-from pipeline.doctor import doctor
+from pipeline.maintenance.doctor import doctor
 
 _CUT_SHORT = 0.25  # share of damages
 _EDGE_BYTES = 64

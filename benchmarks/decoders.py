@@ -21,7 +21,7 @@ import hard_videos
 import numpy as np
 from pages import put, table
 
-from pipeline._errors import DecodeError
+from pipeline.core.errors import DecodeError
 from pipeline.decoders import decoders, reading_process
 
 PAGE = ROOT / "docs" / "decoders.md"

@@ -23,7 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from pipeline.encoders._torchvision import make_importable
+from pipeline.encoders._runtime.torchvision import make_importable
 
 make_importable()
 
@@ -33,7 +33,7 @@ import oracles
 import pytest
 from pages import put, table
 
-from pipeline._errors import ClipdexError
+from pipeline.core.errors import ClipdexError
 from pipeline.encoders import cards, encoders, load_encoder
 
 PAGE = ROOT / "docs" / "encoders.md"

@@ -26,10 +26,10 @@ import hard_videos
 from conftest import clusters, make_recipe
 
 from pipeline import Bank, Limits, load_head
-from pipeline._errors import ClipdexError, DecodeError
-from pipeline._types import ClipRow, VideoRow
+from pipeline.classification.train import build_head
+from pipeline.core.errors import ClipdexError, DecodeError
+from pipeline.core.types import ClipRow, VideoRow
 from pipeline.decoders import DecodedFrame, reading_process
-from pipeline.train import build_head
 
 # One file may take so long; a run that takes longer has hung.
 _LIMITS = Limits(time_seconds=10.0, memory_bytes=2 << 30)

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from pages import PERFORMANCE, put, table
 
+from pipeline.core.vectors import unit
 from pipeline.heads import Head, heads
-from pipeline.vectors import unit
 
 Predict = Callable[[np.ndarray], np.ndarray]
 

@@ -24,10 +24,16 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import hard_videos
 
 from pipeline import Bank
-from pipeline.bank import damaged_parts
-from pipeline.upkeep import compact
+from pipeline.bank.bank import damaged_parts
+from pipeline.maintenance.compact_prune import compact
 
-_PRELOAD = ["torch", "pipeline.extract", "pipeline.encoders.lite", "efficientnet_lite_pytorch", "sentence_transformers"]
+_PRELOAD = [
+    "torch",
+    "pipeline.extraction.extract",
+    "pipeline.encoders.lite",
+    "efficientnet_lite_pytorch",
+    "sentence_transformers",
+]
 
 
 Vectors = dict[str, list[float]]
@@ -40,7 +46,8 @@ def run(folder: str, bank: str) -> None:
     """The extraction under test."""
     import torch
 
-    from pipeline import encoding, extract
+    from pipeline import extract
+    from pipeline.extraction import encode_loop as encoding
 
     torch.set_num_threads(1)
     encoding._PART_CLIPS = 6

@@ -13,9 +13,9 @@ import av
 import numpy as np
 import torch
 
-from pipeline.clips import Cut
 from pipeline.decoders import frame_numbers, open_video
 from pipeline.encoders import Encoder
+from pipeline.sources.sampling import Cut
 
 Run = Callable[[Sequence[Path]], np.ndarray | None]
 

@@ -36,11 +36,11 @@ import workloads
 from processes import children_megabytes, held_megabytes
 
 from pipeline import Bank, extract, load_encoder
-from pipeline._types import ClipRow, Span, VideoRow, clip_id
-from pipeline.clips import Cut
-from pipeline.encoding import Progress
-from pipeline.extract import extract_for
-from pipeline.stored import video_id_of
+from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
+from pipeline.extraction.encode_loop import Progress
+from pipeline.extraction.extract import extract_for
+from pipeline.extraction.resume import video_id_of
+from pipeline.sources.sampling import Cut
 
 _FAIR_GROWTH = 0.05
 _WINDOWS = 10  # of a video

@@ -27,8 +27,8 @@ import torch
 from pages import PERFORMANCE, put, table
 from processes import held_megabytes
 
+from pipeline.core.vectors import unit
 from pipeline.indexes import indexes
-from pipeline.vectors import unit
 
 _BLOCK = 50_000
 _BATCH = 200

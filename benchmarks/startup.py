@@ -26,7 +26,7 @@ import numpy as np
 from pages import PERFORMANCE, put, table
 
 from pipeline import Bank, load_encoder
-from pipeline._types import ClipRow, Span, VideoRow, clip_id
+from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
 
 TOWER = "from pipeline import load_encoder; load_encoder('lite').encode_text(['a dog'])"
 

@@ -25,13 +25,13 @@ from heads import drawn
 from pages import PERFORMANCE, put, table
 
 from pipeline import Bank, add_class, load_encoder, load_head
-from pipeline._recipe import Recipe
-from pipeline._types import ClipRow, LabelRow, Span, VideoRow, clip_id
-from pipeline.examples import Examples, labelled_examples
+from pipeline.classification.cross_validation import fit
+from pipeline.classification.dataset import Examples, labelled_examples
+from pipeline.classification.train import build_head
+from pipeline.core.recipe import Recipe
+from pipeline.core.types import ClipRow, LabelRow, Span, VideoRow, clip_id
+from pipeline.extraction.resume import video_id_of
 from pipeline.heads import Familiarity, HeadCard, Sample, save_head
-from pipeline.stored import video_id_of
-from pipeline.train import build_head
-from pipeline.validation import fit
 
 _A_FILE = 5
 _NEW = 5  # classes that are taught

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from checkpoints import PROCESSOR
 
-from pipeline.encoders._torchvision import make_importable
+from pipeline.encoders._runtime.torchvision import make_importable
 
 make_importable()  # a torchvision for another torch keeps transformers' models from loading
 

@@ -23,10 +23,10 @@ import hard_videos
 import numpy as np
 import pytest
 
-from pipeline._recipe import PreprocessSettings, Recipe
-from pipeline._types import FloatArray
+from pipeline.core.recipe import PreprocessSettings, Recipe
+from pipeline.core.types import FloatArray
 from pipeline.encoders import load_encoder
-from pipeline.encoders._torchvision import make_importable
+from pipeline.encoders._runtime.torchvision import make_importable
 from pipeline.encoders.lite import Lite
 
 # The oracles import transformers themselves, which a torchvision that does not fit torch would break.

@@ -39,7 +39,7 @@ def _is_bias(name: str) -> bool:
 
 def _loaded(patch: pytest.MonkeyPatch, spoil: Callable[[Any], None]) -> None:
     """Every model from now on is spoilt after it was loaded, as by a library that says nothing."""
-    from pipeline.encoders import _transformers
+    from pipeline.encoders._families import transformers as _transformers
 
     honest = _transformers.load_strictly
 
@@ -118,7 +118,7 @@ def stray_weights(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def channels_swapped(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    from pipeline import preprocess
+    from pipeline.encoders import _preprocess as preprocess
 
     honest = preprocess.fit
     patch.setattr(preprocess, "fit", lambda frames, settings: honest(frames.flip(3), settings))
@@ -132,7 +132,7 @@ def pixels_not_scaled(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def pixels_not_normalised_by_the_code(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    from pipeline import preprocess
+    from pipeline.encoders import _preprocess as preprocess
 
     patch.setattr(preprocess, "normalise", lambda pixels, _: pixels.float())
     _extract(folder, checkpoints.videomae(folder / "mae"))
@@ -145,7 +145,7 @@ def normalised_twice_in_the_file(patch: pytest.MonkeyPatch, folder: Path) -> Non
 
 
 def normalised_twice_by_the_code(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    from pipeline import preprocess
+    from pipeline.encoders import _preprocess as preprocess
 
     honest = preprocess.normalise
 

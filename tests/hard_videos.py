@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from pipeline._types import Pixels
+from pipeline.core.types import Pixels
 
 BITS = 10
 BAR = 12

@@ -178,7 +178,7 @@ def _conv(stem: str) -> Callable[[Path], Path]:
 
     def build(folder: Path) -> Path:
         from pipeline.encoders import encoders
-        from pipeline.encoders._pytorchvideo import _build
+        from pipeline.encoders._families.pytorchvideo import _build
 
         (variant,) = (
             part.variants[stem] for part in map(encoders.get, encoders.names()) if stem in getattr(part, "variants", {})
@@ -205,7 +205,7 @@ def _conv_oracle(builder: str, *, alpha: int = 0, token: bool = False) -> Callab
     """What the network's last linear layer is given, averaged over the places where it is applied."""
 
     def oracle(path: Path, pixels: torch.Tensor) -> torch.Tensor:
-        from pipeline.encoders._pytorchvideo import _build
+        from pipeline.encoders._families.pytorchvideo import _build
 
         network = _build(builder)
         network.load_state_dict(torch.load(path, weights_only=True)["model_state"])

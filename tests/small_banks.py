@@ -8,9 +8,9 @@ import numpy as np
 from conftest import make_recipe
 
 from pipeline import Bank
-from pipeline._types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
-from pipeline.labels import Labels
-from pipeline.plan import Extraction
+from pipeline.bank.labels import Labels
+from pipeline.core.types import ClipRow, LabelRow, Source, Span, VideoRow, clip_id
+from pipeline.extraction.run import Extraction
 
 RECIPE = make_recipe()
 

@@ -233,8 +233,8 @@ def test_help_and_the_package_load_nothing_heavy() -> None:
 
 def test_the_verbs_are_functions_whatever_was_imported_first() -> None:
     program = (
-        "import pipeline.extract, pipeline.search\n"
-        "from pipeline.extract import Progress\n"
+        "import pipeline.extraction.extract, pipeline.retrieval.searcher\n"
+        "from pipeline.extraction.extract import Progress\n"
         "from pipeline import extract, search, predict, add_class, train_head\n"
         "print([type(verb).__name__ for verb in (extract, search, predict, add_class, train_head)])"
     )

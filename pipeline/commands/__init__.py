@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from .._errors import ClipdexError, UsageError
-from .._files import printable
-from .._registry import part_names
 from .._version import __version__
+from ..core.errors import ClipdexError, UsageError
+from ..core.files import printable
+from ..core.registry import part_names
 
 # As in the story they tell; what is not listed comes after, by name.
 _ORDER = ("demo", "extract", "search", "label", "train-head", "add-class", "predict")

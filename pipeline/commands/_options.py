@@ -8,8 +8,8 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from .._types import Device, Limits
-from ..report.terminal import Terminal
+from ..core.types import Device, Limits
+from ._terminal import Terminal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

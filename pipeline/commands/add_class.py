@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, device_option, head_name_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("add-class")
@@ -33,7 +33,7 @@ def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **opt
     Example:
       clipdex add-class backhand match.mp4@12.5-14 match.mp4@31-32.5
     """
-    from ..add_class import add_class
+    from ..classification.add_class import add_class
 
     with terminal.progress() as update:
         report = dataclasses.asdict(add_class(class_name, moments, on_progress=update, **options))

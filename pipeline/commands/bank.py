@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, output_option
+from ._terminal import Terminal
 
 
 @click.group("bank")
@@ -40,7 +40,7 @@ def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> N
     Example:
       clipdex bank import features.npy clips.csv --name vgg16
     """
-    from ..import_features import import_features
+    from ..extraction.import_features import import_features
 
     terminal.one(dataclasses.asdict(import_features(vectors, table, **options)))
 
@@ -55,7 +55,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex bank compact
     """
-    from ..upkeep import compact as run
+    from ..maintenance.compact_prune import compact as run
 
     with terminal.working("Compacting"):
         terminal.one(dataclasses.asdict(run(bank=bank)))
@@ -78,7 +78,7 @@ def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
       clipdex bank prune --dry-run
       clipdex bank prune
     """
-    from ..upkeep import prune as run
+    from ..maintenance.compact_prune import prune as run
 
     with terminal.working("Pruning"):
         terminal.one(dataclasses.asdict(run(bank=bank, **options)))

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, device_option, output_option, recipe_option, template_option
+from ._terminal import Terminal
 
 
 @click.command("clusters")
@@ -26,8 +26,8 @@ def command(terminal: Terminal, **options: Any) -> None:
       clipdex clusters
       clipdex clusters --count 8 --text "a street" --text "a kitchen" --text "a forest"
     """
-    from ..clusters import clusters
     from ..report.summary import cluster_rows
+    from ..retrieval.clusters import clusters
 
     with terminal.working("Grouping"):
         rows = cluster_rows(clusters(**options))

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from .._registry import part_names
-from ..report.terminal import Terminal
+from ..core.registry import part_names
 from ._options import bank_option, device_option, labels_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("compare")
@@ -34,7 +34,7 @@ def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Any) -> N
       clipdex extract sports/ --encoder xclip --clips whole
       clipdex compare --a lite --b xclip
     """
-    from ..compare import compare
+    from ..evaluation.compare_encoders import compare
     from ..report.summary import comparison_rows, comparison_summary
 
     with terminal.working("Comparing"):

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, labels_option, output_option, recipe_option
+from ._terminal import Terminal
 
 
 @click.command("compare-heads")
@@ -35,7 +35,7 @@ def command(terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex compare-heads
     """
-    from ..compare_heads import compare_heads
+    from ..evaluation.compare_heads import compare_heads
 
     with terminal.working("Training"):
         results = compare_heads(**options)

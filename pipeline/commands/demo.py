@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..report.terminal import Terminal
 from . import main
+from ._terminal import Terminal
 
 
 @click.command("demo")
@@ -24,7 +24,7 @@ def command(out: Path, bank: Path | None, as_json: bool) -> None:
     Example:
       clipdex demo --out demo
     """
-    from ..demo import story
+    from ._demo_steps import story
 
     terminal = Terminal(as_json=as_json, story=not as_json)
     for number, step in enumerate(story(out), start=1):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("doctor")
@@ -25,7 +25,7 @@ def command(repair: bool, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex doctor --bank bank
     """
-    from ..doctor import doctor
+    from ..maintenance.doctor import doctor
 
     with terminal.working("Checking"):
         checks = doctor(bank=bank, repair=repair)

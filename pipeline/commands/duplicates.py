@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, device_option, output_option, recipe_option
+from ._terminal import Terminal
 
 
 @click.command("duplicates")
@@ -27,8 +27,8 @@ def command(terminal: Terminal, **options: Any) -> None:
       clipdex duplicates
       clipdex duplicates --threshold 0.98
     """
-    from ..duplicates import duplicates
     from ..report.summary import duplicate_rows
+    from ..retrieval.duplicates import duplicates
 
     with terminal.working("Comparing"):
         groups, threshold = duplicates(**options)

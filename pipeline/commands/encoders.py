@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("encoders")
@@ -20,7 +20,7 @@ def command(bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex encoders
     """
-    from ..info import encoder_list
+    from ..maintenance.info import encoder_list
 
     columns = (
         "name",

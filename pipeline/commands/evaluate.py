@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, device_option, head_name_option, labels_option, output_option, template_option
+from ._terminal import Terminal
 
 _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
 
@@ -56,7 +56,7 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
 
 
 def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
-    from ..evaluate import evaluate
+    from ..evaluation.evaluate_head import evaluate
     from ..report.evaluation import write_evaluation
 
     for name in ("shots", "draws", "templates"):
@@ -72,8 +72,8 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
 def _few(
     terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
 ) -> Any:
+    from ..evaluation.k_shot import SHOTS, shot_curves
     from ..report.evaluation import write_shots
-    from ..shots import SHOTS, shot_curves
 
     del protocol
     try:

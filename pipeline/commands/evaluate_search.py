@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, device_option, labels_option, output_option, prompt_options
+from ._terminal import Terminal
 
 
 @click.command("evaluate-search")
@@ -38,7 +38,7 @@ def command(terminal: Terminal, queries: Path | None, recipes: tuple[str, ...], 
       clipdex evaluate-search --recipe lite --recipe microsoft/xclip-base-patch32
       clipdex evaluate-search --queries questions.csv --template "a video of {}"
     """
-    from ..evaluate_search import evaluate_search
+    from ..evaluation.evaluate_search import evaluate_search
 
     with terminal.working("Asking"):
         rows = [evaluate_search(queries=queries, recipe=name, **options) for name in recipes or (None,)]

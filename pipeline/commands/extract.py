@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from .._registry import part_names
-from .._types import Keep, Precision
-from ..report.terminal import Terminal
+from ..core.registry import part_names
+from ..core.types import Keep, Precision
 from ._options import bank_option, device_option, effort_options, limit_options, output_option, take_limits
+from ._terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..plan import Extraction
+    from ..extraction.run import Extraction
 
 
 @click.command("extract")
@@ -123,9 +123,9 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
 def _extract(
     bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
 ) -> Extraction:
-    from ..extract import extract
+    from ..extraction.extract import extract
+    from ..extraction.runners.processes import extract_side_by_side
     from ..report.summary import followed
-    from ..side_by_side import extract_side_by_side
 
     with followed(terminal) as update:
         if num_processes > 1:
@@ -134,8 +134,8 @@ def _extract(
 
 
 def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
+    from ..extraction.watch import watch
     from ..report.summary import followed, report_extraction
-    from ..watch import watch
 
     if options.pop("num_processes") > 1:
         raise click.UsageError("--watch encodes in one process: leave out --processes")

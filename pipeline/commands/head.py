@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from .._errors import HeadError
-from ..report.terminal import Terminal
+from ..core.errors import HeadError
 from ._options import bank_option, device_option, output_option, recipe_option
+from ._terminal import Terminal
 
 
 @click.group("head")
@@ -42,7 +42,7 @@ def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: A
       clipdex head import --name kinetics
       clipdex predict --head-name kinetics --top 5
     """
-    from ..import_head import import_head
+    from ..classification.import_head import import_head
     from ..report.summary import head_row
 
     with terminal.working("Loading the checkpoint"):
@@ -61,7 +61,7 @@ def list_(bank: Path, terminal: Terminal) -> None:
       clipdex head list
     """
     from ..heads import read_cards
-    from ..info import heads_folder
+    from ..maintenance.info import heads_folder
     from ..report.summary import head_row
 
     cards, damaged = read_cards(heads_folder(bank))
@@ -83,7 +83,7 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
       clipdex head show default
     """
     from ..heads import load_head
-    from ..info import heads_folder
+    from ..maintenance.info import heads_folder
     from ..report.summary import head_row
 
     terminal.one(head_row(load_head(heads_folder(bank), name)[1]))
@@ -102,7 +102,7 @@ def export(name: str, file: Path, bank: Path, terminal: Terminal) -> None:
       clipdex head export default head.onnx
     """
     from ..heads import export_onnx, load_judged
-    from ..info import heads_folder
+    from ..maintenance.info import heads_folder
 
     export_onnx(load_judged(heads_folder(bank), name), file)
     terminal.one({"head": name, "file": str(file)})
@@ -119,8 +119,8 @@ def remove(name: str, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex head remove default
     """
-    from ..head_changes import delete_head
-    from ..info import heads_folder
+    from ..bank.head_changes import delete_head
+    from ..maintenance.info import heads_folder
 
     delete_head(heads_folder(bank).parent, name)
     terminal.one({"removed": name})

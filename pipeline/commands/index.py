@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .._registry import part_names
-from ..report.terminal import Terminal
+from ..core.registry import part_names
 from ._options import bank_option, device_option, output_option, recipe_option
+from ._terminal import Terminal
 
 
 @click.group("index")
@@ -53,7 +53,7 @@ def build(bank: Path, terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex index build --kind flat
     """
-    from ..indexing import build_index
+    from ..retrieval.build_index import build_index
 
     with terminal.working("Building"):
         terminal.one(dataclasses.asdict(build_index(bank=bank, **options)))
@@ -70,7 +70,7 @@ def add(bank: Path, terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex index add
     """
-    from ..indexing import index_stats
+    from ..retrieval.build_index import index_stats
 
     with terminal.working("Adding"):
         terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))
@@ -88,7 +88,7 @@ def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex index remove --kind hnsw
     """
-    from ..indexing import remove_indexes
+    from ..retrieval.build_index import remove_indexes
 
     terminal.one({"removed": remove_indexes(bank=bank, **options)})
 
@@ -102,7 +102,7 @@ def stats(bank: Path, terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex index stats
     """
-    from ..indexing import index_stats
+    from ..retrieval.build_index import index_stats
 
     with terminal.working("Measuring"):
         terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))

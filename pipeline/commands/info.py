@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from .._errors import HeadError
-from ..report.terminal import Terminal
+from ..core.errors import HeadError
 from ._options import bank_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("info")
@@ -21,7 +21,7 @@ def command(bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex info --bank bank
     """
-    from ..info import bank_info
+    from ..maintenance.info import bank_info
 
     facts = bank_info(bank=bank)
     terminal.one(facts)

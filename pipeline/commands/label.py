@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, output_option, raw_cells_option
+from ._terminal import Terminal
 
 _COLUMNS = ("label", "start_seconds", "stop_seconds", "group", "split", "path")
 
@@ -38,7 +38,7 @@ def add(moment: str, class_name: str, group: str | None, split: str | None, bank
     Example:
       clipdex label add match.mp4@12.5-14 backhand --group anna
     """
-    from ..labelling import add_label
+    from ..classification.labelling import add_label
     from ..report.summary import label_rows
 
     row = add_label(moment, class_name, bank=bank, group=group, split=split)
@@ -58,7 +58,7 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
       clipdex label remove match.mp4@12.5-14
       clipdex label remove --class backhnad
     """
-    from ..labelling import remove_labels
+    from ..classification.labelling import remove_labels
     from ..report.summary import label_rows
 
     rows = remove_labels(moment, class_name=class_name, bank=bank)
@@ -79,7 +79,7 @@ def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> Non
     Example:
       clipdex label import labels.csv
     """
-    from ..labelling import import_labels
+    from ..classification.labelling import import_labels
     from ..report.summary import label_rows
 
     with terminal.working("Reading the videos' contents"):
@@ -100,7 +100,7 @@ def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None
     Example:
       clipdex label export labels.csv
     """
-    from ..labelling import export_labels
+    from ..classification.labelling import export_labels
     from ..report.summary import label_rows
 
     rows = export_labels(table, bank=bank, raw_cells=raw_cells)
@@ -118,7 +118,7 @@ def list_(bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex label list
     """
-    from ..labelling import list_labels
+    from ..classification.labelling import list_labels
     from ..report.summary import label_rows
 
     terminal.rows(label_rows(list_labels(bank=bank)), columns=_COLUMNS)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, output_option, recipe_option
+from ._terminal import Terminal
 
 
 @click.command("map")
@@ -35,8 +35,8 @@ def command(terminal: Terminal, out: Path, colour: Literal["auto", "label", "clu
       clipdex map
       clipdex map --colour cluster --out picture
     """
-    from ..clusters import bank_map
     from ..report.atlas import write_map
+    from ..retrieval.clusters import bank_map
 
     with terminal.working("Drawing"):
         found = bank_map(**options)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import (
     bank_option,
     device_option,
@@ -19,9 +18,10 @@ from ._options import (
     recipe_option,
     several,
 )
+from ._terminal import Terminal
 
 if TYPE_CHECKING:
-    from .._types import VideoRow
+    from ..core.types import VideoRow
 
 _segment_options = several(
     click.option("--segments", "whole", is_flag=True, help="Say what happens when, with start and stop."),
@@ -104,7 +104,7 @@ _SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "
 
 
 def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequence[VideoRow]:
-    from ..predict import predict
+    from ..classification.predict import predict
     from ..report.summary import prediction_rows
 
     for name in _ONLY_SEGMENTS:
@@ -123,8 +123,8 @@ def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequen
 def _segments(
     terminal: Terminal, sources: Sequence[str], *, export: Path | None, raw_cells: bool, **options: Any
 ) -> Sequence[VideoRow]:
-    from ..predict import detect
-    from ..segments import check_format, export_segments
+    from ..classification.predict import detect
+    from ..classification.segments import check_format, export_segments
 
     if options.pop("top") is not None:
         raise click.UsageError("--top lists classes of clips; it does not go with --segments")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, head_name_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("remove-class")
@@ -26,6 +26,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex remove-class backhand
     """
-    from ..change_classes import remove_class
+    from ..classification.edit_classes import remove_class
 
     terminal.one(dataclasses.asdict(remove_class(**options)))

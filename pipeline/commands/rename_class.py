@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, head_name_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("rename-class")
@@ -24,6 +24,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex rename-class backhand "two-handed backhand"
     """
-    from ..change_classes import rename_class
+    from ..classification.edit_classes import rename_class
 
     terminal.one(dataclasses.asdict(rename_class(**options)))

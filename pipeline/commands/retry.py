@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import (
     bank_option,
     device_option,
@@ -17,6 +16,7 @@ from ._options import (
     recipe_option,
     take_limits,
 )
+from ._terminal import Terminal
 
 
 @click.command("retry")
@@ -34,8 +34,8 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool,
       clipdex retry
       clipdex retry --time-limit 1800 --max-lost-frames 2
     """
+    from ..extraction.retry import retry
     from ..report.summary import followed, report_extraction
-    from ..retry import retry
 
     limits = take_limits(options)
     with followed(terminal) as update:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import (
     bank_option,
     cost_options,
@@ -20,6 +19,7 @@ from ._options import (
     several,
     take_limits,
 )
+from ._terminal import Terminal
 
 _MOMENT = "MOMENT[:W]"
 _question_options = several(
@@ -106,9 +106,9 @@ def command(text: str | None, interactive: bool, terminal: Terminal, **options: 
       clipdex search "a goal" --export goals/
       clipdex search --interactive
     """
-    from ..report.conversation import Conversation
-    from ..report.showing import Showing
-    from ..search import Searcher, question
+    from ..retrieval.searcher import Searcher, question
+    from ._repl import Conversation
+    from ._show_hits import Showing
 
     asked = question(text, **_taken(options, _QUESTION))
     showing = Showing(**_taken(options, _SHOWN), cache=options["bank"] / "previews", limits=take_limits(options))

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import click
 
-from .._registry import part_names
-from .._types import Loss, Triplets
-from ..report.terminal import Terminal
+from ..core.registry import part_names
+from ..core.types import Loss, Triplets
 from ._options import bank_option, device_option, labels_option, output_option, recipe_option, template_option
+from ._terminal import Terminal
 
 
 @click.command("train-head")
@@ -67,7 +67,7 @@ def command(bank: Path, terminal: Terminal, **options: Any) -> None:
       clipdex train-head --precision 0.9 --tune
       clipdex train-head --texts --template "a video of {}"
     """
-    from ..train import train_head
+    from ..classification.train import train_head
 
     given = {name: value for name, value in options.items() if value is not None}
     with terminal.working("Training"):

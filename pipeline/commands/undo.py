@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..report.terminal import Terminal
 from ._options import bank_option, head_name_option, output_option
+from ._terminal import Terminal
 
 
 @click.command("undo")
@@ -22,6 +22,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     Example:
       clipdex undo
     """
-    from ..change_classes import undo
+    from ..classification.edit_classes import undo
 
     terminal.one(dataclasses.asdict(undo(**options)))

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._registry import Registry
-from .._types import Clip, Limits, Pixels, VideoInfo
+from ..core.registry import Registry
+from ..core.types import Clip, Limits, Pixels, VideoInfo
 from ._cut import cut
 from ._scan import is_video, read_image, scan
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._files import name_of
-from .._processes import end_with_parent
-from .._types import Pixels, Span, VideoInfo
+from ..core.files import name_of
+from ..core.processes import end_with_parent
+from ..core.types import Pixels, Span, VideoInfo
 from . import Decoder, is_video, open_video, read_image
 from ._complaints import listen
 from ._cut import write_stretch

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._errors import DecodeError
+from ..core.errors import DecodeError
 from . import open_video
 
 # Name and (red, green, blue) of each frame.

@@ -14,9 +14,9 @@ import av
 import av.error
 from av.video.reformatter import VideoReformatter
 
-from .._errors import BankError, DecodeError, SourceError
-from .._files import refuse_special, replacing
-from .._types import Limits, Span
+from ..core.errors import BankError, DecodeError, SourceError
+from ..core.files import refuse_special, replacing
+from ..core.types import Limits, Span
 from ._scan import open_container, upright, video_stream
 
 _DEFAULT_RATE = 25

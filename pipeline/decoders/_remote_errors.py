@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import _errors
-from .._errors import ClipdexError, DecodeError, OutOfMemory
+from ..core import errors as _errors
+from ..core.errors import ClipdexError, DecodeError, OutOfMemory
 
 # As Python, numpy and our decoders call it; and if not even a thread can be started any more (EAGAIN).
 _OUT_OF_MEMORY = ("OutOfMemory", "MemoryError", "_ArrayMemoryError", "BlockingIOError")

@@ -21,8 +21,8 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from .._errors import DecodeError, DecoderRefusal, NoVideoStream
-from .._types import Pixels, Times, VideoInfo
+from ..core.errors import DecodeError, DecoderRefusal, NoVideoStream
+from ..core.types import Pixels, Times, VideoInfo
 from ._avi import Chunks
 
 # Formats that ffmpeg reads as "video" although nothing in them moves (its text and still readers).

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._types import Pixels
+from ..core.types import Pixels
 
 # Room for two 4K frames; pages that are not used are not there.
 SHARED_BYTES = 64 << 20

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DecodeError, DecoderRefusal, MissingExtra
+from ..core.errors import DecodeError, DecoderRefusal, MissingExtra
 from . import DecodedFrame, Decoder
 from ._scan import open_container, read_packets, video_stream
 

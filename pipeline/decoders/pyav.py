@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from .._errors import OutOfMemory
+from ..core.errors import OutOfMemory
 from . import DecodedFrame, Decoder
 from ._complaints import heard_of_damage
 from ._scan import Packets, open_container, read_packets, upright, video_stream

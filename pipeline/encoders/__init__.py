@@ -11,16 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart
-from .._recipe import Recipe
-from .._registry import Registry
-from .._types import Device, Precision
+from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart
+from ..core.recipe import Recipe
+from ..core.registry import Registry
+from ..core.types import Device, Precision
 from ._base import Encoder, check_keep, libraries
-from ._canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._card import Card, Classifier, Facts, Features, Output
-from ._device import confine, cuda_devices, device_of
 from ._prompts import encode_prompts, text_cosines
-from ._speed import choose_engine, choose_route, lower_precision, suitable_batch_size
+from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, sing
+from ._runtime.device import confine, cuda_devices, device_of
+from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
@@ -103,7 +103,7 @@ def load_encoder(
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
     """
     from ._checkpoint import why_not_loaded
-    from ._torchvision import make_importable
+    from ._runtime.torchvision import make_importable
 
     make_importable()
     part, checkpoint = _resolve(name)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._errors import EncoderError
-from .._recipe import Canary, Recipe
-from .._types import FloatArray, HalfOrSingle, Keep, KeptArray, Pixels
-from ..clips import SAMPLING
+from ..core.errors import EncoderError
+from ..core.recipe import Canary, Recipe
+from ..core.types import FloatArray, HalfOrSingle, Keep, KeptArray, Pixels
+from ..sources.sampling import SAMPLING
 from ._card import Card, Classifier, Facts, Features, Output
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Encoder(abc.ABC):
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
         import torch
 
-        from ..preprocess import fit
+        from ._preprocess import fit
 
         fitted: Pixels = fit(torch.from_numpy(frames), self.facts.preprocessing).numpy()
         return fitted
@@ -165,7 +165,7 @@ class Encoder(abc.ABC):
         Raises:
             EncoderError: see ``features``; what is wrong with the vectors shows in the second step.
         """
-        from ._running import begun
+        from ._runtime.forward import begun
 
         facts = self.facts
         check_keep(self.name, type(self), keep)

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .._recipe import PreprocessSettings
-from .._types import FloatArray, Keep, KeptArray
+from ..core.recipe import PreprocessSettings
+from ..core.types import FloatArray, Keep, KeptArray
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .._errors import EncoderError
-from .._files import refuse_special
+from ..core.errors import EncoderError
+from ..core.files import refuse_special
 
 _SETTINGS = ("*.json", "*.txt", "*.model")  # config, processor, tokenizer
 _SAFE_WEIGHTS = "model*.safetensors"

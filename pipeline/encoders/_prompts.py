@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._errors import UsageError
-from .._types import FloatArray, KeptArray
-from ..vectors import unit
+from ..core.errors import UsageError
+from ..core.types import FloatArray, KeptArray
+from ..core.vectors import unit
 from ._base import Encoder
 
 PLACE = "{}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._card import Card
-from ._pytorchvideo import PyTorchVideo, Variant
+from ._families.pytorchvideo import PyTorchVideo, Variant
 
 
 class I3D(PyTorchVideo):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from .._recipe import PreprocessSettings
-from .._types import FloatArray
+from ..core.recipe import PreprocessSettings
+from ..core.types import FloatArray
 from ._base import Encoder
 from ._card import Card, Facts, Output
 from ._checkpoint import Checkpoint, quiet_transformers, sha256_of
@@ -125,7 +125,7 @@ class Lite(Encoder):
         import torch
         from torch import nn
 
-        from ._openvino import compiled
+        from ._runtime.openvino import compiled
 
         class Whole(nn.Module):
             def __init__(self, network: Any) -> None:
@@ -140,7 +140,7 @@ class Lite(Encoder):
 
     def other_engine(self) -> Literal["openvino"] | None:
         """See ``Encoder.other_engine``."""
-        from ._openvino import is_installed
+        from ._runtime.openvino import is_installed
 
         if self.device != "cpu" or not is_installed():
             return None

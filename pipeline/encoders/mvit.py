@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._card import Card, Output
-from ._pytorchvideo import PyTorchVideo, Variant
+from ._families.pytorchvideo import PyTorchVideo, Variant
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._card import Card, Output
 from ._checkpoint import Checkpoint, load_strictly
-from ._transformers import Sizes, TransformersEncoder
+from ._families.transformers import Sizes, TransformersEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ._card import Card
-from ._image_text import ImageText
-from ._transformers import Sizes
+from ._families.image_text import ImageText
+from ._families.transformers import Sizes
 
 
 class SigLIP(ImageText):

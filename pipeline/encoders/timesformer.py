@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._card import Card, Output
-from ._transformers import Sizes, TransformersEncoder
+from ._families.transformers import Sizes, TransformersEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._errors import EncoderError
+from ..core.errors import EncoderError
 from ._card import Card, Output
 from ._checkpoint import Checkpoint
-from ._transformers import Sizes, TransformersEncoder
+from ._families.transformers import Sizes, TransformersEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor

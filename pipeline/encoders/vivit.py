@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._errors import EncoderError
-from .._recipe import PreprocessSettings
-from ..preprocess import read_settings
+from ..core.errors import EncoderError
+from ..core.recipe import PreprocessSettings
 from ._card import Card, Output
 from ._checkpoint import Checkpoint
-from ._transformers import Sizes, TransformersEncoder
+from ._families.transformers import Sizes, TransformersEncoder
+from ._preprocess import read_settings
 
 if TYPE_CHECKING:
     from torch import Tensor

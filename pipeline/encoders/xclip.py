@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
+from ..core.types import FloatArray
 from ._card import Card, Output
-from ._transformers import Sizes, TransformersEncoder, to_numpy
+from ._families.transformers import Sizes, TransformersEncoder, to_numpy
 
 if TYPE_CHECKING:
     from torch import Tensor

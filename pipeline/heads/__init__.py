@@ -6,16 +6,24 @@ apart into arrays and put together again, so that nothing is ever pickled.
 
 from __future__ import annotations
 
-from .._registry import Registry
+from ..core.registry import Registry
 from ._base import Head
-from ._card import HeadCard
-from ._familiarity import Familiarity
-from ._history import checksum_of, drop_entry, entries_in, forget, keep_copy, latest_change, read_entry, write_note
-from ._lock import locked
-from ._onnx import export_onnx
-from ._prior import Prior
-from ._sample import Sample
-from ._store import (
+from ._trained.card import HeadCard
+from ._trained.history import (
+    checksum_of,
+    drop_entry,
+    entries_in,
+    forget,
+    keep_copy,
+    latest_change,
+    read_entry,
+    write_note,
+)
+from ._trained.lock import locked
+from ._trained.novelty import Familiarity
+from ._trained.onnx import export_onnx
+from ._trained.sample import Sample
+from ._trained.store import (
     JudgedHead,
     head_files,
     head_path,
@@ -28,6 +36,7 @@ from ._store import (
     save_head,
     save_judged,
 )
+from ._trained.text_prior import Prior
 
 __all__ = [
     "Familiarity",

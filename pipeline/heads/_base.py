@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..vectors import softmax
-from ._shapes import Shapes, check_shapes
+from ..core.vectors import softmax
+from ._trained.shapes import Shapes, check_shapes
 
 if TYPE_CHECKING:
-    from ._onnx import Graph
+    from ._trained.onnx import Graph
 
 Arrays = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.float32]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .._types import Loss, Triplets
-from ..grouping import groups_per_class
-from ..vectors import softmax, unit
+from ..classification.groups import groups_per_class
+from ..core.types import Loss, Triplets
+from ..core.vectors import softmax, unit
 from ._base import Codes, Groups
 
 if TYPE_CHECKING:

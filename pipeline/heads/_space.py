@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import class_products, unit
+from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._network import TEMPERATURE, Schedule, Task, class_means, train
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import nearest_exact, softmax, unit
+from ..core.vectors import nearest_exact, softmax, unit
 from ._base import Codes, Groups, Head, Rows, voted
-from ._shapes import Shapes
+from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._onnx import Graph
+    from ._trained.onnx import Graph
 
 _BLOCK_ROWS = 8192
 _TOGETHER = 512

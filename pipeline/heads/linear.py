@@ -10,13 +10,13 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from ..vectors import class_products, unit
+from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._logistic import fit_class, fit_logistic
-from ._shapes import Shapes
+from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._onnx import Graph
+    from ._trained.onnx import Graph
 
 # From about this many numbers on, scikit-learn's solver takes minutes; with few rows for each dimension it stays the
 # faster one, as classes can then be separated by many planes.

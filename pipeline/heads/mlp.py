@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .._types import Loss, Triplets
-from ..vectors import class_products, softmax
+from ..core.types import Loss, Triplets
+from ..core.vectors import class_products, softmax
 from ._base import Arrays, Codes, Groups, Rows, voted
 from ._network import TEMPERATURE, Task, metric_loss
-from ._shapes import Shapes
 from ._space import SpaceHead, of_length_one
+from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._onnx import Graph
+    from ._trained.onnx import Graph
 
 
 class MLP(SpaceHead):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import class_products, unit
+from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
-from ._shapes import Shapes
+from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._onnx import Graph
+    from ._trained.onnx import Graph
 
 _SMALLEST_TEMPERATURE = 1e-3
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._types import Loss
-from ..vectors import class_products, exact_products, softmax
+from ..core.types import Loss
+from ..core.vectors import class_products, exact_products, softmax
 from ._base import Arrays, Codes, Groups, Rows
 from ._network import Task, metric_loss
-from ._shapes import Shapes, check_shapes
 from ._space import SpaceHead, of_length_one
+from ._trained.shapes import Shapes, check_shapes
 
 if TYPE_CHECKING:
     from torch import nn

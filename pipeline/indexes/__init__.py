@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
-from .._errors import BankError
-from .._registry import Registry
-from .._types import FloatArray
+from ..core.errors import BankError
+from ..core.registry import Registry
+from ..core.types import FloatArray
 from ._checked import POINTER, UNREADABLE, DamagedIndex, check_sums, parsed, write_pointer
 
 _LOCK = ".lock"

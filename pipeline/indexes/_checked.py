@@ -14,8 +14,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .._errors import BankError
-from .._files import replacing, sync_file, sync_folder
+from ..core.errors import BankError
+from ..core.files import replacing, sync_file, sync_folder
 
 POINTER = "index.json"
 SEGMENT = ".f32"

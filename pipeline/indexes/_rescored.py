@@ -16,8 +16,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
-from ..vectors import nearest
+from ..core.types import FloatArray
+from ..core.vectors import nearest
 from ._checked import DamagedIndex, stored_sum, sum_of_file
 from ._on_disk import OnDisk
 from ._rows import BLOCK_ROWS

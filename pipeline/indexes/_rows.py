@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
+from ..core.types import FloatArray
 from ._segments import Segment, write_sums
 
 _FACTS = "segments.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
+from ..core.types import FloatArray
 from ._checked import SEGMENT, DamagedIndex
 
 _NAME = re.compile(r"\d{4,9}" + re.escape(SEGMENT))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
+from ..core.types import FloatArray
 from . import Index
 
 

@@ -9,8 +9,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
-from ..vectors import best_first, nearest
+from ..core.types import FloatArray
+from ..core.vectors import best_first, nearest
 from ._on_disk import OnDisk
 from ._selection import Selection
 

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray
+from ..core.types import FloatArray
 from ._rescored import Rescored
 from ._selection import Selection
 

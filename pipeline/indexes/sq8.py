@@ -16,8 +16,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .._errors import BankError
-from .._types import FloatArray
+from ..core.errors import BankError
+from ..core.types import FloatArray
 from ._on_disk import OnDisk
 from ._selection import Selection
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._errors import SourceError
-from .._files import path_of
-from .._types import Span
-from ..clusters import Map
+from ..core.errors import SourceError
+from ..core.files import path_of
+from ..core.types import Span
+from ..retrieval.clusters import Map
 from .page import rendered, write_text
 from .plots import draw_points
 from .thumbnails import strip

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._errors import SourceError
-from .._files import path_of
+from ..core.errors import SourceError
+from ..core.files import path_of
 from .page import rendered
 from .plots import draw_all, draw_shots
 from .thumbnails import strip
 
 if TYPE_CHECKING:
-    from ..evaluate import Evaluation
-    from ..shots import ShotCurve
+    from ..evaluation.evaluate_head import Evaluation
+    from ..evaluation.k_shot import ShotCurve
 
 _WORST = 12
 _HEADLINES = (

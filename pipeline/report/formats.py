@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from .._answers import Hit
-from .._errors import SourceError, UsageError
-from .._files import path_of, refuse_special
-from .._tables import csv_text
-from .._types import LOST_FRAMES
+from ..core.errors import SourceError, UsageError
+from ..core.files import path_of, refuse_special
+from ..core.results import Hit
+from ..core.types import LOST_FRAMES
 from ..decoders import reading_process
+from ..sources.tables import csv_text
 from .summary import hit_rows
 
 Format = Literal["csv", "json", "fiftyone", "labelstudio"]

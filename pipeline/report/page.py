@@ -8,11 +8,11 @@ from typing import Any
 
 import jinja2
 
-from .._answers import Hit
-from .._errors import SourceError
-from .._files import path_of, refuse_special
-from .._types import Span
-from ..query import Part
+from ..core.errors import SourceError
+from ..core.files import path_of, refuse_special
+from ..core.results import Hit
+from ..core.types import Span
+from ..retrieval.query import Part
 from .previews import preview
 
 

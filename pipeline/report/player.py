@@ -7,7 +7,7 @@ import subprocess
 import webbrowser
 from pathlib import Path
 
-from .._errors import SourceError
+from ..core.errors import SourceError
 
 # Players that know how to start somewhere, best first.
 _PLAYERS = {

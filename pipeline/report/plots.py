@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..metrics import confusion_matrix, precision_recall, reliability, risk_coverage
+from ..core.metrics import confusion_matrix, precision_recall, reliability, risk_coverage
 
 if TYPE_CHECKING:
-    from ..evaluate import Evaluation
-    from ..shots import ShotCurve
+    from ..evaluation.evaluate_head import Evaluation
+    from ..evaluation.k_shot import ShotCurve
 
 _DPI = 110
 _MOST_NAMED = 40  # classes; with more, a confusion matrix goes without numbers and names

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from .._errors import BankError
-from .._files import replacing
-from .._types import Span
+from ..core.errors import BankError
+from ..core.files import replacing
+from ..core.types import Span
 from .thumbnails import frames_of
 
 # Beyond that a moment is shown in fast motion: a page is to be looked over, not watched.

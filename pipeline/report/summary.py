@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from .._answers import Hit, Prediction
-from .._files import printable
-from .._types import LabelRow, Status, VideoRow
+from ..core.files import printable
+from ..core.results import Hit, Prediction
+from ..core.types import LabelRow, Status, VideoRow
 
 if TYPE_CHECKING:
-    from ..clusters import Cluster
-    from ..compare import Comparison
-    from ..duplicates import DuplicateGroup
-    from ..encoding import Progress
+    from ..commands._terminal import Terminal
+    from ..evaluation.compare_encoders import Comparison
+    from ..extraction.encode_loop import Progress
+    from ..extraction.run import Extraction
     from ..heads import HeadCard
-    from ..plan import Extraction
-    from .terminal import Terminal
+    from ..retrieval.clusters import Cluster
+    from ..retrieval.duplicates import DuplicateGroup
 
 
 def outcome_row(row: VideoRow) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 
 def label_rows(labels: Sequence[LabelRow]) -> list[dict[str, Any]]:
     """Labels under the names of the CSV's columns, with what they speak of and where they came from."""
-    from ..labels import csv_row
+    from ..bank.labels import csv_row
 
     return [{**csv_row(row), "video_id": row.video_id, "source": row.source} for row in labels]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from .._errors import ClipdexError
-from .._types import Pixels, Span
-from ..clips import WHOLE
+from ..core.errors import ClipdexError
+from ..core.types import Pixels, Span
 from ..decoders import read_clips, reading_process
+from ..sources.sampling import WHOLE
 
 _HEIGHT = 160
 _QUALITY = 80

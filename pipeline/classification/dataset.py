@@ -1,0 +1,184 @@
+"""Labels and stored clips -> what a head learns from, and what of it must stay together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bank.bank import Bank
+from ..bank.head_changes import labels_in
+from ..bank.labels import label_of_clips, read_label_csv
+from ..core.errors import LabelError
+from ..core.recipe import Recipe
+from ..core.types import FloatArray, LabelRow
+from ..extraction.resume import video_id_of
+from .groups import joined, twins
+
+_HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
+_TAUGHT = ("", "train", "training")
+
+# From here on it is said that one class has many times the clips of another.
+_IMBALANCE = 10
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Labelled clips of one recipe, n of them.
+
+    Attributes:
+        X: what a head reads: vectors (n, dim), or features of frames (n, steps, dim).
+        y: class names.
+        groups: what must stay together.
+        ids: of the clips.
+        held_out: which were set apart by a split column.
+        named_groups: whether the labels name groups; else each video is one.
+        vectors: (n, dim), the clips' own.
+        left_out: clips that a split meant to be trained on, left out because they show what a held-out one shows.
+    """
+
+    X: FloatArray
+    y: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    ids: tuple[str, ...]
+    held_out: Bools
+    named_groups: bool
+    vectors: FloatArray
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, chosen: Bools) -> Examples:
+        """The examples that are chosen."""
+        return dataclasses.replace(
+            self,
+            X=self.X[chosen],
+            y=self.y[chosen],
+            groups=self.groups[chosen],
+            ids=tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep),
+            held_out=self.held_out[chosen],
+            vectors=self.vectors[chosen],
+        )
+
+
+def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
+    """The labels of a CSV or Parquet table, or the bank's own."""
+    if table is None:
+        return labels_in(bank.folder).rows()
+    return read_label_csv(table, identify=functools.cache(video_id_of))
+
+
+def labelled_examples(
+    bank: Bank, recipe: Recipe, labels: Sequence[LabelRow], *, reads: Literal["clips", "frames"] = "clips"
+) -> Examples:
+    """The stored clips that the labels cover, with their vectors and, where those are read, their frames' features.
+
+    Raises:
+        LabelError: there are no labels, or no stored clip answers to any.
+        UsageError: frames are read, and some clips were stored without.
+    """
+    if not labels:
+        raise LabelError(
+            "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
+            "--labels-from-folders"
+        )
+    stored = bank.clips(recipe.id)
+    clips = list(stored.rows())
+    found = label_of_clips(clips, labels)
+    # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
+    order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
+    numbers = [number for number in order if found[number] is not None]
+    if not numbers:
+        raise LabelError(
+            f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
+            f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
+        )
+    rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
+    vectors = stored.embeddings(numbers)
+    ids = tuple(clip.clip_id for clip, _ in rows)
+    said = [(label.split or "").lower() for _, label in rows]
+    if strange := sorted(set(said) - {*_HELD_OUT, *_TAUGHT}):
+        raise LabelError(
+            f"the split column says {strange[0]!r}, which is neither trained on (train, training, empty) nor held out "
+            f"({', '.join(_HELD_OUT)})"
+        )
+    held_out = np.array([word in _HELD_OUT for word in said], dtype=np.bool_)
+    pairs = twins(vectors)
+    # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
+    crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
+    pairs = [(a, b) for a, b in pairs if held_out[a] == held_out[b]]
+    examples = Examples(
+        X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
+        y=np.array([label.label for _, label in rows]),
+        groups=np.array(joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
+        ids=ids,
+        held_out=held_out,
+        named_groups=any(label.group is not None for _, label in rows),
+        vectors=vectors,
+        left_out=len(crossing),
+    )
+    return examples.take(~np.isin(np.arange(len(examples)), list(crossing))) if crossing else examples
+
+
+def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
+    """What ``--keep frames`` stored of these clips, (n, steps, dim) float32.
+
+    Raises:
+        UsageError: some were stored without.
+    """
+    return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
+
+
+def check_classes(examples: Examples) -> None:
+    """Refuse what nothing can be learned from.
+
+    Raises:
+        LabelError: fewer than two classes outside of the held-out split.
+    """
+    classes = sorted(set(examples.y[~examples.held_out].tolist()))
+    if len(classes) < 2:
+        raise LabelError(
+            f"a head tells classes apart, so it needs labels of at least 2; the stored clips have: "
+            f"{', '.join(classes) or 'none'}"
+        )
+
+
+def repeated(examples: Examples) -> list[str]:
+    """A warning where recordings lay on both sides of a split."""
+    if not examples.left_out:
+        return []
+    return [
+        f"{examples.left_out} clips to train on show the same as held-out ones, under other files: they were left out"
+    ]
+
+
+def imbalance(counts: Mapping[str, int]) -> list[str]:
+    """A warning where one class has many times the clips of another."""
+    few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    if counts[many] < _IMBALANCE * counts[few]:
+        return []
+    return [
+        f"the classes are uneven: {counts[many]} clips of {many!r}, {counts[few]} of {few!r}. Rare classes are weighed "
+        "up; balanced accuracy counts all classes alike"
+    ]
+
+
+def without_clips(labels: Sequence[LabelRow], examples: Examples) -> list[str]:
+    """A warning where whole classes that were labelled have no stored clip."""
+    missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
+    if not missing:
+        return []
+    example = next(label for label in labels if label.label == missing[0])
+    where = "" if example.span is None else f"@{example.start_seconds:g}-{example.stop_seconds:g}"
+    return [
+        f"no stored clip is labelled {', '.join(map(repr, missing))}: no clip lies mostly in these labels, or another "
+        f"label speaks of the same stretch. Store one with: clipdex extract {example.video}{where}"
+    ]

@@ -1,0 +1,71 @@
+"""What must stay together: clips of one video, of one named group, or of one recording under several files.
+
+A score is honest where these are never on both sides of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from ..core.types import FloatArray
+from ..core.vectors import unit
+
+# Of one length, vectors this near are one recording: encoders' rounding moves them by less.
+_SAME = 1e-3
+_VIEWS = 8
+_NEIGHBOURS = 4
+
+
+def groups_per_class(y: npt.NDArray[Any], groups: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Of how many groups each class is, in the order of ``np.unique(y)``."""
+    return np.array([len(set(groups[y == name].tolist())) for name in np.unique(y)], dtype=np.int64)
+
+
+def twins(vectors: FloatArray) -> list[tuple[int, int]]:
+    """Pairs of rows that are the same but for rounding: one recording under two files, however it was wrapped.
+
+    A few random projections of equal vectors are equal, so only rows whose projections are near are compared.
+    """
+    rows = unit(vectors)
+    views = np.random.default_rng(0).normal(size=(rows.shape[1], _VIEWS)).astype(np.float32) / np.sqrt(_VIEWS)
+    seen = rows @ views
+    _, near = cKDTree(seen).query(seen, k=range(2, 2 + _NEIGHBOURS), distance_upper_bound=2 * _SAME)
+    ones, places = np.nonzero(near < len(rows))
+    others = near[ones, places]
+    same = np.linalg.norm(rows[ones] - rows[others], axis=1) <= _SAME
+    return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
+
+
+def components(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """For each of ``count`` things the number of the group that these pairs put it into."""
+    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
+    graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
+    found: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return found
+
+
+def joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """One name for all clips that must stay together: of one video, of one group, the same, or linked by these.
+
+    Args:
+        members: for each clip its video and, where it was named, its group.
+        pairs: places of clips that are the same (``twins``).
+    """
+    names = [f"video {video}" for video, _ in members]
+    nodes = {name: number for number, name in enumerate(dict.fromkeys([*names, *(g for _, g in members if g)]))}
+    edges = [(nodes[name], nodes[group]) for name, (_, group) in zip(names, members, strict=True) if group]
+    edges += [(nodes[names[a]], nodes[names[b]]) for a, b in pairs]
+    component = components(len(nodes), edges)
+    # A component is called by its first group, or by its only video.
+    called: dict[int, str] = {}
+    for name, number in nodes.items():
+        if not name.startswith("video ") or component[number] not in called:
+            called[component[number]] = name
+    return [called[component[nodes[name]]] for name in names]

@@ -1,0 +1,93 @@
+"""The verbs of labels: add, import, export, list."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from ..bank.bank import Bank
+from ..bank.head_changes import labels_in
+from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
+from ..core.errors import SourceError, UsageError
+from ..core.types import LabelRow, Moment
+from ..extraction.resume import video_id_of
+from ..sources.tables import write_csv
+
+
+def add_label(
+    moment: str,
+    class_name: str,
+    *,
+    bank: str | Path = "bank",
+    group: str | None = None,
+    split: str | None = None,
+) -> LabelRow:
+    """Label a moment, ``FILE`` or ``FILE@START-STOP``.
+
+    Raises:
+        SourceError: there is no such file.
+        LabelError: the class has no name.
+    """
+    parsed = Moment.parse(moment)
+    row = label_row(parsed, class_name, video_id=video_id_of(parsed.path), group=group, split=split)
+    labels_in(Bank(Path(bank), create=True).folder).add([row])
+    return row
+
+
+def remove_labels(
+    moment: str | None = None, *, class_name: str | None = None, bank: str | Path = "bank"
+) -> list[LabelRow]:
+    """Remove the labels of exactly this moment, of this class, or both; gives back what was removed.
+
+    Raises:
+        UsageError: neither is given: that would be all labels.
+    """
+    if moment is None and class_name is None:
+        raise UsageError("say which labels to remove: a moment, --class NAME, or both")
+    parsed = None if moment is None else Moment.parse(moment)
+    video_id = None if parsed is None else video_id_of(parsed.path)
+
+    def meant(row: LabelRow) -> bool:
+        here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
+        return here and class_name in (None, row.label)
+
+    return labels_in(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
+
+
+def import_labels(
+    table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False
+) -> tuple[list[LabelRow], int]:
+    """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
+
+    Args:
+        raw_cells: take an apostrophe before what looks like a formula (``'=x``) for a part of the name. By default it
+            is what ``export_labels`` and spreadsheets put there, and is taken away.
+
+    Returns:
+        What the table says, and how many labels the bank did not have.
+    """
+    rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
+    return rows, labels_in(Bank(Path(bank), create=True).folder).add(rows)
+
+
+def list_labels(*, bank: str | Path = "bank") -> list[LabelRow]:
+    """All labels of the bank, oldest first."""
+    return labels_in(Bank(Path(bank)).folder).rows()
+
+
+def export_labels(table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False) -> list[LabelRow]:
+    """Write all labels to a CSV file that ``import_labels`` reads.
+
+    Args:
+        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
+            front.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
+    rows = list_labels(bank=bank)
+    try:
+        write_csv(Path(table), [csv_row(row) for row in rows], columns=CSV_COLUMNS, raw_cells=raw_cells)
+    except OSError as error:
+        raise SourceError(f"cannot write {table}: {error.strerror or error}") from error
+    return rows

@@ -1,0 +1,300 @@
+"""Stored clips -> labels, by a head or, without any training, by texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bank.bank import Bank
+from ..bank.head_changes import heads_in
+from ..core.errors import UsageError
+from ..core.recipe import Recipe
+from ..core.results import Prediction
+from ..core.types import ClipRow, Device, FloatArray, VideoRow
+from ..core.vectors import softmax
+from ..encoders import load_for, part_of, text_cosines
+from ..extraction.encode_loop import Progress
+from ..extraction.extract import extract_for
+from ..heads import HeadCard, JudgedHead, load_judged
+from ..retrieval.searcher import stored_patches
+from ..sources.sampling import Cut
+from .dataset import frames_of
+from .segments import Segment, segments
+from .train import DEFAULT_NAME
+
+# Of clips of known classes this share must not be taken for unknown ones.
+ACCEPT_KNOWN = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Who is asked, of what.
+
+    Attributes:
+        bank: folder of the bank.
+        head_name: a stored head; by default ``"default"``, unless ``prompts`` are given.
+        prompts: class names or descriptions to choose from, for encoders with a text side.
+        templates: sentences that prompts are put into, such as ``"a video of {}"``; several are averaged.
+        rerank: use the model's full score with prompts, which needs what ``extract --keep patches`` stores.
+        never_abstain: say the likeliest class of every clip. Else nothing is said of clips that look less familiar
+            than nearly all held-out ones did, or whose class is less sure than its threshold.
+        accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
+        recipe: id, encoder or checkpoint, where the bank holds several.
+
+    Raises:
+        UsageError: both a head and prompts, or a share that is none.
+    """
+
+    bank: str | Path = "bank"
+    head_name: str | None = None
+    prompts: Sequence[str] = ()
+    templates: Sequence[str] = ()
+    rerank: bool = False
+    never_abstain: bool = False
+    accept_known: float = ACCEPT_KNOWN
+    recipe: str | None = None
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accept_known <= 1:
+            raise UsageError(f"a share lies between 0 and 1, not at {self.accept_known}")
+        if self.prompts and self.head_name is not None:
+            raise UsageError("give --head-name or --prompts, not both")
+        if (self.templates or self.rerank) and not self.prompts:
+            raise UsageError("--template and --rerank go with --prompts: a head reads no text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What a head or texts say of clips.
+
+    Attributes:
+        scores: probabilities, (n, classes).
+        known: (n,), see ``JudgedHead.known``.
+        abstains: for each clip why nothing is said of it, or None.
+        thresholds: see ``HeadCard``.
+        rows: outcomes of the sources; some may have failed.
+    """
+
+    clips: Sequence[ClipRow]
+    classes: Sequence[str]
+    scores: npt.NDArray[np.float64]
+    known: npt.NDArray[np.float64] | None
+    abstains: Sequence[Literal["unknown", "unsure"] | None]
+    thresholds: Mapping[str, float | None]
+    rows: Sequence[VideoRow]
+
+
+def predict(
+    sources: Sequence[str | Path] = (),
+    *,
+    top: int = 5,
+    on_progress: Callable[[Progress], None] | None = None,
+    **asked: Any,
+) -> tuple[list[Prediction], list[VideoRow]]:
+    """Label clips: those of ``sources``, extracted where they are new, or all of the bank.
+
+    Args:
+        top: how many classes to list for each clip.
+        asked: see ``Asked``.
+
+    Returns:
+        The predictions, and the outcome rows of the sources (some may have failed).
+
+    Raises:
+        UsageError: both a head and prompts.
+        HeadError: no such head, or one that was trained on vectors of another recipe.
+    """
+    if top < 1:
+        raise UsageError(f"top must be at least 1, not {top}")
+    found = score_clips(sources, Asked(**asked), on_progress=on_progress)
+    return [_prediction(found, number, top) for number in range(len(found.clips))], list(found.rows)
+
+
+def detect(
+    sources: Sequence[str | Path] = (),
+    *,
+    window_seconds: float | None = None,
+    stride_seconds: float | None = None,
+    min_score: float = 0.5,
+    merge_gap_seconds: float = 0.0,
+    min_seconds: float = 0.0,
+    on_progress: Callable[[Progress], None] | None = None,
+    **asked: Any,
+) -> tuple[list[Segment], list[VideoRow]]:
+    """What happens when: segments of the videos of ``sources``, or of all of the bank.
+
+    Args:
+        window_seconds: of the windows that new videos are cut into; by default as long as the clips that the head
+            learned from mostly are.
+        stride_seconds: between window starts; by default half a window.
+        min_score: probability from which on a class is said, where it has no threshold above that.
+        merge_gap_seconds: segments of one class at most so far apart become one.
+        min_seconds: shorter segments are dropped.
+        asked: see ``Asked``.
+
+    Returns:
+        The segments, video by video, and the outcome rows of the sources.
+
+    Raises:
+        UsageError, HeadError: see ``predict``.
+    """
+    who = Asked(**asked)
+    if (window_seconds is not None or stride_seconds is not None) and not sources:
+        raise UsageError("a window or stride is for cutting videos: name those, or leave it out for the stored clips")
+    if stride_seconds is not None and stride_seconds <= 0:
+        raise UsageError(f"a stride must be above 0 seconds, not {stride_seconds:g}")
+    cut = _windows(who, window_seconds, stride_seconds) if sources else None
+    scored = score_clips(sources, who, cut=cut, on_progress=on_progress)
+    by_video: dict[tuple[str, str], list[int]] = {}
+    for number, clip in enumerate(scored.clips):
+        by_video.setdefault((clip.video, clip.video_id), []).append(number)
+    answered = np.array([why != "unknown" for why in scored.abstains], dtype=np.bool_)
+    found = [
+        one
+        for (video, video_id), numbers in by_video.items()
+        for one in segments(
+            [scored.clips[number].span for number in numbers],
+            scored.scores[numbers],
+            answered[numbers],
+            scored.classes,
+            video=video,
+            video_id=video_id,
+            least=min_score,
+            thresholds={} if who.never_abstain else scored.thresholds,
+            merge_gap_seconds=merge_gap_seconds,
+            least_seconds=min_seconds,
+        )
+    ]
+    return found, list(scored.rows)
+
+
+def score_clips(
+    sources: Sequence[str | Path],
+    asked: Asked,
+    *,
+    cut: Cut | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Scored:
+    """Scores of the clips of ``sources``, extracted where they are new, or of all of the bank.
+
+    Args:
+        cut: of new videos; by default as the clips are cut that the head learned from.
+    """
+    store = Bank(Path(asked.bank))
+    judged = None if asked.prompts else load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
+    if judged is None:
+        chosen = store.recipe(asked.recipe)
+    else:
+        chosen = judged.card.recipe if asked.recipe is None else store.recipe(asked.recipe)
+        judged.card.check_recipe(chosen)
+    rows: list[VideoRow] = []
+    if sources:
+        cut = cut or (None if judged is None else _cut_like(judged.card, store))
+        done = extract_for(chosen, sources, store=store, cut=cut, device=asked.device, on_progress=on_progress)
+        rows = list(done.rows)
+    clips, vectors = _chosen(store, chosen, rows if sources else None)
+    if judged is not None:
+        return _judge(judged, store, clips, vectors, asked=asked, rows=rows)
+    scores = np.empty((0, len(asked.prompts)))
+    if clips:
+        kept = stored_patches(store, chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
+        encoder = load_for(chosen, device=asked.device)
+        cosines = text_cosines(encoder, vectors, asked.prompts, templates=asked.templates, patches=kept)
+        scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
+    return Scored(clips, asked.prompts, scores, None, [None] * len(clips), {}, rows)
+
+
+def _judge(
+    judged: JudgedHead,
+    store: Bank,
+    clips: Sequence[ClipRow],
+    vectors: FloatArray,
+    *,
+    asked: Asked,
+    rows: Sequence[VideoRow],
+) -> Scored:
+    """What a head says."""
+    card = judged.card
+    if not clips:
+        return Scored([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, rows)
+    reads = vectors
+    if judged.head.reads == "frames":
+        reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
+    in_text_space = None
+    if judged.prior is not None:
+        in_text_space = load_for(card.recipe, device=asked.device).text_space(vectors)
+    scores = judged.probabilities(reads, in_text_space=in_text_space)
+    known = judged.known(vectors)
+    limits = [card.thresholds.get(name, 0.0) for name in card.classes]
+    abstains: list[Literal["unknown", "unsure"] | None] = []
+    for number, best in enumerate(scores.argmax(axis=1)):
+        unknown = known is not None and known[number] < 1 - asked.accept_known
+        limit = limits[best]
+        unsure = limit is None or scores[number, best] < limit
+        abstains.append(None if asked.never_abstain else "unknown" if unknown else "unsure" if unsure else None)
+    return Scored(clips, card.classes, scores, known, abstains, card.thresholds, rows)
+
+
+def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float | None) -> Cut:
+    """How long videos are cut to see when something happens."""
+    store = Bank(Path(asked.bank))
+    if window_seconds is None and not asked.prompts:
+        card = load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
+        lengths = [clip.span.seconds for clip in _learned(card, store)]
+        window_seconds = float(np.median(lengths)) if lengths else None
+    if window_seconds is None:
+        window_seconds = part_of(store.recipe(asked.recipe)).card.span_seconds
+    return Cut("windows", window_seconds, stride_seconds or window_seconds / 2)
+
+
+def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
+    """The clips of these inputs in their order, under the names they were given; by default all."""
+    table = store.clips(recipe.id)
+    if rows is None:
+        return list(table.rows()), table.embeddings()
+    by_id = {name: number for number, name in enumerate(table.ids)}
+    wanted = {(row.video, name): by_id[name] for row in rows for name in row.clip_ids}
+    numbers = list(wanted.values())
+    clips = [
+        dataclasses.replace(clip, video=video) for clip, (video, _) in zip(table.rows(numbers), wanted, strict=True)
+    ]
+    return clips, table.embeddings(numbers)
+
+
+def _cut_like(card: HeadCard, store: Bank) -> Cut | None:
+    """New videos are cut the way most of the clips were that the head learned from."""
+    plans = Counter(clip.kind for clip in _learned(card, store))
+    cuts = (Cut.from_name(plan) for plan, _ in plans.most_common())
+    return next((cut for cut in cuts if cut is not None), None)
+
+
+def _learned(card: HeadCard, store: Bank) -> Iterator[ClipRow]:
+    """The stored clips that a head learned from."""
+    names = {name for name, _, _ in card.examples}
+    return (clip for clip in store.clips(card.recipe.id).rows() if clip.clip_id in names)
+
+
+def _prediction(found: Scored, number: int, top: int) -> Prediction:
+    clip, scores = found.clips[number], found.scores[number]
+    best = np.argsort(-scores, kind="stable")[:top]
+    ranked = tuple((found.classes[place], float(scores[place])) for place in best)
+    why = found.abstains[number]
+    return Prediction(
+        video=clip.video,
+        video_id=clip.video_id,
+        start_seconds=clip.start_seconds,
+        stop_seconds=clip.stop_seconds,
+        clip_id=clip.clip_id,
+        label=None if why else ranked[0][0],
+        score=ranked[0][1],
+        top=ranked,
+        known=None if found.known is None else float(found.known[number]),
+        abstained=why,
+    )

@@ -1,0 +1,207 @@
+"""Scores of overlapping windows -> stretches of time with a label: what happens when in a long video.
+
+Every moment has the mean scores of the windows over it. Where the best class of that mean is sure enough a segment of
+it goes on; neighbours of one class that lie close together become one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import SourceError, UsageError
+from ..core.files import refuse_special
+from ..core.types import Span
+from ..sources.tables import write_csv
+
+FORMATS = (".csv", ".json", ".vtt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A stretch of a video with a label; ``score`` is the mean over its length, ``peak`` the largest."""
+
+    video: str
+    video_id: str
+    label: str
+    start_seconds: float
+    stop_seconds: float
+    score: float
+    peak: float
+
+
+def segments(
+    spans: Sequence[Span],
+    scores: npt.NDArray[np.float64],
+    answered: npt.NDArray[np.bool_],
+    classes: Sequence[str],
+    *,
+    video: str,
+    video_id: str,
+    least: float,
+    thresholds: Mapping[str, float | None] | None = None,
+    merge_gap_seconds: float = 0.0,
+    least_seconds: float = 0.0,
+) -> list[Segment]:
+    """The segments of one video, in order of time.
+
+    Args:
+        spans: of its windows, (n,); they may overlap.
+        scores: probabilities, (n, classes).
+        answered: (n,), False for windows in which nothing known was seen; they count against every class.
+        least: mean probability from which on a class is said.
+        thresholds: for classes that have one of their own; None: never said.
+        merge_gap_seconds: segments of one class at most so far apart become one.
+        least_seconds: shorter segments are dropped.
+    """
+    if merge_gap_seconds < 0 or least_seconds < 0:
+        raise UsageError(f"seconds cannot be negative: {merge_gap_seconds} and {least_seconds}")
+    limits = np.array([_limit(name, least, thresholds or {}) for name in classes])
+    edges = np.unique([[span.start_seconds, span.stop_seconds] for span in spans])
+    shown = np.where(answered[:, None], scores, 0.0)
+    starts = np.array([span.start_seconds for span in spans])
+    stops = np.array([span.stop_seconds for span in spans])
+    found: list[_Run] = []
+    for start, stop in itertools.pairwise(edges):
+        over = (starts < stop) & (stops > start)
+        if not over.any():
+            continue
+        mean = shown[over].mean(axis=0)
+        best = int(mean.argmax())
+        if mean[best] >= limits[best] and mean[best] > 0:
+            _append(found, _Run(best, float(start), float(stop), float(mean[best]) * (stop - start), float(mean[best])))
+    merged: list[_Run] = []
+    for run in found:
+        _append(merged, run, gap_seconds=merge_gap_seconds)
+    return [
+        Segment(video, video_id, classes[run.code], run.start, run.stop, run.weight / run.covered, run.peak)
+        for run in merged
+        if run.stop - run.start >= least_seconds
+    ]
+
+
+@dataclasses.dataclass
+class _Run:
+    """A segment in the making; ``weight`` is its score times the seconds that it covers."""
+
+    code: int
+    start: float
+    stop: float
+    weight: float
+    peak: float
+    covered: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.covered = self.stop - self.start
+
+
+def _append(runs: list[_Run], run: _Run, *, gap_seconds: float = 0.0) -> None:
+    """Add a run, or prolong the last one by it."""
+    last = runs[-1] if runs else None
+    if last is not None and last.code == run.code and run.start - last.stop <= gap_seconds + 1e-9:
+        last.stop, last.weight = run.stop, last.weight + run.weight
+        last.covered, last.peak = last.covered + run.covered, max(last.peak, run.peak)
+    else:
+        runs.append(run)
+
+
+def _limit(name: str, least: float, thresholds: Mapping[str, float | None]) -> float:
+    threshold = thresholds.get(name, least)
+    return np.inf if threshold is None else max(least, threshold)
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file name that segments cannot be written under.
+
+    Raises:
+        UsageError: another suffix.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"segments are written as {', '.join(FORMATS)}, not as {path.name!r}")
+
+
+def export_segments(found: Sequence[Segment], path: Path, *, raw_cells: bool = False) -> list[Path]:
+    """Write segments as CSV, JSON or, for any player, WebVTT subtitles; what is written is told by the suffix.
+
+    Subtitles speak of one video: if there are several, ``path`` names a folder with one file for each.
+
+    Args:
+        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
+            front.
+
+    Raises:
+        UsageError: another suffix.
+        SourceError: it cannot be written.
+    """
+    writers: dict[str, Callable[[Sequence[Segment], Path], list[Path]]] = {
+        ".csv": functools.partial(_write_csv, raw_cells=raw_cells),
+        ".json": _write_json,
+        ".vtt": _write_vtt,
+    }
+    check_format(path)
+    refuse_special(path)
+    writer = writers[path.suffix.lower()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return writer(found, path)
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_csv(found: Sequence[Segment], path: Path, *, raw_cells: bool) -> list[Path]:
+    columns = [field.name for field in dataclasses.fields(Segment)]
+    write_csv(path, [dataclasses.asdict(one) for one in found], columns=columns, raw_cells=raw_cells)
+    return [path]
+
+
+def _write_json(found: Sequence[Segment], path: Path) -> list[Path]:
+    path.write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
+    return [path]
+
+
+def _write_vtt(found: Sequence[Segment], path: Path) -> list[Path]:
+    by_video: dict[str, list[Segment]] = {}
+    for one in found:
+        by_video.setdefault(one.video, []).append(one)
+    if len(by_video) <= 1:
+        path.write_text(_vtt(found), encoding="utf-8")
+        return [path]
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for video, own in by_video.items():
+        target = folder / f"{Path(video).stem}.vtt"
+        if target in written:  # two videos of one name in different folders
+            target = folder / f"{Path(video).stem}.{own[0].video_id[:8]}.vtt"
+        target.write_text(_vtt(own), encoding="utf-8")
+        written.append(target)
+    return written
+
+
+def _vtt(found: Sequence[Segment]) -> str:
+    cues = [
+        f"{_clock(one.start_seconds)} --> {_clock(one.stop_seconds)}\n{_spoken(one.label)} ({one.score:.2f})\n"
+        for one in found
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _spoken(label: str) -> str:
+    """As text of a cue, in which some characters are marks."""
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace(os.linesep, " ")
+
+
+def _clock(seconds: float) -> str:
+    thousandths = round(1000 * max(0.0, seconds))
+    return (
+        f"{thousandths // 3_600_000:02d}:{thousandths // 60_000 % 60:02d}:"
+        f"{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
+    )

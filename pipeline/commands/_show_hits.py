@@ -1,0 +1,133 @@
+"""What is done with the hits of a question, beside printing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from ..core.errors import ClipdexError, DecodeError, UsageError
+from ..core.files import path_of, printable, refuse_special, sweep
+from ..core.results import Hit
+from ..core.types import Limits, Span
+from ..report.formats import Format, write_hits
+from ..report.page import heading, write_page
+from ..report.player import play
+from ..report.summary import hit_rows
+from ..retrieval.query import Part
+from ._terminal import Terminal
+
+COLUMNS = ("rank", "score", "start_seconds", "stop_seconds", "video")
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Showing:
+    """Where hits go.
+
+    Attributes:
+        how: format of another tool, printed instead of the table, or written to ``out``.
+        raw_cells: see ``write_hits``.
+        html: a page with pictures.
+        export: a folder for each hit as a video file.
+        play: number of the hit to open in a player.
+        cache: folder for pictures that were made.
+        limits: what reading one video may cost when hits are exported.
+
+    Raises:
+        UsageError: a place without a format.
+    """
+
+    how: Format | None = None
+    out: Path | None = None
+    html: Path | None = None
+    export: Path | None = None
+    play: int | None = None
+    cache: Path | None = None
+    raw_cells: bool = False
+    limits: Limits | None = None
+
+    def __post_init__(self) -> None:
+        if self.out is not None and self.how is None:
+            raise UsageError(f"--out goes with --format: {', '.join(get_args(Format))}")
+        if self.how == "fiftyone" and self.out is None:
+            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+        if self.raw_cells and self.how != "csv":
+            raise UsageError("--raw-cells goes with --format csv")
+
+    def show(self, terminal: Terminal, hits: Sequence[Hit], parts: Sequence[Part], where: Sequence[str] = ()) -> None:
+        """Print the hits of a question and do the rest.
+
+        Raises:
+            ClipdexError: something cannot be written, or is gone; what came before it is done.
+        """
+        if self.how is None:
+            terminal.rows(hit_rows(hits), columns=COLUMNS)
+        else:
+            label = next((part.value for part in parts if part.kind == "text"), "hit")
+            text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
+            sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
+        if not hits:
+            terminal.say("No clip fits.")
+        if self.out is not None:
+            terminal.say(f"Wrote {self.out}")
+        self.give(terminal, hits, heading(parts, where))
+
+    def give(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
+        """All but printing: page, files, player.
+
+        Raises:
+            ClipdexError: something cannot be written, or is gone; what came before it is done.
+        """
+        if self.html is not None:
+            with terminal.working("Taking pictures"):
+                write_page(self.html, title, hits, cache=self.cache)
+            terminal.say(f"Pictures: {self.html}")
+        if self.export is not None:
+            with terminal.working("Cutting"):
+                files, problems = cut_out(hits, self.export, limits=self.limits)
+            terminal.say(*(f"Wrote {file}" for file in files))
+            if problems:
+                raise type(problems[0])("; ".join(map(str, problems)))
+        if self.play is not None and hits:
+            if not 1 <= self.play <= len(hits):
+                raise UsageError(f"there is no hit {self.play}: they are 1 to {len(hits)}")
+            hit = hits[self.play - 1]
+            player = play(path_of(hit.video), hit.start_seconds, hit.stop_seconds)
+            terminal.say(f"Hit {hit.rank} opens in {player}")
+
+
+def cut_out(
+    hits: Sequence[Hit], folder: Path, *, limits: Limits | None = None
+) -> tuple[list[Path], list[ClipdexError]]:
+    """Each hit as an MP4 file of its own, named by rank, video and time.
+
+    Args:
+        limits: what reading one video may cost.
+
+    Returns:
+        The files, and why others could not be made: a video cannot be read.
+
+    Raises:
+        SourceError: a file cannot be written.
+    """
+    from ..decoders import cut
+
+    refuse_special(folder)
+    if folder.is_dir():
+        sweep(folder, deep=False)
+    files: list[Path] = []
+    problems: list[ClipdexError] = []
+    for hit in hits:
+        stem = _NOT_IN_NAMES.sub("_", Path(hit.video).stem)[:100]
+        name = f"{hit.rank:03d}_{stem}_{hit.start_seconds:.2f}-{hit.stop_seconds:.2f}.mp4"
+        try:
+            cut(path_of(hit.video), Span(hit.start_seconds, hit.stop_seconds), folder / name, limits=limits)
+        except DecodeError as error:
+            problems.append(error)
+            continue
+        files.append(folder / name)
+    return files, problems

@@ -1,0 +1,142 @@
+"""Results on stdout, for people as tables, for programs as JSON lines; everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.files import printable
+
+if TYPE_CHECKING:
+    from ..extraction.encode_loop import Progress
+
+Row = Mapping[str, Any]
+
+# Wide enough for a table with paths where the output is no terminal and so has no width.
+_WIDTH = 120
+
+
+class Terminal:
+    """Where a command prints.
+
+    Args:
+        as_json: JSON lines wanted.
+        story: everything is for a person to read in order, wherever it is printed: tables, and sentences
+            between them on stdout.
+    """
+
+    def __init__(self, *, as_json: bool, story: bool = False) -> None:
+        self.json = as_json or not (story or sys.stdout.isatty())
+        self._says_to = sys.stdout if story and not as_json else sys.stderr
+
+    def rows(self, rows: Sequence[Row], *, columns: Sequence[str], header: bool = True) -> None:
+        """Print each row as a JSON object, or the named columns as a table."""
+        if self.json:
+            for row in rows:
+                sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            return
+        if not rows:
+            return
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
+        for name in columns:
+            numeric = isinstance(rows[0].get(name), int | float)
+            table.add_column(printable(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(printable(_cell(_nearby(name, row.get(name))))) for name in columns))
+        self._console(sys.stdout).print(table)
+
+    def one(self, row: Row) -> None:
+        """Print a single result: one JSON object, or a line for each field."""
+        if self.json:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.flush()  # whoever follows a long run reads along
+            return
+        self.rows(
+            [{"": name.replace("_", " "), " ": _cell(value)} for name, value in row.items()],
+            columns=["", " "],
+            header=False,
+        )
+
+    def say(self, *lines: str) -> None:
+        """Sentences for the person; what no eye sees in them is spelled out (``printable``), but for ends of lines."""
+        text = printable("\n".join(lines), keep="\n")
+        if text:
+            self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Something that takes a while, without a known end."""
+        console = self._console(sys.stderr)
+        if not console.is_terminal:
+            yield
+            return
+        with console.status(text):
+            yield
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[Progress], None]]:
+        """A bar for an extraction; gives the function to call with its progress."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        console = self._console(sys.stderr)
+        columns = (
+            TextColumn("videos"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[clips]} clips encoded"),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("", total=None, clips=0, visible=False)  # a wrong call shows its error alone
+
+            def update(progress: Progress) -> None:
+                bar.update(
+                    task, completed=progress.videos, total=progress.videos_total, clips=progress.clips, visible=True
+                )
+
+            yield update
+
+    @staticmethod
+    def _console(stream: Any) -> Any:
+        from rich.console import Console
+
+        console = Console(file=stream, soft_wrap=False)
+        return console if console.is_terminal else Console(file=stream, width=_WIDTH)
+
+
+def _nearby(name: str, value: Any) -> Any:
+    """Paths below the working directory are shown from there: a person sees the part that differs."""
+    here = Path.cwd()
+    if name in ("video", "path") and isinstance(value, str) and Path(value).is_relative_to(here):
+        return Path(value).relative_to(here)
+    return value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) >= 0.0005 or not value else f"{value:.1e}"
+    if isinstance(value, Mapping | list | tuple) and not value:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_item(item) for item in value)
+    return str(value)
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return f"({_cell(item)})"
+    if isinstance(item, list | tuple):  # a pair such as a class and its score
+        return " ".join(_cell(part) for part in item)
+    return _cell(item)

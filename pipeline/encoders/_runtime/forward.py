@@ -1,0 +1,95 @@
+"""How a network is run: in what state of torch, on which cores, and without waiting for a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...core.types import HalfOrSingle, Pixels
+from .._card import Output
+from .per_core import in_lanes
+
+if TYPE_CHECKING:
+    import torch
+
+    from .._base import Encoder
+
+# Exact scores need single precision: half costs 1e-2 of a logit, 1e-4 of a cosine.
+_IN_SINGLE = ("vectors", "patches")
+
+
+@contextlib.contextmanager
+def float32_products(*, fast: bool) -> Iterator[None]:
+    """By which route the whole process multiplies; torch's own is put back afterwards."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if fast else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextlib.contextmanager
+def inferring(device: str, precision: HalfOrSingle, *, plain_attention: bool = False) -> Iterator[None]:
+    """The state in which one thread runs a network."""
+    import torch
+
+    with contextlib.ExitStack() as state:
+        state.enter_context(torch.inference_mode())
+        if precision != "float32":
+            state.enter_context(torch.autocast(device, getattr(torch, precision)))
+        if plain_attention:
+            from .attention import PlainAttention
+
+            state.enter_context(PlainAttention())
+        yield
+
+
+def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[], dict[str, Any]]:
+    """One forward pass; what is called gives its outputs as arrays, once they are there.
+
+    With CUDA it only queues the work: the pixels go over from page-locked memory, the outputs come back into such, and
+    an event says when they have.
+
+    Args:
+        pixels: prepared clips, (n, t, 3, h, w) uint8.
+        names: fields of ``Output``, or with "-half" behind it a field in half precision.
+    """
+    import torch
+
+    from .._preprocess import normalise
+
+    def run(clips: torch.Tensor) -> Output:
+        with inferring(encoder.device, encoder.computes_in, plain_attention=encoder.plain_attention):
+            return encoder._forward(normalise(clips.to(encoder.device, non_blocking=True), encoder.facts.preprocessing))
+
+    def fetched(output: Output, *, wait: bool) -> dict[str, torch.Tensor]:
+        found = {}
+        for name in names:
+            values: torch.Tensor = getattr(output, name.removesuffix("-half"))
+            precision = torch.float32 if name in _IN_SINGLE else torch.float16
+            found[name] = values.to(precision).to("cpu", non_blocking=not wait)
+        return found
+
+    with float32_products(fast=encoder.fast_products):
+        if encoder.device == "cuda":
+            tensors = fetched(run(torch.from_numpy(pixels).pin_memory()), wait=False)
+            event: Any = torch.cuda.Event
+            done = event()
+            done.record()
+            ready: Callable[[], object] = done.synchronize
+        else:
+            # Other engines and devices share out their work themselves.
+            lanes = encoder.device == "cpu" and encoder.engine == "torch"
+            clips = torch.from_numpy(pixels)
+            tensors, ready = fetched(in_lanes(run, clips) if lanes else run(clips), wait=True), lambda: None
+
+    def arrays() -> dict[str, Any]:
+        ready()
+        # Copies, so that page-locked memory is given back soon.
+        return {name: tensor.numpy().copy() for name, tensor in tensors.items()}
+
+    return arrays

@@ -1,0 +1,188 @@
+"""Ways to run a network faster, each taken only where its vectors stay what they were.
+
+Three are known to pay. On some CPUs torch multiplies float32 matrices twice as fast when it may use oneDNN
+(``torch.set_float32_matmul_precision("medium")``); on others that setting costs digits, so it is timed, and
+tried on a real clip. OpenVINO, where it is installed, runs convolutions several times as fast. And networks run in half
+precision under autocast, which moves vectors by some thousandths of their length; the recipe says so, and the canary
+says how much, attention by plain products where these are the faster ones included.
+"""
+
+from __future__ import annotations
+
+import math
+import timeit
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.errors import EncoderError
+from ...core.types import FloatArray, HalfOrSingle, Pixels, Precision
+from .canary import drift, sing
+from .forward import float32_products, inferring
+
+if TYPE_CHECKING:
+    from .._base import Encoder
+
+# Single precision has 7 digits; sums of a thousand products in another order keep 5 of them.
+_SAME = 1e-5
+
+# A route has to be this much faster to be worth another way of rounding. Those that pay take half of the time; on a
+# busy machine, two that take the same time differ by a tenth.
+_WORTH = 0.8
+
+_PRODUCT = (1024, 768)
+_ATTENTION = (1, 4, 784, 64)
+_TRIALS = 5
+
+_FEWEST_ON_CPU, _MOST_ON_CPU = 8, 32
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+_WORTHWHILE_RATE = 1.05  # a batch twice as large has to bring this much
+
+# How far half precision may move the canary, as a share of its length. VideoMAE moves by 3e-3, X-CLIP by 5e-3.
+_PRECISION_LIMIT = 1e-2
+
+
+def choose_route(encoder: Encoder, pixels: Pixels) -> None:
+    """Take oneDNN's float32 products if they are faster here and the vectors of these clips stay the same.
+
+    Args:
+        pixels: prepared clips, (n, t, 3, h, w); one of them is encoded by both routes.
+    """
+    if not _has_choice(encoder):
+        return
+    encoder.fast_products = False
+    if _product_seconds(fast=True) < _WORTH * _product_seconds(fast=False):
+        usual = encoder.encode(pixels[:1])[0]
+        encoder.fast_products = True
+        encoder.fast_products = _is_same(encoder, pixels[:1], usual)
+
+
+def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
+    """Take another engine than torch, where there is one, on the same terms. Making it ready takes seconds.
+
+    Args:
+        pixels: as for ``choose_route``.
+    """
+    import torch
+
+    if not _has_choice(encoder):
+        return
+    encoder.engine = "torch"
+    try:
+        other = encoder.other_engine()
+    except EncoderError:
+        return
+    if other is not None:
+        some = pixels[: torch.get_num_threads()]  # as many as keep every core busy (see ``_lanes``)
+        usual, before = encoder.encode(some)[0], _encoding_seconds(encoder, some)
+        encoder.engine = other
+        if not _is_same(encoder, some, usual) or _encoding_seconds(encoder, some) >= _WORTH * before:
+            encoder.engine = "torch"
+
+
+def _has_choice(encoder: Encoder) -> bool:
+    return encoder.device == "cpu" and encoder.precision == "float32"
+
+
+def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
+    try:
+        vector = encoder.encode(pixels)[0]
+    except EncoderError:
+        return False
+    return bool(np.linalg.norm(vector - usual) <= _SAME * np.linalg.norm(usual))
+
+
+def _best_seconds(run: Callable[[], object], *, trials: int = _TRIALS) -> float:
+    """The best of several, so that a busy machine does not decide."""
+    return min(timeit.repeat(run, number=1, repeat=trials))
+
+
+def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
+    return _best_seconds(lambda: encoder.encode(pixels), trials=max(2, _TRIALS // len(pixels)))
+
+
+def _product_seconds(*, fast: bool) -> float:
+    """What a product of the size that transformers make takes by one of the routes."""
+    import torch
+
+    one, other = torch.ones(_PRODUCT), torch.ones(_PRODUCT[::-1])
+    with inferring("cpu", "float32"), float32_products(fast=fast):
+        return _best_seconds(lambda: one @ other)
+
+
+def _attention_seconds(*, plain: bool) -> float:
+    """What attention in bfloat16 takes on this processor by plain products, or by torch's kernel."""
+    import torch
+
+    tokens = torch.ones(_ATTENTION, dtype=torch.bfloat16)
+    with inferring("cpu", "bfloat16", plain_attention=plain):
+        return _best_seconds(lambda: torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens))
+
+
+def suitable_batch_size(encoder: Encoder) -> int:
+    """Clips a batch: on a processor as many as its cores deal with side by side in the same time (see ``_lanes``); with
+    CUDA the fewest that come near the best rate, measured.
+    """
+    if encoder.device != "cuda":
+        import torch
+
+        cores = torch.get_num_threads()
+        return min(cores * math.ceil(_FEWEST_ON_CPU / cores), _MOST_ON_CPU)
+    facts = encoder.facts
+    best_rate, best = 0.0, 1
+    for size in _BATCHES:
+        pixels = np.zeros((size, facts.num_frames, 3, facts.image_size, facts.image_size), np.uint8)
+        pixels[..., ::2] = 255  # a constant clip may have a constant vector, which is refused
+        try:
+            encoder.encode(pixels)
+            rate = size / _encoding_seconds(encoder, pixels)
+        except RuntimeError:  # no memory, which CUDA's libraries say in more than one way
+            break
+        if rate < _WORTHWHILE_RATE * best_rate:
+            break
+        best_rate, best = rate, size
+    return best
+
+
+def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = True) -> None:
+    """Let an encoder that has sung in float32 run in half precision from now on, and sing again.
+
+    Args:
+        precision: "auto" takes bfloat16 on a GPU that has it, where the canary allows it, else float32.
+        strict: False for what is to be compared with stored vectors: where this device does not have their
+            precision, or not accurately enough, float32 stands in, which is nearer to them than they are to it.
+
+    Raises:
+        EncoderError: this device has no such precision, or it moves the canary too far.
+    """
+    import torch
+
+    if precision == "auto":
+        has_bfloat16 = encoder.device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision, strict = "bfloat16" if has_bfloat16 else "float32", False
+        stand_in: HalfOrSingle = "float32"
+    else:
+        stand_in = precision
+    if precision == "float32" or encoder.canary is None:
+        return
+    in_single = encoder.canary
+    problem = None
+    if precision == "float16" and encoder.device == "cpu":
+        problem = "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32"
+    else:
+        encoder.precision = encoder.computes_in = precision
+        if encoder.device == "cpu":
+            encoder.plain_attention = _attention_seconds(plain=True) < _WORTH * _attention_seconds(plain=False)
+        encoder.canary = sing(encoder)
+        encoder.precision_drift = drift(encoder.canary, in_single)
+        if encoder.precision_drift > _PRECISION_LIMIT:
+            problem = (
+                f"{precision} moves the vectors of {encoder.name} by {encoder.precision_drift:.2g} of their length on "
+                f"this device, and {_PRECISION_LIMIT:g} is the limit; use --precision float32"
+            )
+    if problem is not None and strict:
+        raise EncoderError(problem)
+    if problem is not None:
+        encoder.precision, encoder.computes_in = stand_in, "float32"
+        encoder.canary, encoder.precision_drift = in_single, 0.0

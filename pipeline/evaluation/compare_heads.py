@@ -1,0 +1,111 @@
+"""All heads and losses on the same labelled clips and folds, in one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from ..bank.bank import Bank
+from ..classification.calibrate import judged_across
+from ..classification.cross_validation import Protocol, fit, held_out_scores
+from ..classification.dataset import check_classes, label_rows_of, labelled_examples
+from ..classification.train import build_head
+from ..core.errors import LabelError
+from ..core.metrics import classification_figures
+from ..core.types import Loss
+from ..heads import Head, heads
+from .compare_encoders import interval, resamples_of
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadResult:
+    """One line of the comparison; figures are of held-out clips, after calibration.
+
+    Attributes:
+        top1_interval: 95% of resamples of whole groups or videos lie within.
+        seconds: to train the head once, on all clips that are trained on.
+    """
+
+    head: str
+    loss: str | None
+    top1: float
+    top1_interval: tuple[float, float]
+    balanced_accuracy: float
+    macro_f1: float
+    ece: float
+    seconds: float
+    protocol: str
+    clips: int
+
+
+def compare_heads(
+    *,
+    bank: str | Path = "bank",
+    labels: str | Path | None = None,
+    recipe: str | None = None,
+    protocol: Protocol = "auto",
+    tune: bool = False,
+    seed: int = 0,
+) -> list[HeadResult]:
+    """Train and measure every kind of head, the MLP with each loss, best first. Nothing is stored.
+
+    Args:
+        protocol: see ``held_out_scores``.
+        tune: choose each head's parameters inside the folds.
+
+    Raises:
+        LabelError: too few labels for an honest score.
+    """
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    rows = label_rows_of(store, None if labels is None else Path(labels))
+    examples = labelled_examples(store, chosen, rows)
+    check_classes(examples)
+    has_frames = set(examples.ids) <= store.kept(chosen.id, "frames").ids
+    read = {"clips": examples}
+    if has_frames:
+        read["frames"] = labelled_examples(store, chosen, rows, reads="frames")
+    results = []
+    resamples = None
+    for kind, loss, model in _models(seed):
+        if model.reads not in read:
+            continue
+        own = read[model.reads]
+        held = held_out_scores(model, own, protocol=protocol, tune=frozenset[str]() if tune else None)
+        if not held.folds:
+            raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+        if resamples is None:
+            resamples = resamples_of(held.groups)
+        _, after = judged_across(held)
+        figures = classification_figures(after.truth, after.scores)
+        hits = after.hits(1)[held.tested]
+        started = time.monotonic()
+        fit(model, own.take(~own.held_out))
+        results.append(
+            HeadResult(
+                head=kind,
+                loss=loss,
+                top1=figures["top1"],
+                top1_interval=interval(np.array([hits[rows].mean() for rows in resamples])),
+                balanced_accuracy=figures["balanced_accuracy"],
+                macro_f1=figures["macro_f1"],
+                ece=figures["ece"],
+                seconds=time.monotonic() - started,
+                protocol=held.protocol,
+                clips=len(held.truth),
+            )
+        )
+    return sorted(results, key=lambda one: -one.top1)
+
+
+def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
+    for kind in heads.names():
+        losses: tuple[str | None, ...] = get_args(Loss) if kind == "mlp" else (None,)
+        for loss in losses:
+            chosen: dict[str, Any] = {} if loss is None else {"loss": loss}
+            yield kind, loss, build_head(kind, seed=seed, **chosen)

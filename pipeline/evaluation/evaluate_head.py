@@ -1,0 +1,259 @@
+"""How good a head is, where it errs, how far its scores can be believed, and whether it knows what it does not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bank.bank import Bank
+from ..bank.head_changes import heads_in
+from ..classification.calibrate import judged_across, judged_by
+from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
+from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
+from ..classification.groups import twins
+from ..classification.train import DEFAULT_NAME, build_head, text_shares
+from ..core.errors import HeadError, LabelError
+from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
+from ..core.recipe import Recipe
+from ..core.types import ClipRow, Device
+from ..encoders import Encoder, load_for
+from ..heads import Familiarity, JudgedHead, load_judged
+from .retrieval_metrics import retrieved
+
+# Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
+_CHOICES = 20
+_UNKNOWN_SHARE = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A head's figures and what they were made of.
+
+    Attributes:
+        figures: as they go into ``metrics.json``.
+        classes: names, (classes,).
+        truth: class numbers of the clips that were tested, (n,).
+        scores: their calibrated probabilities, (n, classes); -inf for what was not known.
+        uncalibrated: the same before calibration.
+        clips: that were tested, in the same order.
+        counts: clips of each class that was trained on.
+    """
+
+    head: str
+    kind: str
+    recipe: Recipe
+    figures: Mapping[str, Any]
+    classes: tuple[str, ...]
+    truth: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    uncalibrated: npt.NDArray[np.float64]
+    clips: tuple[ClipRow, ...]
+    counts: Mapping[str, int]
+
+
+def evaluate(
+    *,
+    bank: str | Path = "bank",
+    head_name: str = DEFAULT_NAME,
+    labels: str | Path | None = None,
+    protocol: Protocol = "auto",
+    device: Device = "auto",
+) -> Evaluation:
+    """Measure a stored head on labelled clips that it was not trained on.
+
+    Labels of videos that the head has never seen are put to the head as it is stored. Else heads of its kind and
+    parameters are trained on parts of the labelled clips and measured on the rest.
+
+    Args:
+        labels: a CSV or Parquet file; by default the bank's own labels.
+        protocol: see ``held_out_scores``.
+        device: where texts are encoded, for a head that has them blended in.
+
+    Raises:
+        HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
+        LabelError: too few labels for an honest score.
+    """
+    store = Bank(Path(bank))
+    judged = load_judged(heads_in(store.folder), head_name)
+    card = judged.card
+    examples = labelled_examples(
+        store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
+    )
+    encoder = None if judged.prior is None else load_for(card.recipe, device=device)
+    if protocol == "auto" and _is_new(judged, examples, store):
+        before, after = _as_stored(judged, examples, encoder)
+    else:
+        before, after = _trained_again(judged, examples, encoder, protocol)
+    stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
+    trained = [label for _, label, _ in card.examples]
+    return Evaluation(
+        head=head_name,
+        kind=card.kind,
+        recipe=card.recipe,
+        figures={
+            "head": head_name,
+            "kind": card.kind,
+            "loss": card.loss,
+            **_figures(before, after),
+            **_retrieval(examples),
+            "unknown_auroc": _unknown_auroc(examples),
+            "per_class": _per_class(after),
+        },
+        classes=tuple(map(str, after.classes)),
+        truth=after.truth,
+        scores=after.scores,
+        uncalibrated=before.scores,
+        clips=tuple(stored[name] for name, was in zip(examples.ids, after.tested, strict=True) if was),
+        counts={name: trained.count(name) for name in card.classes},
+    )
+
+
+def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
+    return {
+        "protocol": after.protocol,
+        "folds": after.folds,
+        "clips": len(after.truth),
+        "classes": len(after.classes),
+        "groups": len(set(after.groups.tolist())),
+        **classification_figures(after.truth, after.scores),
+        "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
+        "map": mean_average_precision(after.truth, after.scores),
+        **_selective(after),
+    }
+
+
+def _is_new(judged: JudgedHead, examples: Examples, store: Bank) -> bool:
+    """Whether the head has seen none of these clips, nor others of their videos, groups or recordings."""
+    trained = {name for name, _, _ in judged.card.examples}
+    if not trained.isdisjoint(examples.ids) or not {group for _, _, group in judged.card.examples}.isdisjoint(
+        examples.groups.tolist()
+    ):
+        return False
+    table = store.clips(judged.card.recipe.id)
+    places = {name: number for number, name in enumerate(table.ids)}
+    both = [places[name] for name in (*sorted(trained & places.keys()), *examples.ids)]
+    num_trained = len(both) - len(examples)
+    videos = [clip.video_id for clip in table.rows(both)]
+    if not set(videos[:num_trained]).isdisjoint(videos[num_trained:]):
+        return False
+    return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
+
+
+def _as_stored(judged: JudgedHead, examples: Examples, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
+    """What the stored head says, before and after calibration."""
+    classes = np.unique([*judged.card.classes, *examples.y.tolist()])
+    unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
+    if len(unknown) == len(set(examples.y.tolist())):
+        raise HeadError(f"the head {judged.card.name!r} knows none of these classes: {', '.join(unknown)}")
+    columns = [classes.tolist().index(name) for name in judged.card.classes]
+    shares = judged.shares(examples.X, in_text_space=None if encoder is None else encoder.text_space(examples.vectors))
+    look = judged.familiarity
+    found = []
+    for probabilities in (shares, judged.card.calibration.apply(shares)):
+        scores = np.full((len(examples), len(classes)), -np.inf)
+        scores[:, columns] = probabilities
+        held = HeldOut(
+            "stored head on videos it has not seen",
+            1,
+            classes,
+            np.searchsorted(classes, examples.y),
+            scores,
+            np.full(len(examples), np.nan) if look is None else look.scores(examples.vectors),
+            examples.groups,
+            np.ones(len(examples), np.bool_),
+        )
+        found.append(held)
+    return found[0], found[1]
+
+
+def _trained_again(
+    judged: JudgedHead, examples: Examples, encoder: Encoder | None, protocol: Protocol
+) -> tuple[HeldOut, HeldOut]:
+    """What heads of this kind and these parameters say, trained on parts of the clips and asked of the rest; before and
+    after calibration: by the head's own where the clips were set apart from what taught it, else across groups.
+    """
+    card = judged.card
+    check_classes(examples)
+    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    tune = None if card.fixed is None else frozenset(card.fixed)
+    held = held_out_scores(model, examples, protocol=protocol, tune=tune)
+    if not held.folds:
+        raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+    texts = None if encoder is None else text_shares(encoder, examples, card.templates)
+    if held.protocol == "held-out split" and held.classes.tolist() == list(card.classes):
+        return judged_by(held, texts, 0.0 if judged.prior is None else judged.prior.weight, card.calibration)
+    return judged_across(held, texts, method=card.calibration.method)
+
+
+def _selective(held: HeldOut) -> dict[str, float]:
+    """How errors fall as unsure answers are left out: the area under that curve, and accuracy at shares answered."""
+    coverage, risk = risk_coverage(held.predicted == held.truth, held.scores.max(axis=1))
+    return {
+        "aurc": float(risk.mean()),
+        **{f"accuracy_at_coverage_{share}": float(1 - risk[np.searchsorted(coverage, share)]) for share in (0.5, 0.8)},
+    }
+
+
+def _retrieval(examples: Examples) -> dict[str, float]:
+    found = retrieved(examples).measures
+    if not np.isfinite(found["mAP"]).any():
+        return {}
+    return {
+        f"retrieval_{name.replace('@', '_at_').lower()}": float(np.nanmean(values)) for name, values in found.items()
+    }
+
+
+def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
+    """How well familiarity tells clips of classes that were not taught from held-out clips of those that were."""
+    classes = np.unique(examples.y)
+    num_unknown = math.ceil(_UNKNOWN_SHARE * len(classes))
+    _, splits = splits_of(examples, "auto")
+    if len(classes) - num_unknown < 2 or not splits:
+        return None
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(_CHOICES):
+        unknown = np.isin(examples.y, random.choice(classes, num_unknown, replace=False))
+        scores: list[npt.NDArray[np.float64]] = []
+        strange: list[npt.NDArray[np.bool_]] = []
+        for train, test in splits:
+            known = train[~unknown[train]]
+            look = Familiarity.fit(examples.vectors[known], examples.y[known])
+            if look is not None:
+                scores.append(look.scores(examples.vectors[test]))
+                strange.append(unknown[test])
+        if not scores:
+            continue
+        known_ones = ~np.concatenate(strange)
+        if known_ones.any() and not known_ones.all():
+            found.append(auroc(known_ones, np.concatenate(scores)))
+    if not found:
+        return None
+    return {
+        "mean": float(np.mean(found)),
+        "least": min(found),
+        "largest": max(found),
+        "choices": len(found),
+        "unknown_classes": num_unknown,
+    }
+
+
+def _per_class(held: HeldOut) -> dict[str, dict[str, float | int]]:
+    predicted = held.predicted
+    rows: dict[str, dict[str, float | int]] = {}
+    for code, name in enumerate(held.classes):
+        own, said = held.truth == code, predicted == code
+        right = int((own & said).sum())
+        rows[str(name)] = {
+            "clips": int(own.sum()),
+            "recall": right / max(1, int(own.sum())),
+            "precision": right / max(1, int(said.sum())),
+            "average_precision": average_precision(own[np.argsort(-held.scores[:, code], kind="stable")]),
+        }
+    return rows

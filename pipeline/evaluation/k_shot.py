@@ -1,0 +1,171 @@
+"""Accuracy against the number of labelled clips a class, from none to many."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ..bank.bank import Bank
+from ..bank.head_changes import heads_in
+from ..classification.calibrate import blended, text_weight
+from ..classification.cross_validation import fit, held_out_scores, splits_of
+from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
+from ..classification.groups import groups_per_class
+from ..classification.train import DEFAULT_NAME, build_head, text_shares
+from ..core.errors import LabelError, UsageError
+from ..core.metrics import top_k_accuracy
+from ..core.types import Device
+from ..encoders import load_for, part_of
+from ..heads import Head, load_judged
+
+SHOTS = (0, 1, 2, 4, 8, 16)
+_TEST_FOLDS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ShotCurve:
+    """Top-1 accuracy on held-out clips; 95% of the draws lie between ``lows`` and ``highs``."""
+
+    name: str
+    shots: tuple[int, ...]
+    means: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+def shot_curves(
+    *,
+    bank: str | Path = "bank",
+    head_name: str = DEFAULT_NAME,
+    labels: str | Path | None = None,
+    shots: Sequence[int] = SHOTS,
+    draws: int = 10,
+    templates: Sequence[str] = (),
+    device: Device = "auto",
+) -> tuple[list[ShotCurve], dict[str, Any]]:
+    """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
+
+    Where the encoder has a text side a second curve blends in what the class names say, which also works with no clip.
+
+    Args:
+        shots: clips a class; 0 stands for texts alone.
+        templates: sentences that class names are put into.
+
+    Returns:
+        The curves, and the figures as JSON values.
+
+    Raises:
+        HeadError: there is no such head.
+        LabelError: too few labels to hold any out.
+    """
+    if draws < 1 or not shots or min(shots) < 0:
+        raise UsageError(f"there have to be draws and shots, not {draws} and {list(shots)}")
+    store = Bank(Path(bank))
+    card = load_judged(heads_in(store.folder), head_name).card
+    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    rows = label_rows_of(store, None if labels is None else Path(labels))
+    examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
+    check_classes(examples)
+    texts = None
+    if not card.recipe.imported and part_of(card.recipe).card.text:
+        texts = text_shares(load_for(card.recipe, device=device), examples, templates)
+    found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
+    for draw in range(draws):
+        train, test = _split(examples, draw)
+        for shot in sorted(set(shots)):
+            chosen = _draw(examples, train, shot, seed=draw)
+            for name, accuracy in _accuracies(model, examples, chosen, test, texts).items():
+                found[card.kind if name == "head" else name].setdefault(shot, []).append(accuracy)
+    curves = [_curve(name, values) for name, values in found.items() if values]
+    if not curves:
+        raise UsageError(
+            f"{card.recipe.encoder} has no text side, so without labelled clips there is nothing to measure"
+        )
+    figures = {
+        "head": head_name,
+        "kind": card.kind,
+        "protocol": "k-shot",
+        "draws": draws,
+        "clips": len(examples),
+        "classes": len(set(examples.y.tolist())),
+        "groups": len(set(examples.groups.tolist())),
+        "curves": [dataclasses.asdict(curve) for curve in curves],
+    }
+    return curves, figures
+
+
+def _split(examples: Examples, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows to draw from and rows to test on: the split column, else other groups in each draw."""
+    if examples.held_out.any():
+        return splits_of(examples, "holdout")[1][0]
+    codes = np.unique(examples.y, return_inverse=True)[1]
+    of_class = groups_per_class(codes, examples.groups)
+    fewest = int(of_class.min())
+    if fewest < 2:
+        alone = str(np.unique(examples.y)[of_class.argmin()])
+        raise LabelError(
+            f"the class {alone!r} was seen in one group or video only, so none of it can be held out; label it in "
+            "another one, or leave it out with --labels"
+        )
+    splitter = StratifiedGroupKFold(min(_TEST_FOLDS, fewest), shuffle=True, random_state=draw)
+    train, test = next(iter(splitter.split(codes, codes, examples.groups)))
+    return train, test
+
+
+def _draw(examples: Examples, train: npt.NDArray[np.int64], shot: int, *, seed: int) -> npt.NDArray[np.int64]:
+    """So many clips of each class, of as many groups as there are; all of a class that has fewer."""
+    random = np.random.default_rng(seed)
+    chosen: list[int] = []
+    for name in np.unique(examples.y):
+        rows = random.permutation(train[examples.y[train] == name])
+        # First one clip of each group, then a second one ...
+        turn: dict[str, int] = {}
+        order = []
+        for row in rows.tolist():
+            turn[examples.groups[row]] = turn.get(examples.groups[row], 0) + 1
+            order.append((turn[examples.groups[row]], row))
+        chosen += [row for _, row in sorted(order, key=lambda one: one[0])[:shot]]
+    return np.array(chosen, dtype=np.int64)
+
+
+def _accuracies(
+    model: Head,
+    examples: Examples,
+    chosen: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+    texts: npt.NDArray[np.float64] | None,
+) -> dict[str, float]:
+    """Top-1 on the test rows of the head alone and, where there are texts, of both together."""
+    classes, codes = np.unique(examples.y, return_inverse=True)
+    accuracies: dict[str, float] = {}
+    scores = np.full((len(test), len(classes)), -np.inf)
+    taught = examples.take(np.isin(np.arange(len(examples)), chosen))
+    if len(set(taught.y.tolist())) > 1:
+        fitted = fit(model, taught)
+        scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(examples.X[test])
+        accuracies["head"] = top_k_accuracy(codes[test], scores, k=1)
+    if texts is not None:
+        weight = 1.0  # without a clip there is nothing but the texts
+        if accuracies and len(set(taught.y.tolist())) == len(classes):
+            order = np.flatnonzero(np.isin(np.arange(len(examples)), chosen))
+            weight = text_weight(held_out_scores(model, taught), codes[order], texts[order])
+        accuracies["with texts"] = top_k_accuracy(codes[test], blended(scores, texts[test], weight), k=1)
+    return accuracies
+
+
+def _curve(name: str, values: dict[int, list[float]]) -> ShotCurve:
+    shots = tuple(sorted(values))
+    spread = np.array([np.quantile(values[shot], [0.025, 0.975]) for shot in shots])
+    return ShotCurve(
+        name,
+        shots,
+        tuple(float(np.mean(values[shot])) for shot in shots),
+        tuple(map(float, spread[:, 0])),
+        tuple(map(float, spread[:, 1])),
+    )

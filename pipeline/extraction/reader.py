@@ -1,0 +1,263 @@
+"""Inputs -> frames ready to encode, a few threads ahead of the encoder.
+
+Each thread takes one input at a time: is it stored already? If not, hash it, and have a reading process
+(``decoders.reading_process``) scan and decode it. What comes of that goes as events into a bounded queue, so
+memory does not grow when the encoder is slower. Reading never raises for one video's sake: its fault becomes
+its outcome row, and a video whose reading process died is read once more, alone, at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import stat
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import DecoderCrash, NoVideoStream, SourceError
+from ..core.files import name_of
+from ..core.timing import Profile
+from ..core.types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
+from ..decoders import read_clips, reading_process
+from ..sources.sampling import Cut
+from .pending_video import failed_row, with_facts
+from .reader_events import Crashed, Done, Event, Idle, Opened, Read
+from .resume import Stored
+
+if TYPE_CHECKING:
+    from ..decoders._process import ReadingProcess
+
+_WAIT_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
+
+# More windows than frames are no film; a few are fine, as in a slide show.
+_FEWEST_WINDOWS = 10_000
+_WINDOWS_A_FRAME = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class _Broke:
+    """A fault in the program itself, not in a video."""
+
+    error: BaseException
+
+
+class Reader:
+    """Reads inputs in threads, each with a reading process.
+
+    Args:
+        cut: how videos are cut into clips.
+        num_frames: of each clip.
+        prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
+        limits: what one video may cost.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Source],
+        *,
+        stored: Stored,
+        cut: Cut,
+        num_frames: int,
+        prepare: Callable[[Pixels], Pixels],
+        decoder: str,
+        limits: Limits,
+        num_workers: int,
+        queue_clips: int,
+        profile: Profile,
+    ) -> None:
+        self._inputs = inputs
+        self._stored = stored
+        self._cut = cut
+        self._num_frames = num_frames
+        self._prepare = prepare
+        self._profile = profile
+        self._decoder = decoder
+        self._limits = limits
+        self._num_workers = max(1, min(num_workers, len(inputs)))
+        self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
+        self._stopping = threading.Event()
+        self._active: set[ReadingProcess] = set()
+
+    def events(self) -> Generator[Event]:
+        """What the threads find, in the order they find it; ends when every input is done."""
+        crashed = yield from self._round(range(len(self._inputs)), num_workers=self._num_workers, last=False)
+        if crashed:
+            yield from self._round(crashed, num_workers=1, last=True)
+
+    def _round(self, indices: Sequence[int], *, num_workers: int, last: bool) -> Generator[Event, None, list[int]]:
+        """Read these inputs; gives those that are to be read once more."""
+        for index in indices:
+            self._todo.put(index)
+        threads = [threading.Thread(target=self._work, args=(last,), daemon=True) for _ in range(num_workers)]
+        for thread in threads:
+            thread.start()
+        left, crashed = len(indices), []
+        try:
+            while left:
+                try:
+                    event = self._events.get(timeout=_IDLE_SECONDS)
+                except queue.Empty:
+                    event = Idle()
+                if isinstance(event, _Broke):
+                    raise event.error
+                if isinstance(event, Crashed):
+                    crashed.append(event.index)
+                left -= isinstance(event, Done | Crashed)
+                yield event
+        except BaseException:
+            self._stopping.set()
+            for process in tuple(self._active):
+                process.close()  # nobody waits for what hangs
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        return crashed
+
+    def _work(self, last: bool) -> None:
+        while not self._stopping.is_set():
+            try:
+                index = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                events = self._read(index, last=last)
+                while True:
+                    with self._profile.timing("read"):
+                        event = next(events, None)
+                    if event is None:
+                        break
+                    if not self._put(event):
+                        return
+            except BaseException as error:
+                self._put(_Broke(error))
+                return
+
+    def _put(self, event: Event | _Broke) -> bool:
+        """Wait for room; False when the run was stopped meanwhile."""
+        while not self._stopping.is_set():
+            try:
+                self._events.put(event, timeout=_WAIT_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _read(self, index: int, *, last: bool) -> Iterator[Event]:
+        source = self._inputs[index]
+        row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
+        stage: Stage = "read"
+        try:
+            if source.problem is not None:
+                raise SourceError(source.problem)
+            if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
+                raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
+            facts = source.path.stat()
+            if stat.S_ISDIR(facts.st_mode):  # it could not be read once, and now its videos are inputs of their own
+                yield Done(index, dataclasses.replace(row, status="skipped", reason=f"{row.video} is a folder"))
+                return
+            if not stat.S_ISREG(facts.st_mode):
+                raise SourceError(f"{row.video} is not a file but a device or a pipe")
+            row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+            if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
+                yield Done(index, settled, news=self._stored.moved_to(settled))
+                return
+            row = dataclasses.replace(row, video_id=self._stored.content_of(source.path, row))
+            if settled := self._stored.known(row):
+                yield Done(index, settled)
+                return
+            if first := self._stored.claim(row):
+                yield Done(index, row, same_as=first)
+                return
+            stage = "scan"
+            for event in self._decode(index, source, row):
+                if isinstance(event, Opened):
+                    row, stage = event.row, "decode"
+                yield event
+        except DecoderCrash as error:
+            yield Done(index, failed_row(row, stage, error)) if last else Crashed(index)
+        except NoVideoStream as error:
+            yield Done(index, dataclasses.replace(failed_row(row, stage, error), status="skipped"))
+        except Exception as error:  # a fault that one strange file brings out must not cost the others
+            yield Done(index, failed_row(row, stage, error))
+
+    def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
+        # With several inputs at once, each codec gets one thread; a single one may use all cores.
+        num_threads = 1 if self._num_workers > 1 else 0
+        with (
+            reading_process(self._limits) as process,
+            self._watched(process),
+            process.open(source.path, decoder=self._decoder, num_threads=num_threads) as video,
+        ):
+            if video.info.span.seconds < self._limits.min_seconds:
+                wanted = f"{self._limits.min_seconds:g} s asked for"
+                reason = f"{name_of(source.path)} lasts {video.info.span.seconds:.2f} s, less than the {wanted}"
+                yield Done(index, dataclasses.replace(with_facts(row, video.info), status="skipped", reason=reason))
+                return
+            self._check_length(source, video.info)
+            clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
+            ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
+            row = self._with_losses(dataclasses.replace(with_facts(row, video.info), clip_ids=ids))
+            # Other cuts of this video, or a run that was killed, may have stored some of them.
+            missing = {name: clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids}
+            if not missing:
+                yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
+                return
+            row = dataclasses.replace(row, frames_planned=len(missing) * self._num_frames)
+            yield Opened(index, row, frozenset(missing))
+            read = read_clips(
+                video,
+                list(missing.values()),
+                transform=self._prepared,
+                max_lost_frames=self._limits.max_lost_frames,
+            )
+            for frames in read:
+                _check_unchanged(source.path, row)
+                yield Read(index, frames)
+        yield Done(index)
+
+    def _check_length(self, source: Source, info: VideoInfo) -> None:
+        """Refuse a file whose claimed length would become countless windows over few frames."""
+        cut = source.span is None and self._cut.segmentation == "windows"
+        windows = info.span.seconds / self._cut.stride_seconds if cut else 1.0
+        if windows > max(_FEWEST_WINDOWS, _WINDOWS_A_FRAME * len(info.frame_times)):
+            raise SourceError(
+                f"{name_of(source.path)} claims to last {info.span.seconds:.0f} s with {len(info.frame_times)} "
+                f"frames, which would be {windows:.0f} windows; name a stretch of it, FILE@START-STOP, or take "
+                "--clips whole"
+            )
+
+    def _with_losses(self, row: VideoRow) -> VideoRow:
+        """The row, with what is known of frames that stored clips lack."""
+        lost = sum(self._stored.lost_frames.get(name, 0) for name in row.clip_ids)
+        if not lost:
+            return dataclasses.replace(row, frames_lost=0)
+        reason = f"{lost} frames of clips that are stored could not be decoded; their neighbours stand in"
+        reason = f"{row.reason}; {reason}" if row.reason else reason
+        return dataclasses.replace(
+            row, status="partial", stage=row.stage or "decode", error="DecodeError", reason=reason, frames_lost=lost
+        )
+
+    @contextlib.contextmanager
+    def _watched(self, process: ReadingProcess) -> Iterator[None]:
+        self._active.add(process)
+        try:
+            yield
+        finally:
+            self._active.discard(process)
+
+    def _prepared(self, frame: Pixels) -> Pixels:
+        with self._profile.timing("preprocess", instead_of="read"):
+            return self._prepare(frame)
+
+
+def _check_unchanged(path: Path, row: VideoRow) -> None:
+    """Refuse frames of a file that is not any more what was hashed."""
+    facts = path.stat()
+    if (facts.st_size, facts.st_mtime_ns) != (row.size_bytes, row.mtime_ns):
+        raise SourceError(f"{name_of(path)} was changed while it was read; run this again when nobody writes to it")

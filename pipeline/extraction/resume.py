@@ -1,0 +1,133 @@
+"""What a bank holds already, and so what an extraction need not do again."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+from ..bank.bank import Bank
+from ..core.errors import SourceError
+from ..core.files import is_there, path_of, refuse_special
+from ..core.types import Keep, VideoRow
+
+
+def video_id_of(path: Path) -> str:
+    """A video's identity: the SHA-256 of its content, in hex.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    refuse_special(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def known_video_id(path: Path) -> str:
+    """The same, for who may ask again: a file whose size and date stay is read once.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    return _hashed(path.absolute(), facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _hashed(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001
+    return video_id_of(path)
+
+
+class Stored:
+    """What the bank holds under one recipe, and who of this run works on what.
+
+    Args:
+        keep: what else a clip must have to count as stored.
+        trust_partial: whether a video that is stored in part is left as it is.
+
+    Attributes:
+        encoded_ids: clips that have a vector.
+        clip_ids: those of them that also have what is to be kept.
+        lost_frames: of clips in which neighbours stand in for lost frames, how many.
+    """
+
+    def __init__(self, bank: Bank, recipe_id: str, *, keep: Collection[Keep] = (), trust_partial: bool = True) -> None:
+        self._trust_partial = trust_partial
+        self._outcomes = bank.outcomes()
+        self._latest = self._outcomes.latest(recipe_id)
+        held = [(video, plan, self._outcomes.video_id(number)) for (video, plan), number in self._latest.items()]
+        self._holds = {video: video_id for video, _, video_id in held if video_id}
+        self._by_content = {(video_id, plan): self._latest[video, plan] for video, plan, video_id in held}
+        clips = bank.clips(recipe_id, superseded=True)
+        self.encoded_ids = frozenset(clips.ids)
+        self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
+        self.lost_frames = clips.lost_frames()
+        self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
+        self._claimed: dict[tuple[str, str], Path] = {}
+        self._lock = threading.Lock()
+
+    def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
+        """The stored outcome of a file that looks the same from outside, if its clips are there."""
+        number = self._latest.get((str(path), plan))
+        row = None if number is None else self._outcomes.row(number)
+        if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
+            return None
+        return self._again(row)
+
+    def moved_to(self, row: VideoRow) -> bool:
+        """Whether this is news: the content was last seen under another path, where it no longer is, or this path with
+        another content.
+        """
+        if self._holds.get(row.video) != row.video_id:
+            return True
+        latest = self._outcomes.latest_paths.get(str(row.video_id))
+        return latest is not None and latest != row.video and is_there(path_of(latest)) is False
+
+    def content_of(self, path: Path, row: VideoRow) -> str:
+        """The video's id; a file with many moments is hashed once."""
+        key = (path, row.size_bytes, row.mtime_ns)
+        if key not in self._hashed:
+            self._hashed[key] = video_id_of(path)
+        return self._hashed[key]
+
+    def seen(self, path: Path, plan: str) -> VideoRow | None:
+        """The same, looking at the file itself."""
+        try:
+            facts = path.stat()
+        except (OSError, ValueError):
+            return None
+        row = self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
+        return None if row is not None and self.moved_to(row) else row
+
+    def known(self, row: VideoRow) -> VideoRow | None:
+        """The outcome of content that is stored under another path or date."""
+        earlier = self._by_content.get((row.video_id, row.plan))
+        if earlier is None:
+            return None
+        return self._again(
+            self._outcomes.row(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
+        )
+
+    def claim(self, row: VideoRow) -> Path | None:
+        """Take on this content; the path of another input of this run that has it already, else None."""
+        with self._lock:
+            first = self._claimed.setdefault((str(row.video_id), str(row.plan)), Path(row.video))
+        return None if str(first) == row.video else first
+
+    def _again(self, row: VideoRow) -> VideoRow | None:
+        """The outcome of asking once more; None where clips that it speaks of are not there."""
+        if not row.clip_ids or not self.clip_ids.issuperset(row.clip_ids):
+            return None
+        # A damaged video stays "partial", however often it is asked for.
+        if row.status == "partial":
+            return row if self._trust_partial else None
+        return dataclasses.replace(row, status="unchanged", reason=None)

@@ -1,0 +1,85 @@
+"""Once more what went wrong: the inputs of a bank whose latest outcome is a failure or a loss, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..bank.bank import Bank
+from ..core.errors import EmptyFolder
+from ..core.files import path_of
+from ..core.types import Device, Limits, Source, VideoRow
+from ..decoders import looks_readable
+from ..encoders import load_for
+from ..sources.catalog import find_sources
+from ..sources.sampling import WHOLE, Cut
+from .encode_loop import Progress
+from .resume import Stored
+from .run import Extraction, Plan, run_plan, together
+
+
+def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
+    """Inputs of which something is missing, by their latest outcome."""
+    return [row for row in bank.videos(recipe_id).values() if row.status in ("failed", "partial")]
+
+
+def _inputs_of(row: VideoRow) -> list[Source]:
+    """What failed, and if it is a folder that can be read by now, the videos in it."""
+    path = path_of(row.video)
+    inputs = [Source.from_said(path, row.asked)]
+    if os.path.isdir(path):  # noqa: PTH112 -- Path's own raises an error for what it may not see
+        with contextlib.suppress(EmptyFolder):
+            inputs += find_sources([path], is_video=looks_readable)
+    return inputs
+
+
+def retry(
+    *,
+    bank: str | Path = "bank",
+    recipe: str | None = None,
+    limits: Limits | None = None,
+    device: Device = "auto",
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Extraction:
+    """Read again what failed or was stored in part, as it was asked for then, with its labels and metadata.
+
+    Args:
+        recipe: id, encoder or checkpoint, where the bank holds several.
+        limits: what one video may cost this time.
+
+    Raises:
+        BankError, UsageError, EncoderError: nothing was tried.
+    """
+    started = time.monotonic()
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    by_cut: dict[Cut, list[Source]] = {}
+    for row in failures(store, chosen.id):
+        cut = Cut.from_name(str(row.plan)) or WHOLE  # a moment brings its own stretch
+        by_cut.setdefault(cut, []).extend(_inputs_of(row))
+    if not by_cut:
+        return Extraction((), (), chosen, 0, time.monotonic() - started)
+    encoder = load_for(chosen, device=device)
+    keep = store.kept_names(chosen.id)
+    done = [
+        run_plan(
+            Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers),
+            store=store,
+            encoder=encoder,
+            recipe=chosen,
+            stored=Stored(store, chosen.id, trust_partial=False),
+            on_progress=on_progress,
+        )
+        for cut, inputs in by_cut.items()
+    ]
+    return together(
+        done,
+        inputs=[source for one in done for source in one.inputs],
+        rows=[row for one in done for row in one.rows],
+        seconds=time.monotonic() - started,
+    )

@@ -1,0 +1,242 @@
+"""Several encoder processes side by side into one bank: one for each GPU, or several on a processor's cores.
+
+Each takes its share of the inputs and extracts it like any extraction, which may run beside others into the same bank.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import stat
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from ...core import errors as _errors
+from ...core.errors import ClipdexError, MissingExtra, UsageError
+from ...core.processes import end_with_parent, start_in_lasting_thread
+from ...core.types import Device, Limits, Source
+from ...decoders import looks_readable
+from ...encoders import confine, cuda_devices
+from ...sources.catalog import find_sources
+from ..encode_loop import Progress
+from ..extract import extract, stored_already
+from ..run import Extraction, together
+
+_DIED = (
+    "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
+    "Run this again, with fewer --processes"
+)
+
+
+# Options that tell under which recipe, and cut how, an input is stored.
+_OF_STORED = (
+    *("bank", "encoder", "clips", "window_seconds", "stride_seconds", "keep", "decoder"),
+    *("num_frames", "pooling", "precision"),
+)
+
+
+@dataclasses.dataclass
+class _Encoder:
+    """An encoder process, and what it reported last.
+
+    Attributes:
+        reports: its end of a pipe that nobody else writes to, so that no lock is left behind if it is killed.
+    """
+
+    process: BaseProcess
+    reports: Connection
+    progress: Progress | None = None
+    done: Extraction | None = None
+
+
+def extract_side_by_side(
+    sources: Sequence[str | Path | Source],
+    *,
+    num_processes: int,
+    labels_from_folders: bool = False,
+    limits: Limits | None = None,
+    num_workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Extraction:
+    """``extract`` by several processes, each with an encoder of its own.
+
+    A script that calls this needs ``if __name__ == "__main__":`` around what it does, as each process imports it.
+
+    Args:
+        num_processes: how many. With CUDA, each has a GPU of its own; else they share out the cores.
+        options: as for ``extract``; the encoder by its name.
+
+    Raises:
+        UsageError: fewer than one process, or more than there are GPUs, or an encoder that is loaded already.
+        SourceError, EncoderError, BankError: see ``extract``.
+    """
+    started = time.monotonic()
+    if not isinstance(options.get("encoder", ""), str):
+        raise UsageError("each process loads its own encoder: give its name")
+    places = _places(num_processes, device=options.get("device", "auto"))
+    is_video = functools.partial(looks_readable, limits=limits)
+    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
+    shares = [share for share in deal(inputs, num_processes) if share]
+    cores = os.cpu_count() or 1
+    options |= {"limits": limits, "num_workers": num_workers or max(1, min(8, cores // max(1, len(shares))))}
+    if stored_already(inputs, **{name: options[name] for name in _OF_STORED if name in options}):
+        return extract(inputs, on_progress=on_progress, **options)
+    encoders = [
+        _start([inputs[number] for number in share], place=place, options=options)
+        for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
+    ]
+    done = _follow(encoders, len(inputs), on_progress or (lambda _: None))
+    rows = {
+        number: row
+        for share, one in zip(shares, done, strict=True)
+        for number, row in zip(share, one.rows, strict=True)
+    }
+    in_order = [rows[number] for number in range(len(inputs))]
+    return together(done, inputs=inputs, rows=in_order, seconds=time.monotonic() - started)
+
+
+def deal(inputs: Sequence[Source], num_shares: int) -> list[list[int]]:
+    """Numbers of inputs in shares of about the same bytes. Files of one size, which may be copies, stay together."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for number, source in enumerate(inputs):
+        by_size[_size(source.path, default=-1 - number)].append(number)
+    shares: list[list[int]] = [[] for _ in range(num_shares)]
+    loads = [0] * num_shares
+    for size, numbers in sorted(by_size.items(), key=lambda item: -max(0, item[0]) * len(item[1])):
+        least = loads.index(min(loads))
+        shares[least] += numbers
+        loads[least] += max(1, size) * len(numbers)
+    return [sorted(share) for share in shares]
+
+
+def _size(path: Path, *, default: int) -> int:
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return default
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else default
+
+
+def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
+    """What each process may use (``confine``)."""
+    if num_processes < 1:
+        raise UsageError(f"there has to be at least 1 process, not {num_processes}")
+    gpus = cuda_devices() if device in ("auto", "cuda") else []
+    if gpus and num_processes > len(gpus):
+        raise UsageError(f"{num_processes} processes would share {len(gpus)} GPUs, and each wants one of its own")
+    if gpus:
+        return [{"gpu": gpu, "num_threads": None} for gpu in gpus[:num_processes]]
+    return [{"gpu": None, "num_threads": max(1, (os.cpu_count() or 1) // num_processes)}] * num_processes
+
+
+def _start(inputs: Sequence[Source], *, place: dict[str, Any], options: dict[str, Any]) -> _Encoder:
+    context = multiprocessing.get_context("spawn")  # a fork would take threads' locks along
+    ours, theirs = context.Pipe(duplex=False)
+    run = functools.partial(_extract_share, inputs, place=place, parent=os.getpid(), options=options)
+    process = context.Process(target=run, args=(theirs,), name="clipdex-encoder")
+    with theirs:  # the child alone holds it, so that its end is the end of the reports
+        start_in_lasting_thread(process.start)
+    return _Encoder(process, ours)
+
+
+def _extract_share(
+    inputs: Sequence[Source], reports: Connection, *, place: dict[str, Any], parent: int, options: dict[str, Any]
+) -> None:
+    """In a process of its own. What it sends is a progress, an extraction, or an error's class and text."""
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent stops this process, once
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    confine(**place)
+    report: Any
+    try:
+        report = extract(inputs, on_progress=reports.send, **options)
+    except KeyboardInterrupt:  # what is finished is stored; the other side knows why
+        report = ("ClipdexError", "an encoder process was stopped; what it had finished is stored")
+    except ClipdexError as error:
+        report = (type(error).__name__, str(error))
+    except Exception:  # a fault of the program: it is raised on the other side
+        report = ("", traceback.format_exc())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    reports.send(report)
+
+
+def _follow(encoders: Sequence[_Encoder], total: int, tell: Callable[[Progress], None]) -> list[Extraction]:
+    """What the processes did. Until all are done, what they report of their progress is put together. If one fails, or
+    this one is told to stop, the others are stopped as by Ctrl-C.
+
+    Raises:
+        ClipdexError: a process failed or died.
+    """
+    try:
+        for one, report in _reports(encoders):
+            if isinstance(report, Extraction):
+                one.done = report
+            elif isinstance(report, Progress):
+                one.progress = report
+                known = [other.progress for other in encoders if other.progress is not None]
+                videos, clips = sum(each.videos for each in known), sum(each.clips for each in known)
+                tell(Progress(videos, total, clips, report.row))
+            else:
+                raise _failure(*report)
+        finished = [one.done for one in encoders if one.done is not None]
+        if len(finished) < len(encoders):
+            raise ClipdexError(_DIED)
+        return finished
+    finally:
+        _stop(encoders)
+
+
+def _reports(encoders: Sequence[_Encoder]) -> Iterator[tuple[_Encoder, Any]]:
+    """What comes until every pipe is closed, or one is closed by a process that died."""
+    open_ones = {one.reports: one for one in encoders}
+    while open_ones:
+        for reports in multiprocessing.connection.wait(list(open_ones)):
+            one = open_ones[reports]  # type: ignore[index]
+            try:
+                report = one.reports.recv()
+            except (EOFError, OSError):
+                del open_ones[one.reports]
+                if one.done is None:
+                    raise ClipdexError(_DIED) from None
+                continue
+            yield one, report
+
+
+def _failure(kind: str, message: str) -> Exception:
+    """An error of a process as it would be raised here."""
+    if not kind:
+        return RuntimeError(f"an encoder process failed:\n{message}")
+    known: type[ClipdexError] = getattr(_errors, kind, ClipdexError)
+    return ClipdexError(message) if known is MissingExtra else known(message)
+
+
+def _stop(encoders: Sequence[_Encoder]) -> None:
+    """End what still runs as by Ctrl-C: it stores what it has finished. A second Ctrl-C kills it."""
+    try:
+        for one in encoders:
+            if one.done is None:
+                one.process.terminate()
+        for one in encoders:
+            with contextlib.suppress(EOFError, OSError):
+                while True:  # a process whose reports are not taken does not end
+                    one.reports.recv()
+            one.process.join()
+    except BaseException:
+        for one in encoders:
+            one.process.kill()
+        raise
+    finally:
+        for one in encoders:
+            one.reports.close()

@@ -1,0 +1,242 @@
+"""Heads on disk: safetensors for arrays, JSON for the rest. Reading one cannot run anybody's code."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from ...core.errors import HeadError, UsageError
+from ...core.files import replacing
+from ...core.types import FloatArray
+from .._base import Head
+from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
+from .novelty import Familiarity
+from .sample import Sample
+from .text_prior import Prior
+
+_FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
+_MOST_INPUTS = 1 << 24  # numbers that a head reads of one clip; more is a damaged file
+_MOST_CHARACTERS = 300  # of a foreign error that are repeated
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedHead:
+    """A head with what turns its scores into an answer, or into none.
+
+    Attributes:
+        familiarity: what it was taught looks like, where clips enough were there to tell.
+        prior: what texts say of its classes, where they have a say.
+        sample: some of what it was trained on, where that is too much to read again for each class that is added.
+    """
+
+    head: Head
+    card: HeadCard
+    familiarity: Familiarity | None = None
+    prior: Prior | None = None
+    sample: Sample | None = None
+
+    def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """(n, classes) probabilities before calibration.
+
+        Args:
+            X: what the head reads.
+            in_text_space: (n, text dim), where there is a prior.
+        """
+        shares = self.head.predict_proba(X)
+        if self.prior is not None and in_text_space is not None:
+            shares = self.prior.blend(shares, in_text_space)
+        return shares
+
+    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """``shares``, calibrated."""
+        return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
+
+    def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
+        """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
+        no clips were held out to compare with.
+        """
+        if self.familiarity is None or not self.card.familiar:
+            return None
+        shares = np.linspace(0, 1, len(self.card.familiar))
+        found: npt.NDArray[np.float64] = np.interp(self.familiarity.scores(vectors), self.card.familiar, shares)
+        return found
+
+
+def save_head(
+    folder: Path,
+    head: Head,
+    card: HeadCard,
+    *,
+    familiarity: Familiarity | None = None,
+    prior: Prior | None = None,
+    sample: Sample | None = None,
+    staged: Path | None = None,
+) -> None:
+    """Write a head under ``folder``; one of the same name is replaced, whole or not at all.
+
+    Args:
+        staged: write it to this file instead, for a change that is committed later.
+
+    Raises:
+        UsageError: the name cannot be a file's.
+    """
+    path = head_path(folder, card.name) if staged is None else staged
+    arrays = dict(head.arrays())
+    for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior), (_SAMPLE, sample)):
+        arrays |= {prefix + name: array for name, array in (part.arrays() if part is not None else {}).items()}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    document = write_document(card)
+    metadata = {"clipdex.head": document, "clipdex.checksums": checksums_of(document, arrays_checksum(arrays))}
+    with replacing(path) as temporary:
+        # The card travels in the file's own header: one file, one rename, never half a head. ``save_file`` would give
+        # it the mode of a temporary file, which nobody else may read.
+        temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
+
+
+def save_judged(folder: Path, judged: JudgedHead, *, staged: Path | None = None) -> None:
+    """``save_head`` with all that belongs to it."""
+    parts = {"familiarity": judged.familiarity, "prior": judged.prior, "sample": judged.sample}
+    save_head(folder, judged.head, judged.card, staged=staged, **parts)  # type: ignore[arg-type]
+
+
+def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
+    """A stored head and its card.
+
+    Raises:
+        HeadError: there is none of that name, or its file is damaged.
+    """
+    judged = load_judged(folder, name)
+    return judged.head, judged.card
+
+
+def load_judged(folder: Path, name: str) -> JudgedHead:
+    """A stored head with what turns its scores into answers.
+
+    Raises:
+        HeadError: there is none of that name, or its file is damaged.
+    """
+    return read_head_file(head_path(folder, name))
+
+
+def read_head_file(path: Path) -> JudgedHead:
+    """A head from its file, every byte of it checked; the file's name is the head's.
+
+    Raises:
+        HeadError: there is no such file, or it is damaged.
+    """
+    from .. import heads
+
+    card, checksum = _read_facts(path, path.parent)
+    try:
+        arrays = safetensors.numpy.load_file(path)
+        if checksum is not None and arrays_checksum(arrays) != checksum:
+            raise ValueError("its arrays do not match their checksum")
+        familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
+        head = heads.get(card.kind)(**card.parameters)
+        head.restore(arrays, classes=list(card.classes), dim=card.recipe.dim)
+        if not all(size > 0 for size in head.input_shape) or math.prod(head.input_shape) > _MOST_INPUTS:
+            raise ValueError(f"it reads arrays of shape {head.input_shape}")
+        with np.errstate(all="ignore"):  # a flipped bit may make a number that overflows
+            # Of no vector in particular: zeros would be as near to every clip of a kNN head, which compares those anew.
+            tried = np.random.default_rng(0).standard_normal((1, *head.input_shape), np.float32)
+            scores = head.predict_proba(tried)
+        if scores.shape != (1, len(card.classes)):
+            raise ValueError(f"its scores are of shape {scores.shape} for {len(card.classes)} classes")
+        if not np.isfinite(scores).all():
+            raise ValueError("its scores are not finite")
+        sizes = {"classes": len(card.classes), "dim": card.recipe.dim}
+        return JudgedHead(
+            head,
+            card,
+            Familiarity.restore(familiarity, sizes=sizes, classes=card.classes) if familiarity else None,
+            Prior.restore(prior, sizes=sizes) if prior else None,
+            Sample.restore(sample, sizes=sizes) if sample else None,
+        )
+    except Exception as error:  # arrays of any name, type and shape can make a head raise anything
+        raise _damaged(path, error) from error
+
+
+def _part(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin so, without the beginning; they are taken out."""
+    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
+
+
+def list_heads(folder: Path) -> list[HeadCard]:
+    """The cards of all stored heads, by name."""
+    return [_read_card(path, folder) for path in head_files(folder)]
+
+
+def head_files(folder: Path) -> list[Path]:
+    """The files of all stored heads, by name; a file whose name cannot be a head's is none."""
+    return sorted(path for path in folder.glob("*.safetensors") if _NAME.fullmatch(path.stem))
+
+
+def read_cards(folder: Path) -> tuple[list[HeadCard], list[HeadError]]:
+    """The cards of all stored heads, and an error for each file that is damaged."""
+    cards, damaged = [], []
+    for path in head_files(folder):
+        try:
+            cards.append(_read_card(path, folder))
+        except HeadError as error:
+            damaged.append(error)
+    return cards, damaged
+
+
+def remove_head(folder: Path, name: str) -> None:
+    """Delete a head.
+
+    Raises:
+        HeadError: there is none of that name.
+    """
+    path = head_path(folder, name)
+    if not path.exists():
+        raise _unknown(name, folder)
+    path.unlink()
+
+
+def head_path(folder: Path, name: str) -> Path:
+    """The file of a head.
+
+    Raises:
+        UsageError: the name cannot be a file's.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a head: letters, digits, '.', '_' and '-' only")
+    return folder / f"{name}.safetensors"
+
+
+def _read_card(path: Path, folder: Path) -> HeadCard:
+    return _read_facts(path, folder)[0]
+
+
+def _read_facts(path: Path, folder: Path) -> tuple[HeadCard, str | None]:
+    """The card, and the checksum of the arrays; None for a head of format 1."""
+    if not path.exists():
+        raise _unknown(path.stem, folder)
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+        if "clipdex.head" not in metadata:
+            raise ValueError("it holds no head of Clipdex")
+        return read_document(metadata["clipdex.head"], name=path.stem, checksums=metadata.get("clipdex.checksums"))
+    except Exception as error:  # a damaged file can make the readers raise anything, RecursionError too
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> HeadError:
+    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return HeadError(f"the head file {path} is damaged ({reason[:_MOST_CHARACTERS]}); train it again")
+
+
+def _unknown(name: str, folder: Path) -> HeadError:
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none yet"
+    return HeadError(f"there is no head {name!r}; there are: {known}. Train one with: clipdex train-head --name {name}")

@@ -1,0 +1,212 @@
+"""What is in a bank: its clips in groups of like ones, named by texts, and as a picture in two dimensions."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bank.bank import Bank
+from ..bank.head_changes import labels_in
+from ..bank.labels import label_of_clips
+from ..core.errors import BankError, MissingExtra, UsageError
+from ..core.recipe import Recipe
+from ..core.types import ClipRow, Device, FloatArray
+from ..core.vectors import unit
+from ..encoders import Encoder, encode_prompts, load_for, part_of
+
+# The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
+_COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
+_JUDGED, _JUDGED_PER_GROUP = 2000, 20
+
+# A map shows a sample of so many clips where there are more.
+_MOST_POINTS = 20_000
+
+# Texts that a group may be called by, and how many of them are given.
+_NAMES = 3
+
+Layout = Literal["auto", "pca", "umap"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Like clips.
+
+    Attributes:
+        names: the texts that fit it best beside what fits all clips, best first; none without a text side.
+        labels: how many of its clips have which label.
+        clips: those nearest to its middle first.
+    """
+
+    number: int
+    names: tuple[str, ...]
+    labels: dict[str, int]
+    clips: tuple[ClipRow, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Map:
+    """Clips as points.
+
+    Attributes:
+        points: (n, 2).
+        layout: how they were placed.
+        clusters: of each clip, (n,).
+        labels: of each clip, or None.
+    """
+
+    clips: tuple[ClipRow, ...]
+    points: npt.NDArray[np.float64]
+    layout: Layout
+    clusters: npt.NDArray[np.int64]
+    labels: tuple[str | None, ...]
+
+
+def clusters(
+    *,
+    bank: str | Path = "bank",
+    recipe: str | None = None,
+    count: int | None = None,
+    texts: Sequence[str] = (),
+    templates: Sequence[str] = (),
+    device: Device = "auto",
+) -> list[Cluster]:
+    """Group a bank's clips by k-means on their directions, largest group first.
+
+    Args:
+        count: how many groups; by default as many as clips sit best in.
+        texts: what groups may be called; by default the bank's labels and the names of ImageNet's classes.
+        templates: sentences that these are put into.
+
+    Raises:
+        UsageError: fewer clips than groups.
+        BankError: no clips.
+    """
+    store = Bank(Path(bank))
+    chosen = store.recipe(recipe)
+    if (texts or templates) and not _reads_text(chosen):
+        raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
+    rows, vectors, labels = _read(store, chosen)
+    codes, middles = _grouped(vectors, count)
+    words, overall = [*texts] or _vocabulary(labels), vectors.mean(axis=0)
+    names = _names(chosen, middles, overall=overall, texts=words, templates=templates, device=device)
+    found = []
+    for number, middle in enumerate(middles):
+        own = np.flatnonzero(codes == number)
+        nearest = own[np.argsort(-(vectors[own] @ middle), kind="stable")]
+        counts = Counter(name for place in own if (name := labels[place]) is not None)
+        found.append(Cluster(number + 1, names[number], dict(counts.most_common()), tuple(rows[n] for n in nearest)))
+    return found
+
+
+def bank_map(
+    *, bank: str | Path = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
+) -> Map:
+    """A bank's clips as points of a plane, like ones near each other.
+
+    Args:
+        count: of groups, see ``clusters``.
+        layout: "pca" shows the two directions in which clips differ most; "umap" keeps neighbours together (extra
+            ``map``) and is taken by "auto" where it is installed.
+
+    Raises:
+        MissingExtra: UMAP is asked for and not installed.
+        BankError: no clips.
+    """
+    store = Bank(Path(bank))
+    rows, vectors, labels = _read(store, store.recipe(recipe))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
+    rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]
+    there = importlib.util.find_spec("umap") is not None
+    if layout == "umap" and not there:
+        raise MissingExtra("umap-learn", extra="map", purpose="a UMAP layout")
+    codes, _ = _grouped(vectors, count) if len(rows) > 2 else (np.zeros(len(rows), np.int64), None)
+    how: Layout = "umap" if layout == "umap" or (layout == "auto" and there and len(rows) > 10) else "pca"
+    return Map(tuple(rows), _placed(vectors, how), how, codes, tuple(labels))
+
+
+def _read(store: Bank, recipe: Recipe) -> tuple[list[ClipRow], FloatArray, list[str | None]]:
+    table = store.clips(recipe.id)
+    rows = list(table.rows())
+    if not rows:
+        raise BankError(f"the bank {store.folder} holds no clips of {recipe.encoder}")
+    labels = label_of_clips(rows, labels_in(store.folder).rows())
+    return rows, unit(table.embeddings()), [None if label is None else label.label for label in labels]
+
+
+def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Group numbers (n,), from 0 for the largest group, and middles of length 1 (groups, dim)."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    if count is not None and not 1 <= count <= len(vectors):
+        raise UsageError(f"{len(vectors)} clips cannot make {count} groups")
+    # Directions differ around their common middle: without it the groups are of what differs.
+    centred = unit(vectors - vectors.mean(axis=0))
+    sample = np.random.default_rng(0).permutation(len(vectors))[: max(_JUDGED, _JUDGED_PER_GROUP * (count or 0))]
+
+    def fitted(number: int) -> KMeans:
+        return KMeans(number, n_init=4, random_state=0).fit(centred[sample])
+
+    if count is None:
+        fits = [fitted(number) for number in _COUNTS if number < len(np.unique(centred[sample], axis=0))]
+        scores = [silhouette_score(centred[sample], one.labels_) for one in fits]
+        best = fits[int(np.argmax(scores))] if fits else fitted(1)
+    else:
+        best = fitted(count)
+    codes = best.predict(centred)
+    counts = np.bincount(codes)
+    kept = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+    place = np.zeros(len(counts), np.int64)
+    place[kept] = np.arange(len(kept))
+    return place[codes], unit(np.stack([vectors[codes == number].mean(axis=0) for number in kept]))
+
+
+def _vocabulary(labels: Sequence[str | None]) -> list[str]:
+    from ..encoders.lite import object_names
+
+    own = sorted({name.replace("_", " ") for name in labels if name is not None})
+    return list(dict.fromkeys([*own, *object_names()]))
+
+
+def _reads_text(recipe: Recipe) -> bool:
+    return not recipe.imported and part_of(recipe).card.text
+
+
+def _names(
+    recipe: Recipe,
+    middles: FloatArray,
+    *,
+    overall: FloatArray,
+    texts: Sequence[str],
+    templates: Sequence[str],
+    device: Device,
+) -> list[tuple[str, ...]]:
+    """For each group the texts that fit it better than they fit the whole bank, whose middle is ``overall``."""
+    if not _reads_text(recipe):
+        return [() for _ in middles]
+    encoder: Encoder = load_for(recipe, device=device)
+    told = unit(encode_prompts(encoder, list(texts), templates))
+    asked = unit(encoder.text_space(np.vstack([middles, overall[None]]))) @ told.T
+    surplus = asked[:-1] - asked[-1:]
+    return [tuple(texts[place] for place in np.argsort(-row, kind="stable")[:_NAMES]) for row in surplus]
+
+
+def _placed(vectors: FloatArray, layout: Layout) -> npt.NDArray[np.float64]:
+    if layout == "umap":
+        import umap
+
+        neighbours = min(15, len(vectors) - 1)
+        placed = umap.UMAP(n_neighbors=neighbours, metric="cosine", random_state=0).fit_transform(vectors)
+        return np.asarray(placed, np.float64)
+    from sklearn.decomposition import PCA
+
+    size = min(2, *vectors.shape)
+    flat = PCA(size, random_state=0).fit_transform(vectors.astype(np.float64))
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))

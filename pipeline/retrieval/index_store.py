@@ -1,0 +1,109 @@
+"""How the indexes beside a bank are stored: their folders, the kind that was built last, and which are damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..bank.bank import Bank
+from ..core.recipe import Recipe
+from ..indexes import Index, indexes, remove_stored
+from ..indexes._checked import UNREADABLE, DamagedIndex, signed_facts
+
+KIND_FILE = "kind.json"
+
+_log = logging.getLogger(__name__)
+
+
+def index_folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
+    """Where an index of this kind is stored."""
+    return bank.folder / "indexes" / recipe.id / kind
+
+
+def kind_facts(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """What the last ``build_index`` wrote, if anything."""
+    try:
+        return _parsed_kind(folder / KIND_FILE)
+    except FileNotFoundError:
+        return {}
+    except UNREADABLE as error:
+        if not quiet:
+            _log.warning(
+                "%s is damaged (%s), so the kind of index that suits the bank's size is used; choose with: "
+                "clipdex index build --kind KIND",
+                *(folder / KIND_FILE, error),
+            )
+        return {}
+
+
+def _parsed_kind(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    facts = json.loads(content)
+    if isinstance(facts, dict) and facts.keys() == {"kind"} and facts["kind"] in indexes.names():
+        return facts  # written by a release that wrote no checksums
+    facts = signed_facts(content)
+    if facts.get("kind") not in indexes.names():
+        raise ValueError(f"no kind of index is called {facts.get('kind')!r}")
+    return facts
+
+
+def bytes_in(folder: Path) -> int:
+    """Size of all files in a folder, in bytes."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another process has replaced the index
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def search_as_hard(index: Index, folder: Path) -> None:
+    """Let a rebuilt index search as hard as the one before, which ``index build --min-recall`` measured."""
+    stored = kind_facts(folder.parent, quiet=True)
+    effort = stored.get("effort") if stored.get("kind") == folder.name else None
+    if effort is None:  # a release that wrote no checksums kept it with the data only
+        efforts = [_effort_in(path) for path in folder.glob("*/facts.json")]
+        effort = max(efforts, default=1)
+    while isinstance(effort, int) and index.effort < effort and index.try_harder():
+        pass
+
+
+def _effort_in(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_bytes())["effort"])
+    except UNREADABLE:
+        return 1
+
+
+def damaged_indexes(bank: str | Path) -> Iterator[tuple[Path, str]]:
+    """Each stored index that is not what was written, with the reason. Reads all of them whole."""
+    for recipe in sorted(Path(bank).glob("indexes/*/")):
+        try:
+            if (recipe / KIND_FILE).exists():
+                _parsed_kind(recipe / KIND_FILE)
+        except UNREADABLE as error:
+            yield recipe / KIND_FILE, f"it does not name the kind that was built last ({error})"
+        for kind in indexes.names():
+            try:
+                index = indexes.get(kind).load(recipe / kind)
+                if index is not None:
+                    index.check()
+            except DamagedIndex as error:
+                yield recipe / kind, str(error)
+
+
+def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
+    """Take clips out of all stored indexes of a recipe; one that is damaged is deleted, and made when it is needed."""
+    for kind in indexes.names():
+        folder = index_folder(bank, recipe, kind)
+        try:
+            index = indexes.get(kind).load(folder)
+            if index is not None and (there := sorted(set(ids).intersection(index.ids))):
+                index.remove(there)
+                index.save(folder)
+        except DamagedIndex as error:
+            remove_stored(folder)
+            _log.warning("the %s index of %s was deleted: %s", kind, bank.folder, error)

@@ -1,0 +1,225 @@
+"""Several encoder processes into one bank store what one would store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import Bank, extract
+from pipeline.bank.labels import Labels
+from pipeline.core.errors import ClipdexError, UsageError
+from pipeline.core.files import replacing
+from pipeline.core.types import Source
+from pipeline.extraction.encode_loop import Progress
+from pipeline.extraction.extract import stored_already
+from pipeline.extraction.runners import processes as side_by_side
+from pipeline.extraction.runners.processes import deal, extract_side_by_side
+
+
+def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, videomae: Path) -> None:
+    shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
+    (videos / "blue" / "broken.mp4").write_bytes(b"\0" * 3000)
+    (videos / "blue" / "loop.mp4").symlink_to(videos / "blue" / "loop.mp4")
+    options = {"encoder": str(videomae), "window_seconds": 1.0, "labels_from_folders": True}
+    alone = extract([videos], bank=tmp_path / "alone", **options)
+    seen: list[Progress] = []
+    both = extract_side_by_side([videos], bank=tmp_path / "both", num_processes=2, on_progress=seen.append, **options)
+    assert [(row.video, row.status, row.clip_ids) for row in both.rows] == [
+        (row.video, row.status, row.clip_ids) for row in alone.rows
+    ]
+    assert {Path(row.video).name for row in both.rows if row.status == "failed"} == {"broken.mp4", "loop.mp4"}
+    assert (both.recipe.id, both.encoded_clips) == (alone.recipe.id, alone.encoded_clips)
+    ours, theirs = (Bank(tmp_path / name).clips(alone.recipe.id) for name in ("both", "alone"))
+    by_id = dict(zip(theirs.ids, theirs.embeddings(), strict=True))
+    assert sorted(ours.ids) == sorted(theirs.ids)
+    for name, vector in zip(ours.ids, ours.embeddings(), strict=True):
+        assert vector == pytest.approx(by_id[name], rel=1e-4, abs=1e-4)
+    assert len(Labels(tmp_path / "both").rows()) == len(Labels(tmp_path / "alone").rows())
+    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (6, 6, alone.encoded_clips)
+
+
+def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
+    sizes = [10, 500, 30, 500, 400, 90, 10]
+    inputs = []
+    for number, size in enumerate(sizes):
+        (tmp_path / f"{number}.mp4").write_bytes(b"x" * size)
+        inputs.append(Source(tmp_path / f"{number}.mp4"))
+    inputs.append(Source(tmp_path / "missing.mp4"))
+    shares = deal(inputs, 2)
+    assert sorted(number for share in shares for number in share) == list(range(8))
+    assert [1, 3] in shares or any({1, 3} <= set(share) for share in shares)
+    loads = [sum(sizes[number] for number in share if number < 7) for share in shares]
+    assert max(loads) == 1000  # the two large ones may be copies
+
+
+def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="at least 1 process, not 0"):
+        extract_side_by_side([videos], bank=tmp_path, num_processes=0)
+    monkeypatch.setattr(side_by_side, "cuda_devices", lambda: ["0", "3"])
+    with pytest.raises(UsageError, match="3 processes would share 2 GPUs"):
+        extract_side_by_side([videos], bank=tmp_path, num_processes=3)
+    assert side_by_side._places(2, device="auto") == [
+        {"gpu": "0", "num_threads": None},
+        {"gpu": "3", "num_threads": None},
+    ]
+    with pytest.raises(UsageError, match="each process loads its own encoder"):
+        extract_side_by_side([videos], bank=tmp_path, num_processes=2, encoder=object())
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
+    videos: Path, tmp_path: Path, videomae: Path, blow: signal.Signals
+) -> None:
+    struck: list[int] = []
+
+    def strike(_: Progress) -> None:
+        if not struck:
+            struck.extend(child.pid for child in multiprocessing.active_children() if child.name == "clipdex-encoder")
+            os.kill(struck[0], blow)
+
+    for number in range(30):
+        shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
+        with (videos / f"copy{number}.mp4").open("ab") as file:
+            file.write(bytes(number + 1))
+    with pytest.raises(ClipdexError, match=r"an encoder process (was stopped|died)"):
+        extract_side_by_side(
+            [videos], bank=tmp_path / "bank", num_processes=2, on_progress=strike, encoder=str(videomae)
+        )
+    done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
+    assert len(Bank(tmp_path / "bank").clips(done.recipe.id)) == 33
+
+
+def _descendants(pid: int) -> set[int]:
+    """Ids of all processes below this one (Linux)."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found |= {child} | _descendants(child)
+    return found
+
+
+def _living(pids: set[int]) -> set[int]:
+    """Those that are there and no zombies, which a container without an init keeps."""
+    living = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                living.add(pid)
+    return living
+
+
+def _until(condition, *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found by /proc")
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_killing_the_parent_alone_leaves_nobody_behind_and_a_rerun_completes(
+    num_processes: int, videos: Path, tmp_path: Path, videomae: Path
+) -> None:
+    for number in range(40):
+        shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
+        with (videos / f"copy{number}.mp4").open("ab") as file:
+            file.write(bytes(number + 1))
+    options = ["--encoder", str(videomae), "--json", "--workers", "1", "--processes", str(num_processes)]
+    command = [sys.executable, "-m", "pipeline", "extract", str(videos), *options, "--bank"]
+    run = subprocess.Popen([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert run.stdout is not None
+        assert json.loads(run.stdout.readline())["status"] == "ok"
+        children = _descendants(run.pid)
+        assert len(children) >= (1 if num_processes == 1 else 3)
+    finally:
+        run.kill()
+        run.wait()
+        run.stdout.close()
+    _until(lambda: not _living(children))
+    again = subprocess.run([*command, str(tmp_path / "bank")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert again.returncode == 0
+    alone = extract([videos], bank=tmp_path / "alone", encoder=str(videomae))
+    ours = Bank(tmp_path / "bank").clips(alone.recipe.id)
+    assert sorted(ours.ids) == sorted(Bank(tmp_path / "alone").clips(alone.recipe.id).ids)
+    assert not list((tmp_path / "bank").rglob(".*.tmp"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a killed parent is told by its id, which Windows keeps")
+def test_without_the_kernels_help_a_child_sees_that_its_parent_ended(tmp_path: Path) -> None:
+    child = (
+        "import sys, time\nfrom pipeline import _processes\n_processes._ask_the_kernel = lambda: False\n"
+        "_processes.end_with_parent(int(sys.argv[1]))\nprint('ready', flush=True)\ntime.sleep(600)"
+    )
+    parent = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\nchild.wait()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", parent, child], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    with run.stdout:
+        pid = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    _until(lambda: not _living({pid}))
+
+
+def test_with_nothing_to_do_no_process_starts(
+    videos: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"encoder": str(videomae), "bank": tmp_path / "bank"}
+    extract([videos], **options)
+    monkeypatch.setattr(side_by_side, "_start", lambda *_, **__: pytest.fail("a process was started"))
+    done = extract_side_by_side([videos], num_processes=2, **options)
+    assert [row.status for row in done.rows] == ["unchanged"] * 3
+    assert extract_side_by_side([], num_processes=2, **options).rows == ()
+
+
+def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(
+    videos: Path, tmp_path: Path, videomae: Path
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    bank = Bank(tmp_path / "bank", create=True).folder
+    with replacing(bank / "clips" / "x.parquet") as living:
+        living.write_bytes(b"x")
+        left = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+        elsewhere = living.with_name(".x.parquet.00000000-1-" + "0" * 32 + ".tmp")
+        older, younger = (living.with_name(f".x.parquet.{digit * 32}.tmp") for digit in "ab")
+        own = living.with_name(".notes.tmp")
+        for path in (left, elsewhere, older, younger, own):
+            path.write_bytes(b"x")
+        os.utime(older, (0, 0))
+        extract([videos], bank=bank, encoder=str(videomae))
+        assert [path.exists() for path in (living, left, elsewhere, older, younger, own)] == [
+            True,
+            False,
+            True,
+            False,
+            True,
+            True,
+        ]
+
+
+def test_stored_under_other_settings_is_not_stored(videos: Path, tmp_path: Path, videomae: Path) -> None:
+    bank = tmp_path / "bank"
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    options = {"bank": bank, "encoder": str(videomae)}
+    assert stored_already(done.inputs, **options)
+    assert stored_already(done.inputs, **options, num_frames=done.recipe.num_frames, precision="float32")
+    for other in ({"num_frames": 2}, {"precision": "bfloat16"}, {"pooling": "no such"}, {"decoder": "decord"}):
+        assert not stored_already(done.inputs, **options, **other), other
