@@ -22,6 +22,7 @@ from ..core.errors import BankError, RecipeMismatch, UsageError
 from ..core.files import replacing
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
+from ..encoders import part_of
 from .clip_table import ClipTable
 from .features import Kept, check_kept, write_kept
 from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
@@ -157,6 +158,18 @@ class Bank:
     def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
         return tuple(name for name in get_args(Keep) if any((self.folder / name / recipe_id).glob("part-*.parquet")))
+
+    def patches(self, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
+        """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).
+
+        Raises:
+            UsageError: the encoder has no such score, or some clips were stored without.
+        """
+        if "patches" not in part_of(recipe).keeps:
+            raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
+        exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
+        # One kind for all, so that their scores compare: the finer one unless only the other has them all.
+        return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
 
     def videos(self, recipe_id: str) -> dict[Key, VideoRow]:
         """The latest outcome of each input under this recipe, by path and plan."""

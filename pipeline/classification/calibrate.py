@@ -12,11 +12,11 @@ from scipy.stats import binomtest
 from sklearn.model_selection import GroupKFold
 
 from ..core.metrics import classification_figures, in_top_k, log_loss
+from ..core.vectors import groups_per_class
 from ..heads import Head
 from ..heads._trained.calibration import Calibration, Method, fit_calibration, precision_thresholds
 from .cross_validation import HeldOut, held_out_scores
 from .dataset import Examples
-from .groups import groups_per_class
 
 # Into so many parts held-out clips are dealt, so that what is learned of them is measured on others.
 _FOLDS = 5

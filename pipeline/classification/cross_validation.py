@@ -17,9 +17,9 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
+from ..core.vectors import groups_per_class
 from ..heads import Familiarity, Head
 from .dataset import Bools, Examples
-from .groups import groups_per_class
 
 # With at most this many named groups, each is held out once; with more, they are dealt into folds.
 _MOST_LEFT_OUT = 20

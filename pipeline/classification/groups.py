@@ -6,26 +6,17 @@ A score is honest where these are never on both sides of a split.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..core.types import FloatArray
-from ..core.vectors import unit
+from ..core.vectors import components, unit
 
 # Of one length, vectors this near are one recording: encoders' rounding moves them by less.
 _SAME = 1e-3
 _VIEWS = 8
 _NEIGHBOURS = 4
-
-
-def groups_per_class(y: npt.NDArray[Any], groups: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Of how many groups each class is, in the order of ``np.unique(y)``."""
-    return np.array([len(set(groups[y == name].tolist())) for name in np.unique(y)], dtype=np.int64)
 
 
 def twins(vectors: FloatArray) -> list[tuple[int, int]]:
@@ -41,14 +32,6 @@ def twins(vectors: FloatArray) -> list[tuple[int, int]]:
     others = near[ones, places]
     same = np.linalg.norm(rows[ones] - rows[others], axis=1) <= _SAME
     return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
-
-
-def components(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
-    """For each of ``count`` things the number of the group that these pairs put it into."""
-    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
-    graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
-    found: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]
-    return found
 
 
 def joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:

@@ -22,7 +22,6 @@ from ..encoders import load_for, part_of, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
 from ..heads import HeadCard, JudgedHead, load_judged
-from ..retrieval.searcher import stored_patches
 from ..sources.sampling import Cut
 from .dataset import frames_of
 from .segments import Segment, segments
@@ -204,7 +203,7 @@ def score_clips(
         return _judge(judged, store, clips, vectors, asked=asked, rows=rows)
     scores = np.empty((0, len(asked.prompts)))
     if clips:
-        kept = stored_patches(store, chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
+        kept = store.patches(chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
         encoder = load_for(chosen, device=asked.device)
         cosines = text_cosines(encoder, vectors, asked.prompts, templates=asked.templates, patches=kept)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)

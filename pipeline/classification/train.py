@@ -23,13 +23,13 @@ from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device
+from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Familiarity, Head, HeadCard, JudgedHead, Prior, Sample, forget, heads, save_judged
 from ..heads._trained.calibration import Method
 from .calibrate import Validation, validate
 from .cross_validation import choose, fit
 from .dataset import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
-from .groups import groups_per_class
 
 DEFAULT_NAME = "default"
 

@@ -106,7 +106,7 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
       clipdex extract sports/ --encoder lite --labels-from-folders
       clipdex extract camera/ --encoder lite --watch
     """
-    from ..report.summary import report_extraction
+    from ._terminal import report_extraction
 
     poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
     options["limits"] = take_limits(options)
@@ -125,7 +125,7 @@ def _extract(
 ) -> Extraction:
     from ..extraction.extract import extract
     from ..extraction.runners.processes import extract_side_by_side
-    from ..report.summary import followed
+    from ._terminal import followed
 
     with followed(terminal) as update:
         if num_processes > 1:
@@ -135,7 +135,7 @@ def _extract(
 
 def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
     from ..extraction.watch import watch
-    from ..report.summary import followed, report_extraction
+    from ._terminal import followed, report_extraction
 
     if options.pop("num_processes") > 1:
         raise click.UsageError("--watch encodes in one process: leave out --processes")

@@ -88,7 +88,7 @@ def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal
       clipdex predict match.mp4 --segments --merge-gap 1 --export match.vtt
       clipdex predict --prompts "a dog running,a person cycling" --template "a video of {}"
     """
-    from ..report.summary import troubles
+    from ._terminal import troubles
 
     if prompts is not None and not prompts.strip(" ,"):
         raise click.UsageError("--prompts needs at least one text")

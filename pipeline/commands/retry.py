@@ -35,7 +35,7 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool,
       clipdex retry --time-limit 1800 --max-lost-frames 2
     """
     from ..extraction.retry import retry
-    from ..report.summary import followed, report_extraction
+    from ._terminal import followed, report_extraction
 
     limits = take_limits(options)
     with followed(terminal) as update:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from .types import FloatArray
 
@@ -176,3 +178,16 @@ def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     powers = np.exp(precise - precise.max(axis=-1, keepdims=True))
     shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
+
+
+def groups_per_class(y: npt.NDArray[Any], groups: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Of how many groups each class is, in the order of ``np.unique(y)``."""
+    return np.array([len(set(groups[y == name].tolist())) for name in np.unique(y)], dtype=np.int64)
+
+
+def components(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """For each of ``count`` things the number of the group that these pairs put it into."""
+    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
+    graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
+    found: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return found

@@ -17,9 +17,10 @@ from typing import Any
 from ..core.files import name_of
 from ..core.processes import end_with_parent
 from ..core.types import Pixels, Span, VideoInfo
-from . import Decoder, is_video, open_video, read_image
+from ._base import Decoder, open_video
 from ._complaints import listen
 from ._cut import write_stretch
+from ._scan import is_video, read_image
 from ._shared import SharedFrames
 
 # Frames on their way, at most: enough that neither side waits for the other.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import DecodeError
-from . import open_video
+from ._base import open_video
 
 # Name and (red, green, blue) of each frame.
 _FRAMES = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 30, 220), "grey": (128, 128, 128)}

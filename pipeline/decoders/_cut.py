@@ -42,11 +42,11 @@ def cut(path: Path, span: Span, target: Path, *, limits: Limits | None = None) -
         DecodeError: the video cannot be read.
         SourceError: ``target`` cannot be written.
     """
-    from . import reading_process
+    from ._pool import lease
 
     refuse_special(target)
     try:
-        with reading_process(limits) as process, replacing(target) as temporary:
+        with lease(limits or Limits()) as process, replacing(target) as temporary:
             process.cut(path, span, temporary)
     except DecodeError as error:
         stretch = f"{path}@{span.start_seconds:g}-{span.stop_seconds:g}"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DecodeError, DecoderRefusal, MissingExtra
-from . import DecodedFrame, Decoder
+from ._base import DecodedFrame, Decoder
 from ._scan import open_container, read_packets, video_stream
 
 # Any repeated frame is an error: decord compares their count with this share of all frames.

@@ -22,7 +22,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ..core.errors import OutOfMemory
-from . import DecodedFrame, Decoder
+from ._base import DecodedFrame, Decoder
 from ._complaints import heard_of_damage
 from ._scan import Packets, open_container, read_packets, upright, video_stream
 

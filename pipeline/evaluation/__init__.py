@@ -1,0 +1,1 @@
+"""How good heads, encoders and searches are, measured on labelled clips."""

@@ -16,11 +16,11 @@ from ..bank.head_changes import heads_in
 from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
 from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
-from ..classification.groups import groups_per_class
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.types import Device
+from ..core.vectors import groups_per_class
 from ..encoders import load_for, part_of
 from ..heads import Head, load_judged
 

@@ -1,0 +1,1 @@
+"""Sources -> bank: read, decode, encode and store what is not there yet."""

@@ -6,8 +6,7 @@ apart into arrays and put together again, so that nothing is ever pickled.
 
 from __future__ import annotations
 
-from ..core.registry import Registry
-from ._base import Head
+from ._base import Head, heads
 from ._trained.card import HeadCard
 from ._trained.history import (
     checksum_of,
@@ -67,5 +66,3 @@ __all__ = [
     "save_judged",
     "write_note",
 ]
-
-heads: Registry[Head] = Registry("pipeline.heads", Head, kind="head")  # type: ignore[type-abstract]

@@ -13,11 +13,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..core.registry import Registry
 from ..core.vectors import softmax
 from ._trained.shapes import Shapes, check_shapes
 
 if TYPE_CHECKING:
-    from ._trained.onnx import Graph
+    from ._graph import Graph
 
 Arrays = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.float32]
@@ -189,3 +190,6 @@ def voted(codes: Codes, votes: npt.NDArray[np.float64], *, num_classes: int) -> 
     scores = np.zeros((len(codes), num_classes))
     np.add.at(scores, (np.arange(len(codes))[:, None], codes), votes)
     return scores
+
+
+heads: Registry[Head] = Registry("pipeline.heads", Head, kind="head")  # type: ignore[type-abstract]

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..classification.groups import groups_per_class
 from ..core.types import Loss, Triplets
-from ..core.vectors import softmax, unit
+from ..core.vectors import groups_per_class, softmax, unit
 from ._base import Codes, Groups
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ._base import Codes, Groups, Head, Rows, voted
 from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._trained.onnx import Graph
+    from ._graph import Graph
 
 _BLOCK_ROWS = 8192
 _TOGETHER = 512

@@ -16,7 +16,7 @@ from ._logistic import fit_class, fit_logistic
 from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._trained.onnx import Graph
+    from ._graph import Graph
 
 # From about this many numbers on, scikit-learn's solver takes minutes; with few rows for each dimension it stays the
 # faster one, as classes can then be separated by many planes.

@@ -21,7 +21,7 @@ from ._space import SpaceHead, of_length_one
 from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._trained.onnx import Graph
+    from ._graph import Graph
 
 
 class MLP(SpaceHead):

@@ -17,7 +17,7 @@ from ._base import Arrays, Codes, Groups, Head, Rows
 from ._trained.shapes import Shapes
 
 if TYPE_CHECKING:
-    from ._trained.onnx import Graph
+    from ._graph import Graph
 
 _SMALLEST_TEMPERATURE = 1e-3
 

@@ -1,0 +1,1 @@
+"""Checks and upkeep of a bank."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..core.files import printable
 from ..core.results import Hit, Prediction
-from ..core.types import LabelRow, Status, VideoRow
+from ..core.types import LabelRow, VideoRow
 
 if TYPE_CHECKING:
-    from ..commands._terminal import Terminal
     from ..evaluation.compare_encoders import Comparison
-    from ..extraction.encode_loop import Progress
-    from ..extraction.run import Extraction
     from ..heads import HeadCard
     from ..retrieval.clusters import Cluster
     from ..retrieval.duplicates import DuplicateGroup
@@ -26,60 +20,6 @@ def outcome_row(row: VideoRow) -> dict[str, Any]:
     """What became of one input."""
     names = ("video", "video_id", "status", "clips", "reason", "stage", "error", "frames_planned", "frames_lost")
     return {name: getattr(row, name) for name in names}
-
-
-def extraction_summary(done: Extraction, bank: Path) -> str:
-    """The last line of an extraction."""
-    if not done.rows:
-        return "Nothing was left to do."
-    counts = ", ".join(f"{count} {status}" for status in get_args(Status) if (count := done.count(status)))
-    videos = "1 video" if len(done.rows) == 1 else f"{len(done.rows)} videos"
-    return (
-        f"{videos}: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
-        f"with {done.recipe.encoder} (recipe {done.recipe.id}) into {bank}"
-    )
-
-
-@contextlib.contextmanager
-def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
-    """Gives the function to call with an extraction's progress: a bar, and as JSON a line for each input as soon as
-    its outcome is known, so that a run that is stopped has told what it did.
-    """
-    with terminal.progress() as update:
-
-        def tell(progress: Progress) -> None:
-            update(progress)
-            if terminal.json and progress.row is not None:
-                terminal.one(outcome_row(progress.row))
-
-        yield tell
-
-
-def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
-    """Say in words what went wrong in an extraction, and a summary.
-
-    Args:
-        profile: also say where the time went.
-    """
-    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
-    if profile:
-        spent = {name: f"{name} {seconds:.1f} s" for name, seconds in done.profile.items()}
-        beside = " and ".join(spent.pop(name) for name in ("read", "preprocess"))
-        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} beside them")
-
-
-def cautions(done: Extraction) -> list[str]:
-    """What to keep in mind, said when something new was encoded."""
-    return [f"note: {done.caution}"] if done.caution and done.encoded_clips else []
-
-
-def troubles(rows: Sequence[VideoRow]) -> list[str]:
-    """What could not be stored whole, in words."""
-    return [
-        printable(f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}")
-        for row in rows
-        if row.status in ("failed", "partial", "skipped")
-    ]
 
 
 def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""A query (text, clip or picture) -> timed moments."""

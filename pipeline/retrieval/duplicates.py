@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank
 from ..bank.clip_table import ClipTable
-from ..classification.groups import components
 from ..core.errors import UsageError
 from ..core.types import ClipRow, Device, FloatArray
-from ..core.vectors import unit
+from ..core.vectors import components, unit
 from ..encoders import load_for
 from ..indexes import Index
 from .build_index import AUTO, open_index

@@ -16,9 +16,9 @@ from ..bank.labels import label_of_clips
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
-from ..core.types import ClipRow, Device, FloatArray, KeptArray
+from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
-from ..encoders import Encoder, load_for, part_of, text_cosines
+from ..encoders import Encoder, load_for, text_cosines
 from .build_index import AUTO, EXACT, open_index
 from .duplicates import Twins
 from .filters import fulfilled
@@ -199,7 +199,7 @@ class Searcher:
         """The same clips by the model's full score with the texts; other parts of the question count as before."""
         if not any(part.kind == "text" for part in parts):
             raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
-        patches = stored_patches(self._bank, self.recipe, ids)
+        patches = self._bank.patches(self.recipe, ids)
         vectors = self.clips.embeddings([self._numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
@@ -259,20 +259,6 @@ def question(
     parts += [Part.parse("image", value) for value in images]
     parts += [Part.unwanted(value) for value in unwanted]
     return parts + Part.feedback(more_like, less_like)
-
-
-def stored_patches(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
-    """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).
-
-    Raises:
-        UsageError: the encoder has no such score, or some clips were stored without.
-    """
-    if "patches" not in part_of(recipe).keeps:
-        raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
-    exact = bank.kept(recipe.id, "patches")
-    half = bank.kept(recipe.id, "patches-half")
-    # One kind for all, so that their scores compare: the finer one unless only the other has them all.
-    return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
 
 
 def _hit(row: ClipRow, score: float) -> Hit:

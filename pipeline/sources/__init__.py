@@ -1,0 +1,1 @@
+"""What the user named -> videos -> clips and frame times."""

@@ -1,0 +1,1 @@
+"""What a trained head carries beside its classifier, and how it is stored."""

@@ -16,7 +16,7 @@ import safetensors.numpy
 from ...core.errors import HeadError, UsageError
 from ...core.files import replacing
 from ...core.types import FloatArray
-from .._base import Head
+from .._base import Head, heads
 from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
 from .novelty import Familiarity
 from .sample import Sample
@@ -133,8 +133,6 @@ def read_head_file(path: Path) -> JudgedHead:
     Raises:
         HeadError: there is no such file, or it is damaged.
     """
-    from .. import heads
-
     card, checksum = _read_facts(path, path.parent)
     try:
         arrays = safetensors.numpy.load_file(path)
