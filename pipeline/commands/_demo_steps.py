@@ -51,14 +51,8 @@ def story(out: Path) -> list[Step]:
     Raises:
         MissingExtra, SourceError: see ``find_videos``.
     """
-    folder = out / "videos"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(f"cannot write the demo to {out}: {error.strerror or error}") from error
-    if (out / "bank" / "bank.json").exists():  # of an earlier run: the story begins anew
-        shutil.rmtree(out / "bank")
-    bikes, bunny, carphone = (Path(shutil.copy2(video, folder)) for video in find_videos())
+    _make_room(out)
+    bikes, bunny, carphone = (Path(shutil.copy2(video, out / "videos")) for video in find_videos())
     labels = out / "labels.csv"
     moments = [(bikes, "cycling", start) for start in (0, 2, 4)] + [(bunny, "cartoon", start) for start in (0, 1, 2)]
     rows = [
@@ -66,10 +60,24 @@ def story(out: Path) -> list[Step]:
         for path, label, start in moments
     ]
     write_csv(labels, rows, columns=["path", "start_seconds", "stop_seconds", "label"])
+    return _steps(out, labels=labels, bunny=bunny, carphone=carphone)
+
+
+def _make_room(out: Path) -> None:
+    """The folder of the videos; what an earlier run stored is removed."""
+    try:
+        (out / "videos").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"cannot write the demo to {out}: {error.strerror or error}") from error
+    if (out / "bank" / "bank.json").exists():
+        shutil.rmtree(out / "bank")
+
+
+def _steps(out: Path, *, labels: Path, bunny: Path, carphone: Path) -> list[Step]:
     return [
         Step(
             "Encode three videos in windows of 2 seconds, one each second.",
-            ["extract", str(folder), "--encoder", "lite", "--window", "2", "--stride", "1"],
+            ["extract", str(out / "videos"), "--encoder", "lite", "--window", "2", "--stride", "1"],
         ),
         Step("Find a moment by words.", ["search", "people riding bicycles", "-k", "3"]),
         Step("Other words.", ["search", "a man in a suit and tie", "-k", "3"]),

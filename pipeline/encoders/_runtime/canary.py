@@ -13,7 +13,8 @@ from scipy.fft import dct
 from ...core.errors import EncoderError, RecipeMismatch
 from ...core.recipe import Canary, Recipe
 from ...core.types import FloatArray, Pixels
-from .._base import Encoder, libraries
+from .._base import Encoder
+from .._card import libraries
 
 # Sides of the clip: none of them any encoder's own, so that resizing and cropping take part.
 _HEIGHT, _WIDTH = 240, 320

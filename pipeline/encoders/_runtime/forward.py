@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...core.recipe import PreprocessSettings
 from ...core.types import HalfOrSingle, Pixels
 from .._card import Output
 from .per_core import in_lanes
+from .settings import RunSettings
 
 if TYPE_CHECKING:
     import torch
-
-    from .._base import Encoder
 
 # Exact scores need single precision: half costs 1e-2 of a logit, 1e-4 of a cosine.
 _IN_SINGLE = ("vectors", "patches")
@@ -48,13 +48,22 @@ def inferring(device: str, precision: HalfOrSingle, *, plain_attention: bool = F
         yield
 
 
-def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[], dict[str, Any]]:
-    """One forward pass; what is called gives its outputs as arrays, once they are there.
+def start_forward(
+    forward: Callable[[torch.Tensor], Output],
+    pixels: Pixels,
+    names: Sequence[str],
+    *,
+    settings: RunSettings,
+    device: str,
+    pixel_settings: PreprocessSettings,
+) -> Callable[[], dict[str, Any]]:
+    """Start one forward pass; the returned function waits for it and gives its outputs as arrays.
 
-    With CUDA it only queues the work: the pixels go over from page-locked memory, the outputs come back into such, and
-    an event says when they have.
+    With CUDA this only queues the work: pixels are copied from page-locked memory, outputs into page-locked memory,
+    and an event tells when they have arrived.
 
     Args:
+        forward: the network, (n, t, 3, h, w) normalised -> outputs.
         pixels: prepared clips, (n, t, 3, h, w) uint8.
         names: fields of ``Output``, or with "-half" behind it a field in half precision.
     """
@@ -63,8 +72,8 @@ def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[]
     from .._preprocess import normalise
 
     def run(clips: torch.Tensor) -> Output:
-        with inferring(encoder.device, encoder.computes_in, plain_attention=encoder.plain_attention):
-            return encoder._forward(normalise(clips.to(encoder.device, non_blocking=True), encoder.facts.preprocessing))
+        with inferring(device, settings.computes_in, plain_attention=settings.plain_attention):
+            return forward(normalise(clips.to(device, non_blocking=True), pixel_settings))
 
     def fetched(output: Output, *, wait: bool) -> dict[str, torch.Tensor]:
         found = {}
@@ -74,8 +83,8 @@ def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[]
             found[name] = values.to(precision).to("cpu", non_blocking=not wait)
         return found
 
-    with float32_products(fast=encoder.fast_products):
-        if encoder.device == "cuda":
+    with float32_products(fast=settings.fast_products):
+        if device == "cuda":
             tensors = fetched(run(torch.from_numpy(pixels).pin_memory()), wait=False)
             event: Any = torch.cuda.Event
             done = event()
@@ -83,7 +92,7 @@ def begun(encoder: Encoder, pixels: Pixels, names: Sequence[str]) -> Callable[[]
             ready: Callable[[], object] = done.synchronize
         else:
             # Other engines and devices share out their work themselves.
-            lanes = encoder.device == "cpu" and encoder.engine == "torch"
+            lanes = device == "cpu" and settings.engine == "torch"
             clips = torch.from_numpy(pixels)
             tensors, ready = fetched(in_lanes(run, clips) if lanes else run(clips), wait=True), lambda: None
 

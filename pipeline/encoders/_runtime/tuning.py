@@ -9,6 +9,7 @@ says how much, attention by plain products where these are the faster ones inclu
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import timeit
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.errors import EncoderError
+from ...core.recipe import Canary
 from ...core.types import FloatArray, HalfOrSingle, Pixels, Precision
 from .canary import drift, sing
 from .forward import float32_products, inferring
+from .settings import RunSettings
 
 if TYPE_CHECKING:
     from .._base import Encoder
@@ -43,23 +46,24 @@ _WORTHWHILE_RATE = 1.05  # a batch twice as large has to bring this much
 _PRECISION_LIMIT = 1e-2
 
 
-def choose_route(encoder: Encoder, pixels: Pixels) -> None:
-    """Take oneDNN's float32 products if they are faster here and the vectors of these clips stay the same.
+def choose_route(encoder: Encoder, pixels: Pixels) -> Encoder:
+    """The encoder with oneDNN's float32 products if they are faster here and the vectors of these clips stay the same.
 
     Args:
         pixels: prepared clips, (n, t, 3, h, w); one of them is encoded by both routes.
     """
     if not _has_choice(encoder):
-        return
-    encoder.fast_products = False
-    if _product_seconds(fast=True) < _WORTH * _product_seconds(fast=False):
-        usual = encoder.encode(pixels[:1])[0]
-        encoder.fast_products = True
-        encoder.fast_products = _is_same(encoder, pixels[:1], usual)
+        return encoder
+    usual, fast = (
+        encoder.replaced(run=dataclasses.replace(encoder.run, fast_products=is_fast)) for is_fast in (False, True)
+    )
+    if _product_seconds(fast=True) >= _WORTH * _product_seconds(fast=False):
+        return usual
+    return fast if _is_same(fast, pixels[:1], usual.encode(pixels[:1])[0]) else usual
 
 
-def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
-    """Take another engine than torch, where there is one, on the same terms. Making it ready takes seconds.
+def choose_engine(encoder: Encoder, pixels: Pixels) -> Encoder:
+    """The encoder run by another engine than torch, if there is one, on the same terms. Preparing it takes seconds.
 
     Args:
         pixels: as for ``choose_route``.
@@ -67,22 +71,23 @@ def choose_engine(encoder: Encoder, pixels: Pixels) -> None:
     import torch
 
     if not _has_choice(encoder):
-        return
-    encoder.engine = "torch"
+        return encoder
+    usual = encoder.replaced(run=dataclasses.replace(encoder.run, engine="torch"))
     try:
-        other = encoder.other_engine()
+        engine = encoder.other_engine()
     except EncoderError:
-        return
-    if other is not None:
-        some = pixels[: torch.get_num_threads()]  # as many as keep every core busy (see ``_lanes``)
-        usual, before = encoder.encode(some)[0], _encoding_seconds(encoder, some)
-        encoder.engine = other
-        if not _is_same(encoder, some, usual) or _encoding_seconds(encoder, some) >= _WORTH * before:
-            encoder.engine = "torch"
+        return usual
+    if engine is None:
+        return usual
+    other = encoder.replaced(run=dataclasses.replace(encoder.run, engine=engine))
+    some = pixels[: torch.get_num_threads()]  # as many as keep every core busy (see ``per_core``)
+    vector, seconds = usual.encode(some)[0], _encoding_seconds(usual, some)
+    is_better = _is_same(other, some, vector) and _encoding_seconds(other, some) < _WORTH * seconds
+    return other if is_better else usual
 
 
 def _has_choice(encoder: Encoder) -> bool:
-    return encoder.device == "cpu" and encoder.precision == "float32"
+    return encoder.device == "cpu" and encoder.run.precision == "float32"
 
 
 def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
@@ -145,44 +150,46 @@ def suitable_batch_size(encoder: Encoder) -> int:
     return best
 
 
-def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = True) -> None:
-    """Let an encoder that has sung in float32 run in half precision from now on, and sing again.
+def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = True) -> Encoder:
+    """An encoder with a float32 canary, run in half precision, with the canary encoded again.
 
     Args:
-        precision: "auto" takes bfloat16 on a GPU that has it, where the canary allows it, else float32.
-        strict: False for what is to be compared with stored vectors: where this device does not have their
-            precision, or not accurately enough, float32 stands in, which is nearer to them than they are to it.
+        precision: "auto" takes bfloat16 on a GPU that has it, if the canary allows it, else float32.
+        strict: False for what is compared with stored vectors: if this device lacks their precision, or is not
+            accurate enough in it, float32 stands in, which is nearer to them than they are to it.
 
     Raises:
         EncoderError: this device has no such precision, or it moves the canary too far.
     """
     import torch
 
+    chosen: HalfOrSingle
+    stand_in: HalfOrSingle
     if precision == "auto":
         has_bfloat16 = encoder.device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision, strict = "bfloat16" if has_bfloat16 else "float32", False
-        stand_in: HalfOrSingle = "float32"
+        chosen, stand_in, strict = "bfloat16" if has_bfloat16 else "float32", "float32", False
     else:
-        stand_in = precision
-    if precision == "float32" or encoder.canary is None:
-        return
-    in_single = encoder.canary
-    problem = None
-    if precision == "float16" and encoder.device == "cpu":
+        chosen = stand_in = precision
+    if chosen == "float32" or encoder.canary is None:
+        return encoder
+    if chosen == "float16" and encoder.device == "cpu":
         problem = "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32"
     else:
-        encoder.precision = encoder.computes_in = precision
-        if encoder.device == "cpu":
-            encoder.plain_attention = _attention_seconds(plain=True) < _WORTH * _attention_seconds(plain=False)
-        encoder.canary = sing(encoder)
-        encoder.precision_drift = drift(encoder.canary, in_single)
-        if encoder.precision_drift > _PRECISION_LIMIT:
-            problem = (
-                f"{precision} moves the vectors of {encoder.name} by {encoder.precision_drift:.2g} of their length on "
-                f"this device, and {_PRECISION_LIMIT:g} is the limit; use --precision float32"
-            )
-    if problem is not None and strict:
+        half = _in_half_precision(encoder, chosen, before=encoder.canary)
+        if half.run.precision_drift <= _PRECISION_LIMIT:
+            return half
+        problem = (
+            f"{chosen} moves the vectors of {encoder.name} by {half.run.precision_drift:.2g} of their length on "
+            f"this device, and {_PRECISION_LIMIT:g} is the limit; use --precision float32"
+        )
+    if strict:
         raise EncoderError(problem)
-    if problem is not None:
-        encoder.precision, encoder.computes_in = stand_in, "float32"
-        encoder.canary, encoder.precision_drift = in_single, 0.0
+    return encoder.replaced(run=dataclasses.replace(encoder.run, precision=stand_in, computes_in="float32"))
+
+
+def _in_half_precision(encoder: Encoder, precision: HalfOrSingle, *, before: Canary) -> Encoder:
+    """The encoder in half precision, with its canary and how far that moved from ``before``."""
+    plain = encoder.device == "cpu" and _attention_seconds(plain=True) < _WORTH * _attention_seconds(plain=False)
+    half = encoder.replaced(run=RunSettings(precision, computes_in=precision, plain_attention=plain))
+    canary = sing(half)
+    return half.replaced(run=dataclasses.replace(half.run, precision_drift=drift(canary, before)), canary=canary)
