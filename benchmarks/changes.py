@@ -18,7 +18,7 @@ from pipeline.classification.labelling import add_label, list_labels, remove_lab
 from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
 from pipeline.core.vectors import unit
 from pipeline.extraction.resume import video_id_of
-from pipeline.heads import entries_in, load_judged, read_entry
+from pipeline.heads import entries_in, load_trained, read_entry
 from pipeline.retrieval.build_index import build_index
 from pipeline.retrieval.index_store import damaged_indexes
 
@@ -173,7 +173,7 @@ def state(bank: Path) -> dict[str, Any]:
     """
     settle(bank)  # as every command does that reads both
     labels = list_labels(bank=bank)
-    judged = load_judged(bank / "heads", HEAD)
+    judged = load_trained(bank / "heads", HEAD)
     store = Bank(bank)
     vectors = store.clips(store.recipe().id).embeddings()
     return {
@@ -191,7 +191,7 @@ def disagreements(bank: Path) -> list[str]:
     fit the classes, labels that appear twice.
     """
     found = []
-    judged = load_judged(bank / "heads", HEAD)
+    judged = load_trained(bank / "heads", HEAD)
     taught = {label for _, label, _ in judged.card.examples}
     if taught != set(judged.card.classes):
         found.append(f"the head's classes are {judged.card.classes}, those of its clips {sorted(taught)}")

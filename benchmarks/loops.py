@@ -15,7 +15,7 @@ import torch
 
 from pipeline.decoders import frame_numbers, open_video
 from pipeline.encoders import Encoder
-from pipeline.sources.sampling import Cut
+from pipeline.sources.sampling import ClipPlan
 
 Run = Callable[[Sequence[Path]], np.ndarray | None]
 
@@ -103,7 +103,7 @@ def limit_seconds(paths: Sequence[Path], encoder: Encoder) -> float:
     gc.freeze()
     cores = len(os.sched_getaffinity(0))
     span = encoder.card.span_seconds
-    cut = Cut("whole", span, span)
+    cut = ClipPlan("whole", span, span)
     clips, spent = [], 0.0
     for path in paths:
         started = time.process_time()

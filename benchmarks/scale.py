@@ -40,7 +40,7 @@ from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
 from pipeline.extraction.encode_loop import Progress
 from pipeline.extraction.extract import extract_for
 from pipeline.extraction.resume import video_id_of
-from pipeline.sources.sampling import Cut
+from pipeline.sources.sampling import ClipPlan
 
 _FAIR_GROWTH = 0.05
 _WINDOWS = 10  # of a video
@@ -212,7 +212,7 @@ def unchanged(files: int) -> int:
         done = extract([folder], bank=bank, encoder="lite", window_seconds=2.0)
         whole = time.monotonic() - started
         started = time.monotonic()
-        again = extract_for(recipe, [folder], store=Bank(bank), cut=Cut("windows", 2.0, 2.0))
+        again = extract_for(recipe, [folder], store=Bank(bank), cut=ClipPlan("windows", 2.0, 2.0))
         print(
             f"{files} files: {done.count('unchanged')} unchanged, {done.encoded_clips} clips encoded, seen in "
             f"{whole:.1f} s with the encoder loaded; {again.count('unchanged')} in {time.monotonic() - started:.1f} s "

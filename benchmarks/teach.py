@@ -26,12 +26,12 @@ from pages import PERFORMANCE, put, table
 
 from pipeline import Bank, add_class, load_encoder, load_head
 from pipeline.classification.cross_validation import fit
-from pipeline.classification.dataset import Examples, labelled_examples
+from pipeline.classification.dataset import LabelledClips, labelled_examples
 from pipeline.classification.train import build_head
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import ClipRow, LabelRow, Span, VideoRow, clip_id
 from pipeline.extraction.resume import video_id_of
-from pipeline.heads import Familiarity, HeadCard, Sample, save_head
+from pipeline.heads import HeadCard, NoveltyDetector, Sample, save_head
 
 _A_FILE = 5
 _NEW = 5  # classes that are taught
@@ -67,7 +67,9 @@ def fill(folder: Path, X: np.ndarray, recipe: Recipe, seconds: float) -> tuple[l
     return clips, paths
 
 
-def store(bank: Path, name: str, kind: str, parameters: dict[str, Any], examples: Examples, recipe: Recipe) -> None:
+def store(
+    bank: Path, name: str, kind: str, parameters: dict[str, Any], examples: LabelledClips, recipe: Recipe
+) -> None:
     head = fit(build_head(kind, seed=0, **parameters), examples)
     card = HeadCard(
         name=name,
@@ -81,7 +83,7 @@ def store(bank: Path, name: str, kind: str, parameters: dict[str, Any], examples
         seed=0,
     )
     sample = Sample.of(examples.X, np.searchsorted(head.classes_, examples.y))
-    familiarity = Familiarity.fit(examples.vectors, examples.y)
+    familiarity = NoveltyDetector.fit(examples.vectors, examples.y)
     save_head(bank / "heads", head, card, familiarity=familiarity, sample=sample)
 
 

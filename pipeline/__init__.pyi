@@ -25,7 +25,7 @@ from .evaluation.compare_heads import compare_heads as compare_heads
 from .evaluation.evaluate_head import Evaluation as Evaluation
 from .evaluation.evaluate_head import evaluate as evaluate
 from .evaluation.evaluate_search import evaluate_search as evaluate_search
-from .evaluation.k_shot import shot_curves as shot_curves
+from .evaluation.k_shot import k_shot_curves as k_shot_curves
 from .extraction.extract import extract as extract
 from .extraction.retry import retry as retry
 from .extraction.run import Extraction as Extraction

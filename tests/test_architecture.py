@@ -162,9 +162,11 @@ def test_every_public_name_exists() -> None:
 
 
 def test_verbs_reach_heads_and_labels_only_after_interrupted_changes_were_finished() -> None:
+    # These two reach labels with a head's lock held.
+    at_work = ("classification.add_class", "classification.edit_classes")
     below = ("core", "decoders", "heads", "indexes", "sources", "encoders", "bank")
     for module in MODULES:
-        if folder_of(module) in ("", "_version", "__main__", *below):
+        if module in at_work or folder_of(module) in ("", "_version", "__main__", *below):
             continue
         text = MODULES[module].read_text()
         names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}

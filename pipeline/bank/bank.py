@@ -22,13 +22,13 @@ from ..core.errors import BankError, RecipeMismatch, UsageError
 from ..core.files import replacing
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
-from ..encoders import part_of
+from ..encoders import encoder_class_for
 from .clip_table import ClipTable
-from .features import Kept, check_kept, write_kept
+from .features import FeatureArrays, check_kept, write_features
 from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
 from .parquet import CannotRead, check_part, listed_again, next_stamp, parts_in, read_columns, write_part
 from .schema import CLIP_FIELDS, REPEATED, ROW_GROUP, VIDEO_SCHEMA, clip_table, read_clips, recipe_of, vectors_of
-from .video_log import Key, Outcomes, read_outcomes
+from .video_log import Key, VideoLog, read_outcomes
 
 FORMAT_VERSION = 1
 _FORMAT, _FORMAT_FILE = "clipdex-bank", "bank.json"
@@ -44,7 +44,7 @@ class Bank:
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
-        self._outcomes: tuple[list[Path], Outcomes] = ([], Outcomes([]))
+        self._outcomes: tuple[list[Path], VideoLog] = ([], VideoLog([]))
         self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
         path = folder / _FORMAT_FILE
         if not path.exists():
@@ -147,13 +147,13 @@ class Bank:
         """
         return self.clips(recipe_id).embeddings()
 
-    def kept(self, recipe_id: str, name: Keep) -> Kept:
+    def kept(self, recipe_id: str, name: Keep) -> FeatureArrays:
         """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
 
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        return Kept(self.folder / name / recipe_id, name)
+        return FeatureArrays(self.folder / name / recipe_id, name)
 
     def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
@@ -165,7 +165,7 @@ class Bank:
         Raises:
             UsageError: the encoder has no such score, or some clips were stored without.
         """
-        if "patches" not in part_of(recipe).keeps:
+        if "patches" not in encoder_class_for(recipe).keeps:
             raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
         exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
         # One kind for all, so that their scores compare: the finer one unless only the other has them all.
@@ -210,7 +210,7 @@ class Bank:
         for name, (ids, values) in (kept or {}).items():
             if ids:
                 folder = self.folder / name / recipe.id
-                write_kept(folder, ids, values, recipe=recipe)
+                write_features(folder, ids, values, recipe=recipe)
         if clips:
             if embeddings.shape != (len(clips), recipe.dim) or embeddings.dtype != np.float32:
                 raise RecipeMismatch(
@@ -225,14 +225,14 @@ class Bank:
             table = pa.Table.from_pylist(records, schema=VIDEO_SCHEMA)
             write_part(self.folder / _VIDEOS, table, dictionary=VIDEO_SCHEMA.names, stamp_ns=now)
 
-    def outcomes(self) -> Outcomes:
+    def outcomes(self) -> VideoLog:
         """Every row of ``videos``, under all recipes."""
 
-        def read() -> tuple[list[Path], Outcomes]:
+        def read() -> tuple[list[Path], VideoLog]:
             parts = parts_in(self.folder / _VIDEOS)
             if parts == self._outcomes[0]:
                 return self._outcomes
-            return parts, Outcomes([read_outcomes(part) for part in parts])
+            return parts, VideoLog([read_outcomes(part) for part in parts])
 
         self._outcomes = listed_again(read)
         return self._outcomes[1]

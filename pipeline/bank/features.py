@@ -26,7 +26,7 @@ _SHAPE_KEY = b"clipdex.shape"
 ROW_GROUP = 64
 
 
-def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe: Recipe) -> None:
+def write_features(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe: Recipe) -> None:
     """Add a part with the arrays of these clips.
 
     Args:
@@ -47,7 +47,7 @@ def write_kept(folder: Path, ids: Sequence[str], values: KeptArray, *, recipe: R
     write_part(folder, table, dictionary=["clip_id"], row_group_size=ROW_GROUP)
 
 
-class Kept:
+class FeatureArrays:
     """The arrays in a folder, by clip. ``name`` is what ``--keep`` calls them.
 
     Raises:

@@ -18,7 +18,7 @@ from ..core.errors import BankError, HeadError
 from ..core.files import replacing, same_file
 from ..core.types import LabelRow
 from ..heads import (
-    JudgedHead,
+    TrainedHead,
     checksum_of,
     drop_entry,
     forget,
@@ -27,7 +27,7 @@ from ..heads import (
     latest_change,
     locked,
     remove_head,
-    save_judged,
+    save_trained,
     write_note,
 )
 from .labels import Labels
@@ -119,7 +119,7 @@ def check_unchanged(folder: Path, name: str, known: tuple[int, int, int] | None)
     )
 
 
-def commit_change(bank: Path, now: JudgedHead, note: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
+def commit_change(bank: Path, now: TrainedHead, note: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
     """Put a changed head in the place of the old one, with the labels; ``undo`` can take it back.
 
     Args:
@@ -127,7 +127,7 @@ def commit_change(bank: Path, now: JudgedHead, note: Mapping[str, Any], labels: 
         labels: what becomes of the bank's labels, see ``change_labels``.
     """
     folder, name = bank / "heads", now.card.name
-    save_judged(folder, now, staged=_staged(folder, name))
+    save_trained(folder, now, staged=_staged(folder, name))
     number = keep_copy(folder, name)
     _commit(bank, name, {"remember": number, "note": note, "drop": None, "labels": labels})
 

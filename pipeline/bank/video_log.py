@@ -37,7 +37,7 @@ def read_outcomes(part: Path) -> pa.Table:
     return table.replace_schema_metadata()
 
 
-class Outcomes:
+class VideoLog:
     """All outcomes under all recipes, oldest first; they become objects only when asked for.
 
     Args:

@@ -23,10 +23,10 @@ from ..encoders import load_for
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
 from ..extraction.run import Extraction
-from ..heads import Head, HeadCard, JudgedHead, load_judged
+from ..heads import Head, HeadCard, TrainedHead, load_trained
 from .class_effects import clips_to_compare, effect_on_others, recognised_elsewhere
 from .cross_validation import fit
-from .dataset import Examples, frames_of
+from .dataset import LabelledClips, frames_of
 from .edit_classes import note
 from .train import DEFAULT_NAME, build_head, class_texts
 
@@ -87,16 +87,16 @@ def add_class(
     started = time.monotonic()
     class_name = class_name.strip()
     store = Bank(Path(bank))
-    recipe = _trained_here(load_judged(heads_in(store.folder), head_name)).card.recipe
+    recipe = _trained_here(load_trained(heads_in(store.folder), head_name)).card.recipe
     extraction = extract_for(recipe, moments, store=store, device=device, on_progress=on_progress)
     with changing(store.folder, head_name) as folder:  # only now: extraction may take hours
-        before = _trained_here(load_judged(folder, head_name))
+        before = _trained_here(load_trained(folder, head_name))
         before.card.check_recipe(recipe)
         report = _add(store, before, class_name, extraction, retrain=retrain, device=device)
     return dataclasses.replace(report, seconds=time.monotonic() - started)
 
 
-def _trained_here(judged: JudgedHead) -> JudgedHead:
+def _trained_here(judged: TrainedHead) -> TrainedHead:
     card = judged.card
     if not card.examples:
         raise HeadError(
@@ -107,7 +107,7 @@ def _trained_here(judged: JudgedHead) -> JudgedHead:
 
 
 def _add(
-    store: Bank, before: JudgedHead, class_name: str, extraction: Extraction, *, retrain: bool | None, device: Device
+    store: Bank, before: TrainedHead, class_name: str, extraction: Extraction, *, retrain: bool | None, device: Device
 ) -> AddReport:
     """Learn the class and commit it, the head's lock held."""
     card = before.card
@@ -190,14 +190,14 @@ def _with(
 
 
 def _examples(
-    before: JudgedHead,
+    before: TrainedHead,
     store: Bank,
     stored: ClipTable,
     known: Mapping[str, tuple[str, str]],
     class_name: str,
     *,
     some: bool,
-) -> Examples:
+) -> LabelledClips:
     """The clips that a class is learned from, and those of the others; of these only the head's sample where it has
     one and ``some`` will do.
     """
@@ -215,7 +215,7 @@ def _examples(
         y += [name for name in names if name != class_name]
         groups += ["sample"] * int(others.sum())
         ids += tuple(f"sample {number}" for number in np.flatnonzero(others))
-    return Examples(
+    return LabelledClips(
         X=vectors if before.head.reads == "clips" else frames_of(store, card.recipe, ids),
         y=np.array(y),
         groups=np.array(groups),
@@ -227,14 +227,14 @@ def _examples(
 
 
 def _changed(
-    before: JudgedHead,
+    before: TrainedHead,
     after: Head,
-    examples: Examples,
+    examples: LabelledClips,
     known: Mapping[str, tuple[str, str]],
     class_name: str,
     *,
     device: Device,
-) -> JudgedHead:
+) -> TrainedHead:
     """The head with the class; what was measured without it is dropped, train-head measures again."""
     card: HeadCard = dataclasses.replace(
         before.card,
@@ -254,4 +254,4 @@ def _changed(
     if prior is not None:
         encoder = load_for(card.recipe, device=device)
         prior = class_texts(encoder, card.classes, card.templates, weight=prior.weight)
-    return JudgedHead(after, card, familiarity, prior, sample)
+    return TrainedHead(after, card, familiarity, prior, sample)

@@ -16,7 +16,7 @@ from ..core.vectors import groups_per_class
 from ..heads import Head
 from ..heads._trained.calibration import Calibration, Method, fit_calibration, precision_thresholds
 from .cross_validation import HeldOut, held_out_scores
-from .dataset import Examples
+from .dataset import LabelledClips
 
 # Into so many parts held-out clips are dealt, so that what is learned of them is measured on others.
 _FOLDS = 5
@@ -51,7 +51,7 @@ class Validation:
 
 def validate(
     model: Head,
-    examples: Examples,
+    examples: LabelledClips,
     *,
     calibrate: Method | Literal["auto"] = "auto",
     precision: float | None = None,
@@ -205,7 +205,7 @@ def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[
     return 1 - float(binomtest(right, len(truth), 1 / texts.shape[1], alternative="greater").pvalue)
 
 
-def _single_groups(classes: npt.NDArray[np.str_], examples: Examples) -> list[str]:
+def _single_groups(classes: npt.NDArray[np.str_], examples: LabelledClips) -> list[str]:
     return [
         f"the class {str(name)!r} comes from a single {'group' if examples.named_groups else 'video'}: what is "
         "learned of it may be that one, and no held-out score can tell"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.types import FloatArray
-from ..heads import Head, JudgedHead
-from .dataset import Examples
+from ..heads import Head, TrainedHead
+from .dataset import LabelledClips
 
 # A class is learned so many times more, with one of its videos left out each time, unless that would take long because
 # many clips taught the head.
@@ -21,7 +21,7 @@ _MOST_TO_CHECK = 4_000
 _MOST_COSINES = 1 << 24
 
 
-def recognised_elsewhere(head: Head, examples: Examples, class_name: str, *, alone: bool) -> list[str]:
+def recognised_elsewhere(head: Head, examples: LabelledClips, class_name: str, *, alone: bool) -> list[str]:
     """What clips of the class are taken for if their videos are left out while it is learned from its others, video by
     video; nothing if it has one video only, is not learned alone, or many clips train the head.
     """
@@ -36,7 +36,7 @@ def recognised_elsewhere(head: Head, examples: Examples, class_name: str, *, alo
     return tested
 
 
-def clips_to_compare(before: JudgedHead, examples: Examples, class_name: str) -> npt.NDArray[np.int64]:
+def clips_to_compare(before: TrainedHead, examples: LabelledClips, class_name: str) -> npt.NDArray[np.int64]:
     """Examples of other classes to see the effect on: all there are, but where that takes too many comparisons."""
     others = np.flatnonzero(examples.y != class_name)
     asked = len(before.head.codes_) if before.head.per_example else 0  # clips that each of them is compared with

@@ -18,8 +18,8 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
 from ..core.vectors import groups_per_class
-from ..heads import Familiarity, Head
-from .dataset import Bools, Examples
+from ..heads import Head, NoveltyDetector
+from .dataset import Bools, LabelledClips
 
 # With at most this many named groups, each is held out once; with more, they are dealt into folds.
 _MOST_LEFT_OUT = 20
@@ -39,7 +39,7 @@ class HeldOut:
         classes: names, (classes,).
         truth: class numbers of the clips that were tested, (n,).
         scores: (n, classes) probabilities; what a fold could not learn is -inf, and never a hit.
-        familiar: (n,), see ``Familiarity``; nan where it could not be told.
+        familiar: (n,), see ``NoveltyDetector``; nan where it could not be told.
         groups: of the clips that were tested, (n,).
         tested: which of the examples these are.
     """
@@ -78,7 +78,7 @@ class HeldOut:
         return np.where(np.isfinite(self.scores).any(axis=1), self.scores.argmax(axis=1), NOTHING)
 
 
-def fit(model: Head, examples: Examples) -> Head:
+def fit(model: Head, examples: LabelledClips) -> Head:
     """A trained copy of ``model``.
 
     Raises:
@@ -91,7 +91,7 @@ def fit(model: Head, examples: Examples) -> Head:
     return fitted
 
 
-def choose(model: Head, examples: Examples, *, fixed: frozenset[str] = frozenset()) -> Head:
+def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = frozenset()) -> Head:
     """An untrained copy with the parameters of its grid that do best on held-out groups of these examples.
 
     Args:
@@ -116,7 +116,7 @@ def choose(model: Head, examples: Examples, *, fixed: frozenset[str] = frozenset
 
 
 def held_out_scores(
-    model: Head, examples: Examples, *, protocol: Protocol = "auto", tune: frozenset[str] | None = None
+    model: Head, examples: LabelledClips, *, protocol: Protocol = "auto", tune: frozenset[str] | None = None
 ) -> HeldOut:
     """Train on some groups, score the others, in turn.
 
@@ -135,7 +135,7 @@ def held_out_scores(
 
 def _over(
     model: Head,
-    examples: Examples,
+    examples: LabelledClips,
     splits: list[Split],
     *,
     protocol: str = "given",
@@ -153,7 +153,7 @@ def _over(
             taught = examples.take(np.isin(np.arange(len(examples)), train))
             chosen = model if fixed is None else choose(model, taught, fixed=fixed)
             probabilities[np.ix_(test, known)] = fit(chosen, taught).predict_proba(examples.X[test])
-            look = Familiarity.fit(taught.vectors, taught.y) if familiarity else None
+            look = NoveltyDetector.fit(taught.vectors, taught.y) if familiarity else None
             if look is not None:
                 familiar[test] = look.scores(examples.vectors[test])
     return HeldOut(
@@ -168,7 +168,7 @@ def _over(
     )
 
 
-def splits_of(examples: Examples, protocol: Protocol) -> tuple[str, list[Split]]:
+def splits_of(examples: LabelledClips, protocol: Protocol) -> tuple[str, list[Split]]:
     """Rows to train on and rows to test on, and the name of that protocol; see ``held_out_scores``.
 
     Raises:
@@ -199,7 +199,7 @@ def splits_of(examples: Examples, protocol: Protocol) -> tuple[str, list[Split]]
     return f"{num_folds} folds by {unit}", splits
 
 
-def _of(splitter: Any, examples: Examples, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
+def _of(splitter: Any, examples: LabelledClips, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
     with python_warnings.catch_warnings():
         # It warns of classes with few members; ours says which, and what that means.
         python_warnings.simplefilter("ignore", UserWarning)

@@ -30,7 +30,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
-class Examples:
+class LabelledClips:
     """Labelled clips of one recipe, n of them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, chosen: Bools) -> Examples:
+    def take(self, chosen: Bools) -> LabelledClips:
         """The examples that are chosen."""
         return dataclasses.replace(
             self,
@@ -78,7 +78,7 @@ def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
 
 def labelled_examples(
     bank: Bank, recipe: Recipe, labels: Sequence[LabelRow], *, reads: Literal["clips", "frames"] = "clips"
-) -> Examples:
+) -> LabelledClips:
     """The stored clips that the labels cover, with their vectors and, where those are read, their frames' features.
 
     Raises:
@@ -115,7 +115,7 @@ def labelled_examples(
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
     pairs = [(a, b) for a, b in pairs if held_out[a] == held_out[b]]
-    examples = Examples(
+    examples = LabelledClips(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in rows]),
         groups=np.array(joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
@@ -137,7 +137,7 @@ def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
     return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
 
 
-def check_classes(examples: Examples) -> None:
+def check_classes(examples: LabelledClips) -> None:
     """Refuse what nothing can be learned from.
 
     Raises:
@@ -151,7 +151,7 @@ def check_classes(examples: Examples) -> None:
         )
 
 
-def repeated(examples: Examples) -> list[str]:
+def repeated(examples: LabelledClips) -> list[str]:
     """A warning where recordings lay on both sides of a split."""
     if not examples.left_out:
         return []
@@ -171,7 +171,7 @@ def imbalance(counts: Mapping[str, int]) -> list[str]:
     ]
 
 
-def without_clips(labels: Sequence[LabelRow], examples: Examples) -> list[str]:
+def without_clips(labels: Sequence[LabelRow], examples: LabelledClips) -> list[str]:
     """A warning where whole classes that were labelled have no stored clip."""
     missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
     if not missing:

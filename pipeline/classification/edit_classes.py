@@ -14,7 +14,7 @@ from ..bank.head_changes import changing, commit_change, commit_undo, rows_from
 from ..bank.labels import Labels
 from ..core.errors import HeadError, LabelError
 from ..core.types import LabelRow
-from ..heads import HeadCard, JudgedHead, latest_change, load_judged, read_head_file
+from ..heads import HeadCard, TrainedHead, latest_change, load_trained, read_head_file
 from .train import DEFAULT_NAME
 
 
@@ -50,7 +50,7 @@ def remove_class(
         return _remove(store, _opened(folder, head_name, class_name), class_name, head_name, labels=labels)
 
 
-def _remove(store: Bank, before: JudgedHead, class_name: str, head_name: str, *, labels: bool) -> ChangeReport:
+def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *, labels: bool) -> ChangeReport:
     try:
         after = before.head.without_class(class_name)
     except ValueError as error:
@@ -96,7 +96,7 @@ def rename_class(
         return _rename(store, _opened(folder, head_name, class_name), class_name, new_name, head_name)
 
 
-def _rename(store: Bank, before: JudgedHead, class_name: str, new_name: str, head_name: str) -> ChangeReport:
+def _rename(store: Bank, before: TrainedHead, class_name: str, new_name: str, head_name: str) -> ChangeReport:
     if new_name in before.card.classes:
         raise HeadError(
             f"the head {head_name!r} knows a class {new_name!r} already; two classes become one by renaming their "
@@ -176,8 +176,8 @@ def note(
     }
 
 
-def _opened(folder: Path, head_name: str, class_name: str) -> JudgedHead:
-    judged = load_judged(folder, head_name)
+def _opened(folder: Path, head_name: str, class_name: str) -> TrainedHead:
+    judged = load_trained(folder, head_name)
     if class_name not in judged.card.classes:
         raise HeadError(
             f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(judged.card.classes)}"
@@ -185,6 +185,6 @@ def _opened(folder: Path, head_name: str, class_name: str) -> JudgedHead:
     return judged
 
 
-def _with_card(judged: JudgedHead, **changes: Any) -> JudgedHead:
+def _with_card(judged: TrainedHead, **changes: Any) -> TrainedHead:
     card: HeadCard = dataclasses.replace(judged.card, **changes)
     return dataclasses.replace(judged, card=card)

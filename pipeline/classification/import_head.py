@@ -12,7 +12,7 @@ from ..bank.bank import Bank
 from ..bank.head_changes import changing
 from ..core.errors import HeadError, RecipeMismatch
 from ..core.types import Device
-from ..encoders import encoder_part, encoders, load_encoder, load_for
+from ..encoders import encoder_class, encoders, load_encoder, load_for
 from ..heads import HeadCard, forget, save_head
 from .train import build_head
 
@@ -40,7 +40,7 @@ def import_head(
     if checkpoint is None:
         encoder = load_for(chosen, device=device)
     else:
-        same = encoder_part(checkpoint) is encoders.get(chosen.encoder)
+        same = encoder_class(checkpoint) is encoders.get(chosen.encoder)
         encoder = load_encoder(checkpoint, device=device, num_frames=chosen.num_frames if same else None)
         now = encoder.recipe(decoder=chosen.decoder)
         if now.id != chosen.id:

@@ -18,11 +18,11 @@ from ..core.recipe import Recipe
 from ..core.results import Prediction
 from ..core.types import ClipRow, Device, FloatArray, VideoRow
 from ..core.vectors import softmax
-from ..encoders import load_for, part_of, text_cosines
+from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
-from ..heads import HeadCard, JudgedHead, load_judged
-from ..sources.sampling import Cut
+from ..heads import HeadCard, TrainedHead, load_trained
+from ..sources.sampling import ClipPlan
 from .dataset import frames_of
 from .segments import Segment, segments
 from .train import DEFAULT_NAME
@@ -32,7 +32,7 @@ ACCEPT_KNOWN = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class PredictOptions:
     """Who is asked, of what.
 
     Attributes:
@@ -70,12 +70,12 @@ class Asked:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scored:
+class ClipScores:
     """What a head or texts say of clips.
 
     Attributes:
         scores: probabilities, (n, classes).
-        known: (n,), see ``JudgedHead.known``.
+        known: (n,), see ``TrainedHead.known``.
         abstains: for each clip why nothing is said of it, or None.
         thresholds: see ``HeadCard``.
         rows: outcomes of the sources; some may have failed.
@@ -101,7 +101,7 @@ def predict(
 
     Args:
         top: how many classes to list for each clip.
-        asked: see ``Asked``.
+        asked: see ``PredictOptions``.
 
     Returns:
         The predictions, and the outcome rows of the sources (some may have failed).
@@ -112,7 +112,7 @@ def predict(
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}")
-    found = score_clips(sources, Asked(**asked), on_progress=on_progress)
+    found = score_clips(sources, PredictOptions(**asked), on_progress=on_progress)
     return [_prediction(found, number, top) for number in range(len(found.clips))], list(found.rows)
 
 
@@ -136,7 +136,7 @@ def detect(
         min_score: probability from which on a class is said, where it has no threshold above that.
         merge_gap_seconds: segments of one class at most so far apart become one.
         min_seconds: shorter segments are dropped.
-        asked: see ``Asked``.
+        asked: see ``PredictOptions``.
 
     Returns:
         The segments, video by video, and the outcome rows of the sources.
@@ -144,7 +144,7 @@ def detect(
     Raises:
         UsageError, HeadError: see ``predict``.
     """
-    who = Asked(**asked)
+    who = PredictOptions(**asked)
     if (window_seconds is not None or stride_seconds is not None) and not sources:
         raise UsageError("a window or stride is for cutting videos: name those, or leave it out for the stored clips")
     if stride_seconds is not None and stride_seconds <= 0:
@@ -176,18 +176,18 @@ def detect(
 
 def score_clips(
     sources: Sequence[str | Path],
-    asked: Asked,
+    asked: PredictOptions,
     *,
-    cut: Cut | None = None,
+    cut: ClipPlan | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Scored:
+) -> ClipScores:
     """Scores of the clips of ``sources``, extracted where they are new, or of all of the bank.
 
     Args:
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
     store = Bank(Path(asked.bank))
-    judged = None if asked.prompts else load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
+    judged = None if asked.prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
     if judged is None:
         chosen = store.recipe(asked.recipe)
     else:
@@ -207,22 +207,22 @@ def score_clips(
         encoder = load_for(chosen, device=asked.device)
         cosines = text_cosines(encoder, vectors, asked.prompts, templates=asked.templates, patches=kept)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
-    return Scored(clips, asked.prompts, scores, None, [None] * len(clips), {}, rows)
+    return ClipScores(clips, asked.prompts, scores, None, [None] * len(clips), {}, rows)
 
 
 def _judge(
-    judged: JudgedHead,
+    judged: TrainedHead,
     store: Bank,
     clips: Sequence[ClipRow],
     vectors: FloatArray,
     *,
-    asked: Asked,
+    asked: PredictOptions,
     rows: Sequence[VideoRow],
-) -> Scored:
+) -> ClipScores:
     """What a head says."""
     card = judged.card
     if not clips:
-        return Scored([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, rows)
+        return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, rows)
     reads = vectors
     if judged.head.reads == "frames":
         reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
@@ -238,19 +238,19 @@ def _judge(
         limit = limits[best]
         unsure = limit is None or scores[number, best] < limit
         abstains.append(None if asked.never_abstain else "unknown" if unknown else "unsure" if unsure else None)
-    return Scored(clips, card.classes, scores, known, abstains, card.thresholds, rows)
+    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, rows)
 
 
-def _windows(asked: Asked, window_seconds: float | None, stride_seconds: float | None) -> Cut:
+def _windows(asked: PredictOptions, window_seconds: float | None, stride_seconds: float | None) -> ClipPlan:
     """How long videos are cut to see when something happens."""
     store = Bank(Path(asked.bank))
     if window_seconds is None and not asked.prompts:
-        card = load_judged(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
+        card = load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
         lengths = [clip.span.seconds for clip in _learned(card, store)]
         window_seconds = float(np.median(lengths)) if lengths else None
     if window_seconds is None:
-        window_seconds = part_of(store.recipe(asked.recipe)).card.span_seconds
-    return Cut("windows", window_seconds, stride_seconds or window_seconds / 2)
+        window_seconds = encoder_class_for(store.recipe(asked.recipe)).card.span_seconds
+    return ClipPlan("windows", window_seconds, stride_seconds or window_seconds / 2)
 
 
 def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
@@ -267,10 +267,10 @@ def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tup
     return clips, table.embeddings(numbers)
 
 
-def _cut_like(card: HeadCard, store: Bank) -> Cut | None:
+def _cut_like(card: HeadCard, store: Bank) -> ClipPlan | None:
     """New videos are cut the way most of the clips were that the head learned from."""
     plans = Counter(clip.kind for clip in _learned(card, store))
-    cuts = (Cut.from_name(plan) for plan, _ in plans.most_common())
+    cuts = (ClipPlan.from_name(plan) for plan, _ in plans.most_common())
     return next((cut for cut in cuts if cut is not None), None)
 
 
@@ -280,7 +280,7 @@ def _learned(card: HeadCard, store: Bank) -> Iterator[ClipRow]:
     return (clip for clip in store.clips(card.recipe.id).rows() if clip.clip_id in names)
 
 
-def _prediction(found: Scored, number: int, top: int) -> Prediction:
+def _prediction(found: ClipScores, number: int, top: int) -> Prediction:
     clip, scores = found.clips[number], found.scores[number]
     best = np.argsort(-scores, kind="stable")[:top]
     ranked = tuple((found.classes[place], float(scores[place])) for place in best)

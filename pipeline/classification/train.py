@@ -25,11 +25,11 @@ from ..core.recipe import Recipe
 from ..core.types import Device
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
-from ..heads import Familiarity, Head, HeadCard, JudgedHead, Prior, Sample, forget, heads, save_judged
+from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
 from ..heads._trained.calibration import Method
 from .calibrate import Validation, validate
 from .cross_validation import choose, fit
-from .dataset import Examples, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
+from .dataset import LabelledClips, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 
 DEFAULT_NAME = "default"
 
@@ -106,23 +106,23 @@ def train_head(
     fitted = fit(model if given is None else choose(model, training, fixed=given), training)
     asked = {"labels": None if labels is None else Path(labels).name, "templates": tuple(templates), "seed": seed}
     card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
-    judged = JudgedHead(
+    judged = TrainedHead(
         fitted,
         card,
-        Familiarity.fit(training.vectors, training.y),
+        NoveltyDetector.fit(training.vectors, training.y),
         None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
         Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
     )
     with changing(store.folder, name) as folder:
         check_unchanged(folder, name, known)
-        save_judged(folder, judged)
+        save_trained(folder, judged)
         forget(folder, name)  # what it was before is not what this one was
     undone = _undone(model, training, tune=tune)
     warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
 
 
-def _undone(model: Head, training: Examples, *, tune: bool) -> list[str]:
+def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
     """Warnings of what was asked for and takes more groups of each class than there are."""
     fewest = int(groups_per_class(training.y, training.groups).min())
     stops = bool(model.get_params(deep=False).get("early_stopping"))
@@ -136,7 +136,7 @@ def _card(
     name: str,
     kind: str,
     fitted: Head,
-    training: Examples,
+    training: LabelledClips,
     said: Validation,
     *,
     recipe: Recipe,
@@ -177,16 +177,18 @@ def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> Train
     )
 
 
-def text_shares(encoder: Encoder, examples: Examples, templates: Sequence[str]) -> npt.NDArray[np.float64]:
+def text_shares(encoder: Encoder, examples: LabelledClips, templates: Sequence[str]) -> npt.NDArray[np.float64]:
     """What texts for the classes say of each example, (n, classes of ``np.unique(y)``)."""
     prior = class_texts(encoder, np.unique(examples.y).tolist(), templates)
     return prior.shares(encoder.text_space(examples.vectors))
 
 
-def class_texts(encoder: Encoder, classes: Sequence[str], templates: Sequence[str], *, weight: float = 1.0) -> Prior:
+def class_texts(
+    encoder: Encoder, classes: Sequence[str], templates: Sequence[str], *, weight: float = 1.0
+) -> TextPrior:
     """Class names as texts, in this order; ``jumping_jack`` is read as "jumping jack"."""
     texts = encode_prompts(encoder, [re.sub(r"[_-]+", " ", name) for name in classes], templates)
-    return Prior(texts, encoder.text_scale, weight)
+    return TextPrior(texts, encoder.text_scale, weight)
 
 
 def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:

@@ -29,6 +29,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     from ..report.summary import cluster_rows
     from ..retrieval.clusters import clusters
 
-    with terminal.working("Grouping"):
+    with terminal.working("MergePolicy"):
         rows = cluster_rows(clusters(**options))
     terminal.rows(rows, columns=("group", "clips", "names", "labels", "example"))

@@ -72,8 +72,8 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
 def _few(
     terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
 ) -> Any:
-    from ..evaluation.k_shot import SHOTS, shot_curves
-    from ..report.evaluation import write_shots
+    from ..evaluation.k_shot import SHOTS, k_shot_curves
+    from ..report.evaluation import write_k_shot
 
     del protocol
     try:
@@ -81,7 +81,7 @@ def _few(
     except ValueError as error:
         raise click.UsageError(f"--shots wants numbers separated by commas, not {shots!r}") from error
     with terminal.working("Drawing clips and training"):
-        curves, figures = shot_curves(shots=counts, draws=draws or 10, **options)
+        curves, figures = k_shot_curves(shots=counts, draws=draws or 10, **options)
         if out is not None:
-            write_shots(out, curves, figures)
+            write_k_shot(out, curves, figures)
     return figures

@@ -124,12 +124,12 @@ def _extract(
     bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
 ) -> Extraction:
     from ..extraction.extract import extract
-    from ..extraction.runners.processes import extract_side_by_side
+    from ..extraction.runners.processes import extract_in_processes
     from ._terminal import followed
 
     with followed(terminal) as update:
         if num_processes > 1:
-            return extract_side_by_side(sources, bank=bank, num_processes=num_processes, on_progress=update, **options)
+            return extract_in_processes(sources, bank=bank, num_processes=num_processes, on_progress=update, **options)
         return extract(sources, bank=bank, on_progress=update, **options)
 
 

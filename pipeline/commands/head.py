@@ -101,10 +101,10 @@ def export(name: str, file: Path, bank: Path, terminal: Terminal) -> None:
     Example:
       clipdex head export default head.onnx
     """
-    from ..heads import export_onnx, load_judged
+    from ..heads import export_onnx, load_trained
     from ..maintenance.info import heads_folder
 
-    export_onnx(load_judged(heads_folder(bank), name), file)
+    export_onnx(load_trained(heads_folder(bank), name), file)
     terminal.one({"head": name, "file": str(file)})
 
 

@@ -107,7 +107,7 @@ class Source:
     problem: str | None = None
 
     def said(self) -> str | None:
-        """All but the path as JSON, None where there is nothing more; ``from_said`` is the way back."""
+        """All but the path as JSON, None where there is nothing more; ``from_manifest_json`` is the way back."""
         span = self.span and [self.span.start_seconds, self.span.stop_seconds]
         root = self.root and str(self.root)
         facts = {"label": self.label, "group": self.group, "metadata": dict(self.metadata), "root": root, "span": span}
@@ -115,7 +115,7 @@ class Source:
         return json.dumps(facts, default=str) if facts else None  # in ASCII, as names may hold bytes that are no text
 
     @classmethod
-    def from_said(cls, path: Path, said: str | None) -> Source:
+    def from_manifest_json(cls, path: Path, said: str | None) -> Source:
         """The input at ``path`` of which this was said."""
         facts = json.loads(said) if said else {}
         span, root = facts.get("span"), facts.get("root")

@@ -18,7 +18,7 @@ from ..core.types import Device, Precision
 from ._base import Encoder, check_keep
 from ._card import Card, Classifier, Facts, Features, Output, libraries
 from ._prompts import encode_prompts, text_cosines
-from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, sing
+from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
 from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
@@ -43,14 +43,14 @@ __all__ = [
     "choose_route",
     "confine",
     "cuda_devices",
+    "encode_canary",
     "encode_prompts",
-    "encoder_part",
+    "encoder_class",
+    "encoder_class_for",
     "encoders",
     "libraries",
     "load_encoder",
     "load_for",
-    "part_of",
-    "sing",
     "suitable_batch_size",
     "text_cosines",
 ]
@@ -71,7 +71,7 @@ def at_hand(name: str) -> bool:
     return part.missing() is None and (part.packaged() is not None or part.cached())
 
 
-def encoder_part(name: str) -> type[Encoder]:
+def encoder_class(name: str) -> type[Encoder]:
     """The class of the encoder that a user named; of a checkpoint, that of its architecture.
 
     Raises:
@@ -109,7 +109,7 @@ def load_encoder(
     part, checkpoint = _resolve(name)
     try:
         encoder = part.load(checkpoint, device=device_of(device), num_frames=num_frames, pooling=pooling)
-        encoder = encoder.replaced(canary=sing(encoder))
+        encoder = encoder.replaced(canary=encode_canary(encoder))
         return lower_precision(encoder, precision, strict=strict)
     except ClipdexError:
         raise
@@ -155,7 +155,7 @@ def _name_for(kind: str, name: str) -> str:
     return known[kind]
 
 
-def part_of(recipe: Recipe) -> type[Encoder]:
+def encoder_class_for(recipe: Recipe) -> type[Encoder]:
     """The class of the encoder that made the vectors of a recipe.
 
     Raises:
@@ -177,7 +177,7 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
             canary clip's vector is not.
         EncoderError: they cannot be had.
     """
-    part = part_of(recipe)
+    part = encoder_class_for(recipe)
     name = recipe.encoder if part.packaged() is not None else recipe.checkpoint
     if recipe.revision is not None:
         name = f"{name}@{recipe.revision}"

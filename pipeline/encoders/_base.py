@@ -160,7 +160,7 @@ class Encoder(abc.ABC):
         return self.begin(pixels, keep=keep)()
 
     @property
-    def works_ahead(self) -> bool:
+    def is_asynchronous(self) -> bool:
         """Whether ``begin`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 

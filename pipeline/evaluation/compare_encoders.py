@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank
 from ..classification.cross_validation import held_out_scores
-from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
+from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import build_head
 from ..core.errors import ClipdexError, LabelError, UsageError
 from ..core.recipe import Recipe
@@ -115,7 +115,7 @@ def compare(
     )
 
 
-def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list[Examples]:
+def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list[LabelledClips]:
     """The labelled clips that both have, in the same order."""
     rows = label_rows_of(store, labels)
     found = [labelled_examples(store, recipe, rows) for recipe in recipes]
@@ -168,7 +168,7 @@ def _any(values: Sequence[Numbers], rows: npt.NDArray[np.int64]) -> bool:
     return bool(np.isfinite(values[0][rows]).any())
 
 
-def _neighbours(examples: Sequence[Examples], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
+def _neighbours(examples: Sequence[LabelledClips], resamples: Sequence[npt.NDArray[np.int64]]) -> list[Measure]:
     """Each clip asks for others of its class."""
     found = [retrieved(one).measures for one in examples]
     return [

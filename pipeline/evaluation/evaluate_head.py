@@ -15,7 +15,7 @@ from ..bank.bank import Bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import judged_across, judged_by
 from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
-from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
+from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.errors import HeadError, LabelError
@@ -23,7 +23,7 @@ from ..core.metrics import auroc, average_precision, classification_figures, mea
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
-from ..heads import Familiarity, JudgedHead, load_judged
+from ..heads import NoveltyDetector, TrainedHead, load_trained
 from .retrieval_metrics import retrieved
 
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
@@ -80,7 +80,7 @@ def evaluate(
         LabelError: too few labels for an honest score.
     """
     store = Bank(Path(bank))
-    judged = load_judged(heads_in(store.folder), head_name)
+    judged = load_trained(heads_in(store.folder), head_name)
     card = judged.card
     examples = labelled_examples(
         store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
@@ -128,7 +128,7 @@ def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     }
 
 
-def _is_new(judged: JudgedHead, examples: Examples, store: Bank) -> bool:
+def _is_new(judged: TrainedHead, examples: LabelledClips, store: Bank) -> bool:
     """Whether the head has seen none of these clips, nor others of their videos, groups or recordings."""
     trained = {name for name, _, _ in judged.card.examples}
     if not trained.isdisjoint(examples.ids) or not {group for _, _, group in judged.card.examples}.isdisjoint(
@@ -145,7 +145,7 @@ def _is_new(judged: JudgedHead, examples: Examples, store: Bank) -> bool:
     return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
 
 
-def _as_stored(judged: JudgedHead, examples: Examples, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
+def _as_stored(judged: TrainedHead, examples: LabelledClips, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
     """What the stored head says, before and after calibration."""
     classes = np.unique([*judged.card.classes, *examples.y.tolist()])
     unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
@@ -173,7 +173,7 @@ def _as_stored(judged: JudgedHead, examples: Examples, encoder: Encoder | None) 
 
 
 def _trained_again(
-    judged: JudgedHead, examples: Examples, encoder: Encoder | None, protocol: Protocol
+    judged: TrainedHead, examples: LabelledClips, encoder: Encoder | None, protocol: Protocol
 ) -> tuple[HeldOut, HeldOut]:
     """What heads of this kind and these parameters say, trained on parts of the clips and asked of the rest; before and
     after calibration: by the head's own where the clips were set apart from what taught it, else across groups.
@@ -200,7 +200,7 @@ def _selective(held: HeldOut) -> dict[str, float]:
     }
 
 
-def _retrieval(examples: Examples) -> dict[str, float]:
+def _retrieval(examples: LabelledClips) -> dict[str, float]:
     found = retrieved(examples).measures
     if not np.isfinite(found["mAP"]).any():
         return {}
@@ -209,7 +209,7 @@ def _retrieval(examples: Examples) -> dict[str, float]:
     }
 
 
-def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
+def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
     """How well familiarity tells clips of classes that were not taught from held-out clips of those that were."""
     classes = np.unique(examples.y)
     num_unknown = math.ceil(_UNKNOWN_SHARE * len(classes))
@@ -224,7 +224,7 @@ def _unknown_auroc(examples: Examples) -> dict[str, float] | None:
         strange: list[npt.NDArray[np.bool_]] = []
         for train, test in splits:
             known = train[~unknown[train]]
-            look = Familiarity.fit(examples.vectors[known], examples.y[known])
+            look = NoveltyDetector.fit(examples.vectors[known], examples.y[known])
             if look is not None:
                 scores.append(look.scores(examples.vectors[test]))
                 strange.append(unknown[test])

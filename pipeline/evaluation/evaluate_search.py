@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank
 from ..bank.labels import label_of_clips
-from ..classification.dataset import Examples, label_rows_of, labelled_examples
+from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
 from ..core.errors import LabelError, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -135,7 +135,7 @@ def evaluate_search(
     return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(asked))
 
 
-def _of_labels(examples: Examples, recipe: Recipe) -> dict[str, Any]:
+def _of_labels(examples: LabelledClips, recipe: Recipe) -> dict[str, Any]:
     """Each labelled clip asks for its class."""
     found = retrieved(examples)
     asked = np.isfinite(found.first)

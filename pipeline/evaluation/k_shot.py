@@ -15,21 +15,21 @@ from ..bank.bank import Bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
-from ..classification.dataset import Examples, check_classes, label_rows_of, labelled_examples
+from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.types import Device
 from ..core.vectors import groups_per_class
-from ..encoders import load_for, part_of
-from ..heads import Head, load_judged
+from ..encoders import encoder_class_for, load_for
+from ..heads import Head, load_trained
 
 SHOTS = (0, 1, 2, 4, 8, 16)
 _TEST_FOLDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class ShotCurve:
+class KShotCurve:
     """Top-1 accuracy on held-out clips; 95% of the draws lie between ``lows`` and ``highs``."""
 
     name: str
@@ -39,7 +39,7 @@ class ShotCurve:
     highs: tuple[float, ...]
 
 
-def shot_curves(
+def k_shot_curves(
     *,
     bank: str | Path = "bank",
     head_name: str = DEFAULT_NAME,
@@ -48,7 +48,7 @@ def shot_curves(
     draws: int = 10,
     templates: Sequence[str] = (),
     device: Device = "auto",
-) -> tuple[list[ShotCurve], dict[str, Any]]:
+) -> tuple[list[KShotCurve], dict[str, Any]]:
     """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
 
     Where the encoder has a text side a second curve blends in what the class names say, which also works with no clip.
@@ -67,13 +67,13 @@ def shot_curves(
     if draws < 1 or not shots or min(shots) < 0:
         raise UsageError(f"there have to be draws and shots, not {draws} and {list(shots)}")
     store = Bank(Path(bank))
-    card = load_judged(heads_in(store.folder), head_name).card
+    card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
     check_classes(examples)
     texts = None
-    if not card.recipe.imported and part_of(card.recipe).card.text:
+    if not card.recipe.imported and encoder_class_for(card.recipe).card.text:
         texts = text_shares(load_for(card.recipe, device=device), examples, templates)
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
     for draw in range(draws):
@@ -100,7 +100,7 @@ def shot_curves(
     return curves, figures
 
 
-def _split(examples: Examples, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows to draw from and rows to test on: the split column, else other groups in each draw."""
     if examples.held_out.any():
         return splits_of(examples, "holdout")[1][0]
@@ -118,7 +118,7 @@ def _split(examples: Examples, draw: int) -> tuple[npt.NDArray[np.int64], npt.ND
     return train, test
 
 
-def _draw(examples: Examples, train: npt.NDArray[np.int64], shot: int, *, seed: int) -> npt.NDArray[np.int64]:
+def _draw(examples: LabelledClips, train: npt.NDArray[np.int64], shot: int, *, seed: int) -> npt.NDArray[np.int64]:
     """So many clips of each class, of as many groups as there are; all of a class that has fewer."""
     random = np.random.default_rng(seed)
     chosen: list[int] = []
@@ -136,7 +136,7 @@ def _draw(examples: Examples, train: npt.NDArray[np.int64], shot: int, *, seed: 
 
 def _accuracies(
     model: Head,
-    examples: Examples,
+    examples: LabelledClips,
     chosen: npt.NDArray[np.int64],
     test: npt.NDArray[np.int64],
     texts: npt.NDArray[np.float64] | None,
@@ -159,10 +159,10 @@ def _accuracies(
     return accuracies
 
 
-def _curve(name: str, values: dict[int, list[float]]) -> ShotCurve:
+def _curve(name: str, values: dict[int, list[float]]) -> KShotCurve:
     shots = tuple(sorted(values))
     spread = np.array([np.quantile(values[shot], [0.025, 0.975]) for shot in shots])
-    return ShotCurve(
+    return KShotCurve(
         name,
         shots,
         tuple(float(np.mean(values[shot])) for shot in shots),

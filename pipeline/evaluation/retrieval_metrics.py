@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from ..classification.dataset import Examples
+from ..classification.dataset import LabelledClips
 from ..core.metrics import average_precision
 from ..core.vectors import unit
 
@@ -38,7 +38,7 @@ class Retrieved:
         return {"recall@1": self.recall(1), "recall@5": self.recall(5), "mAP": self.precision}
 
 
-def retrieved(examples: Examples) -> Retrieved:
+def retrieved(examples: LabelledClips) -> Retrieved:
     """Each clip asks for its class: held-out clips among the others where there is a split, else every clip among those
     of other groups, so that none finds itself or its neighbours. Clips whose class is nowhere else do not ask.
     """

@@ -21,7 +21,7 @@ from ..core.timing import Profile
 from ..core.types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from ..decoders import ClipFrames
 from ..encoders import Encoder, Features, choose_engine, choose_route, suitable_batch_size
-from .pending_video import Fault, VideoUnderWay
+from .pending_video import Fault, PendingVideo
 from .reader import Reader
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
 from .writer import Writer
@@ -45,7 +45,7 @@ class _Waiting(NamedTuple):
     video whose reading process died is read twice.
     """
 
-    videos: list[VideoUnderWay]
+    videos: list[PendingVideo]
     frames: ClipFrames
     pixels: Pixels
 
@@ -77,7 +77,7 @@ class EncodingRun:
         self._keep = keep
         self._profile = profile
         self._on_progress = on_progress or (lambda _: None)
-        self._videos: dict[int, VideoUnderWay] = {}
+        self._videos: dict[int, PendingVideo] = {}
         self._batch: dict[str, _Waiting] = {}  # by clip id
         self._ahead: tuple[dict[str, _Waiting], _Begun] = {}, _nothing  # what the encoder works on
         self._full_batches = 0
@@ -102,7 +102,7 @@ class EncodingRun:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Opened):
-            self._videos[event.index] = VideoUnderWay(
+            self._videos[event.index] = PendingVideo(
                 event.index, event.row, set(event.missing_ids), self._recipe.num_frames
             )
         elif isinstance(event, Read):
@@ -124,7 +124,7 @@ class EncodingRun:
         else:
             self._settle(event.index, row, news=event.news)
 
-    def _take(self, video: VideoUnderWay, frames: ClipFrames) -> None:
+    def _take(self, video: PendingVideo, frames: ClipFrames) -> None:
         name = video.id_of(frames.clip.span)
         video.read(name, frames_lost=frames.lost)
         if frames.lost:
@@ -151,7 +151,7 @@ class EncodingRun:
         batch, self._batch = self._batch, {}
         with self._profile.timing("encode"):
             begun = self._begin(list(batch.values()))
-        if self._encoder.works_ahead:
+        if self._encoder.is_asynchronous:
             (batch, begun), self._ahead = self._ahead, (batch, begun)
         self._take_in(batch, begun)
 
@@ -179,7 +179,7 @@ class EncodingRun:
         self._tell()
 
     def _keep_encoded(
-        self, name: str, video: VideoUnderWay, frames: ClipFrames, vector: FloatArray, kept: Mapping[Keep, KeptArray]
+        self, name: str, video: PendingVideo, frames: ClipFrames, vector: FloatArray, kept: Mapping[Keep, KeptArray]
     ) -> None:
         self._encoded_now.add(name)
         self._writer.add(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, kept)
@@ -221,7 +221,7 @@ class EncodingRun:
         if self._full_batches == _BATCHES_BEFORE_ENGINE:
             self._encoder = choose_engine(self._encoder, pixels)
 
-    def _settle_if_complete(self, video: VideoUnderWay) -> None:
+    def _settle_if_complete(self, video: PendingVideo) -> None:
         if video.complete and self._videos.get(video.index) is video:
             del self._videos[video.index]
             self._settle(video.index, video.outcome())

@@ -23,17 +23,17 @@ from ..encoders import (
     Encoder,
     check_canary,
     check_keep,
-    encoder_part,
+    encode_canary,
+    encoder_class,
+    encoder_class_for,
     load_encoder,
     load_for,
-    part_of,
-    sing,
 )
 from ..sources.catalog import find_sources
-from ..sources.sampling import Cut, Segmentation
+from ..sources.sampling import ClipPlan, Segmentation
 from .encode_loop import Progress
-from .resume import Stored
-from .run import Extraction, Plan, run_plan
+from .resume import ResumeState
+from .run import Extraction, ExtractionJob, run_job
 
 
 def extract(
@@ -92,18 +92,18 @@ def extract(
     )
     if root is not None:  # it stays with each input, for whoever reads it again
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
-    plan = Plan(inputs, cut, keep, limits, batch_size, num_workers)
+    plan = ExtractionJob(inputs, cut, keep, limits, batch_size, num_workers)
     store = Bank(Path(bank), create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
-    return run_plan(
+    return run_job(
         plan,
         store=store,
         encoder=loaded,
         recipe=recipe,
-        stored=Stored(store, recipe.id, keep=keep),
+        stored=ResumeState(store, recipe.id, keep=keep),
         on_progress=on_progress,
     )
 
@@ -138,9 +138,9 @@ def stored_already(
             if (encoder in (recipe.encoder, recipe.checkpoint) or str(Path(encoder).resolve()) == recipe.checkpoint)
             and (recipe.decoder, recipe.precision) == (decoder, precision or "float32")
             and num_frames in (None, recipe.num_frames)
-            and (pooling is None or encoder_part(encoder).poolings.get(pooling) == recipe.pooling)
+            and (pooling is None or encoder_class(encoder).poolings.get(pooling) == recipe.pooling)
         ]
-        stored = [Stored(store, recipe.id, keep=keep) for recipe in recipes]
+        stored = [ResumeState(store, recipe.id, keep=keep) for recipe in recipes]
     except BankError:  # there is none yet, or extracting tells what is wrong with it
         return not inputs
     return not inputs or any(
@@ -156,15 +156,15 @@ def _checked_cut(
     *,
     keep: Collection[Keep],
     decoder: str,
-) -> Cut:
+) -> ClipPlan:
     """How videos are cut; wrong calls are refused here, before anything is loaded."""
     decoders.get(decoder)
-    part = encoder_part(encoder) if isinstance(encoder, str) else type(encoder)
+    part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
     check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
     window = part.card.span_seconds if window_seconds is None else window_seconds
     if clips == "whole" and (window_seconds or stride_seconds):
         raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
-    return Cut(clips, window, window if stride_seconds is None else stride_seconds)
+    return ClipPlan(clips, window, window if stride_seconds is None else stride_seconds)
 
 
 def prepared_encoder(
@@ -184,7 +184,7 @@ def prepared_encoder(
         raise UsageError(
             f"a loaded encoder ({encoder.name}) has its frames, pooling, device and precision: leave them out"
         )
-    return encoder if encoder.canary is not None else encoder.replaced(canary=sing(encoder))
+    return encoder if encoder.canary is not None else encoder.replaced(canary=encode_canary(encoder))
 
 
 def extract_for(
@@ -192,7 +192,7 @@ def extract_for(
     sources: Sequence[str | Path],
     *,
     store: Bank,
-    cut: Cut | None = None,
+    cut: ClipPlan | None = None,
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
@@ -203,15 +203,15 @@ def extract_for(
         cut: by default windows of the encoder's natural span.
     """
     started = time.monotonic()
-    span = part_of(recipe).card.span_seconds
-    cut = cut or Cut("windows", span, span)
+    span = encoder_class_for(recipe).card.span_seconds
+    cut = cut or ClipPlan("windows", span, span)
     inputs = find_sources(sources, is_video=looks_readable)
-    stored = Stored(store, recipe.id)
+    stored = ResumeState(store, recipe.id)
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
-    return run_plan(
-        Plan(inputs, cut, store.kept_names(recipe.id), Limits()),
+    return run_job(
+        ExtractionJob(inputs, cut, store.kept_names(recipe.id), Limits()),
         store=store,
         encoder=load_for(recipe, device=device),
         recipe=recipe,

@@ -26,7 +26,7 @@ class Fault(NamedTuple):
 
 
 @dataclasses.dataclass(eq=False)
-class VideoUnderWay:
+class PendingVideo:
     """An input whose clips are being read and encoded.
 
     Attributes:

@@ -22,10 +22,10 @@ from ..core.files import name_of
 from ..core.timing import Profile
 from ..core.types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from ..decoders import read_clips, reading_process
-from ..sources.sampling import Cut
+from ..sources.sampling import ClipPlan
 from .pending_video import failed_row, with_facts
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
-from .resume import Stored
+from .resume import ResumeState
 
 if TYPE_CHECKING:
     from ..decoders._process import ReadingProcess
@@ -59,8 +59,8 @@ class Reader:
         self,
         inputs: Sequence[Source],
         *,
-        stored: Stored,
-        cut: Cut,
+        stored: ResumeState,
+        cut: ClipPlan,
         num_frames: int,
         prepare: Callable[[Pixels], Pixels],
         decoder: str,

@@ -47,7 +47,7 @@ def _hashed(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001
     return video_id_of(path)
 
 
-class Stored:
+class ResumeState:
     """What the bank holds under one recipe, and who of this run works on what.
 
     Args:

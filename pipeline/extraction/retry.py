@@ -15,10 +15,10 @@ from ..core.types import Device, Limits, Source, VideoRow
 from ..decoders import looks_readable
 from ..encoders import load_for
 from ..sources.catalog import find_sources
-from ..sources.sampling import WHOLE, Cut
+from ..sources.sampling import WHOLE, ClipPlan
 from .encode_loop import Progress
-from .resume import Stored
-from .run import Extraction, Plan, run_plan, together
+from .resume import ResumeState
+from .run import Extraction, ExtractionJob, run_job, together
 
 
 def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
@@ -29,7 +29,7 @@ def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
 def _inputs_of(row: VideoRow) -> list[Source]:
     """What failed, and if it is a folder that can be read by now, the videos in it."""
     path = path_of(row.video)
-    inputs = [Source.from_said(path, row.asked)]
+    inputs = [Source.from_manifest_json(path, row.asked)]
     if os.path.isdir(path):  # noqa: PTH112 -- Path's own raises an error for what it may not see
         with contextlib.suppress(EmptyFolder):
             inputs += find_sources([path], is_video=looks_readable)
@@ -58,21 +58,21 @@ def retry(
     started = time.monotonic()
     store = Bank(Path(bank))
     chosen = store.recipe(recipe)
-    by_cut: dict[Cut, list[Source]] = {}
+    by_cut: dict[ClipPlan, list[Source]] = {}
     for row in failures(store, chosen.id):
-        cut = Cut.from_name(str(row.plan)) or WHOLE  # a moment brings its own stretch
+        cut = ClipPlan.from_name(str(row.plan)) or WHOLE  # a moment brings its own stretch
         by_cut.setdefault(cut, []).extend(_inputs_of(row))
     if not by_cut:
         return Extraction((), (), chosen, 0, time.monotonic() - started)
     encoder = load_for(chosen, device=device)
     keep = store.kept_names(chosen.id)
     done = [
-        run_plan(
-            Plan(inputs, cut, keep, limits or Limits(), batch_size, num_workers),
+        run_job(
+            ExtractionJob(inputs, cut, keep, limits or Limits(), batch_size, num_workers),
             store=store,
             encoder=encoder,
             recipe=chosen,
-            stored=Stored(store, chosen.id, trust_partial=False),
+            stored=ResumeState(store, chosen.id, trust_partial=False),
             on_progress=on_progress,
         )
         for cut, inputs in by_cut.items()

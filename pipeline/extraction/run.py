@@ -16,10 +16,10 @@ from ..core.recipe import Recipe
 from ..core.timing import Profile
 from ..core.types import Keep, Limits, Moment, Source, Status, VideoRow
 from ..encoders import Encoder
-from ..sources.sampling import Cut
+from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
 from .reader import Reader
-from .resume import Stored
+from .resume import ResumeState
 
 # So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
 _QUEUE_BATCHES = 4
@@ -59,7 +59,7 @@ class Extraction:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ExtractionJob:
     """What is to be read, and how.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan:
     """
 
     inputs: Sequence[Source]
-    cut: Cut
+    cut: ClipPlan
     keep: Collection[Keep]
     limits: Limits
     batch_size: int | None = None
@@ -97,13 +97,13 @@ def together(
     )
 
 
-def run_plan(
-    plan: Plan,
+def run_job(
+    plan: ExtractionJob,
     *,
     store: Bank,
     encoder: Encoder,
     recipe: Recipe,
-    stored: Stored,
+    stored: ResumeState,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
     """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""

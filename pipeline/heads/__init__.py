@@ -19,31 +19,31 @@ from ._trained.history import (
     write_note,
 )
 from ._trained.lock import locked
-from ._trained.novelty import Familiarity
+from ._trained.novelty import NoveltyDetector
 from ._trained.onnx import export_onnx
 from ._trained.sample import Sample
 from ._trained.store import (
-    JudgedHead,
+    TrainedHead,
     head_files,
     head_path,
     list_heads,
     load_head,
-    load_judged,
+    load_trained,
     read_cards,
     read_head_file,
     remove_head,
     save_head,
-    save_judged,
+    save_trained,
 )
-from ._trained.text_prior import Prior
+from ._trained.text_prior import TextPrior
 
 __all__ = [
-    "Familiarity",
     "Head",
     "HeadCard",
-    "JudgedHead",
-    "Prior",
+    "NoveltyDetector",
     "Sample",
+    "TextPrior",
+    "TrainedHead",
     "checksum_of",
     "drop_entry",
     "entries_in",
@@ -56,13 +56,13 @@ __all__ = [
     "latest_change",
     "list_heads",
     "load_head",
-    "load_judged",
+    "load_trained",
     "locked",
     "read_cards",
     "read_entry",
     "read_head_file",
     "remove_head",
     "save_head",
-    "save_judged",
+    "save_trained",
     "write_note",
 ]

@@ -14,12 +14,12 @@ import numpy as np
 from ..core.errors import SourceError
 from ..core.files import path_of
 from .page import rendered
-from .plots import draw_all, draw_shots
+from .plots import draw_all, draw_k_shot
 from .thumbnails import strip
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate_head import Evaluation
-    from ..evaluation.k_shot import ShotCurve
+    from ..evaluation.k_shot import KShotCurve
 
 _WORST = 12
 _HEADLINES = (
@@ -69,7 +69,7 @@ def write_evaluation(folder: Path, done: Evaluation) -> None:
         (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
 
 
-def write_shots(folder: Path, curves: Sequence[ShotCurve], figures: dict[str, Any]) -> None:
+def write_k_shot(folder: Path, curves: Sequence[KShotCurve], figures: dict[str, Any]) -> None:
     """Write ``metrics.json``, ``k_shot.png`` and ``report.html`` into a folder.
 
     Raises:
@@ -77,7 +77,7 @@ def write_shots(folder: Path, curves: Sequence[ShotCurve], figures: dict[str, An
     """
     with _into(folder):
         _write_metrics(folder, figures)
-        plot = draw_shots(curves, folder / "k_shot.png")
+        plot = draw_k_shot(curves, folder / "k_shot.png")
         page = rendered(
             "evaluation.html",
             title=f"{figures['head']}: accuracy from few clips",

@@ -13,7 +13,7 @@ from ..core.metrics import confusion_matrix, precision_recall, reliability, risk
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate_head import Evaluation
-    from ..evaluation.k_shot import ShotCurve
+    from ..evaluation.k_shot import KShotCurve
 
 _DPI = 110
 _MOST_NAMED = 40  # classes; with more, a confusion matrix goes without numbers and names
@@ -35,7 +35,7 @@ def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
     }
 
 
-def draw_shots(curves: Sequence[ShotCurve], path: Path) -> Path:
+def draw_k_shot(curves: Sequence[KShotCurve], path: Path) -> Path:
     """Accuracy against labelled clips a class."""
     figure, axes = _figure(6.5, 4.2)
     for curve in curves:

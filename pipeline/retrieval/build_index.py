@@ -20,7 +20,7 @@ from ..core.files import replacing
 from ..core.recipe import Recipe
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
-from ..encoders import Encoder, load_for, part_of
+from ..encoders import Encoder, encoder_class_for, load_for
 from ..indexes import Index, indexes, remove_stored
 from ..indexes._checked import DamagedIndex, signed
 from .index_store import KIND_FILE, bytes_in, index_folder, kind_facts, search_as_hard
@@ -65,7 +65,7 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
     Where text shares the space of clips, the unit vectors themselves; else the unit vectors followed by
     their unit vectors in the space of text, so that one inner product serves both kinds of question.
     """
-    if recipe.imported or part_of(recipe).shares_text_space():
+    if recipe.imported or encoder_class_for(recipe).shares_text_space():
         return unit(embeddings)
     return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
 

@@ -19,7 +19,7 @@ from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
-from ..encoders import Encoder, encode_prompts, load_for, part_of
+from ..encoders import Encoder, encode_prompts, encoder_class_for, load_for
 
 # The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
 _COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
@@ -176,7 +176,7 @@ def _vocabulary(labels: Sequence[str | None]) -> list[str]:
 
 
 def _reads_text(recipe: Recipe) -> bool:
-    return not recipe.imported and part_of(recipe).card.text
+    return not recipe.imported and encoder_class_for(recipe).card.text
 
 
 def _names(

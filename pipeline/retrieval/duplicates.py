@@ -102,7 +102,7 @@ def near_threshold(table: ClipTable) -> float:
     return float(1 - max(np.exp(middle - _DEVIATIONS * spread), _ROUNDING))
 
 
-class Twins:
+class NearDuplicates:
     """Which stored clips show nearly the same."""
 
     def __init__(self, clips: ClipTable, numbers: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ _LOOKED_AT = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Grouping:
+class MergePolicy:
     """How clips become moments.
 
     Attributes:
@@ -49,7 +49,7 @@ class Grouping:
         return apart < 0 if self.merge_gap is None else apart <= self.merge_gap
 
 
-def moments(hits: Sequence[Hit], grouping: Grouping, *, k: int) -> tuple[list[Hit], bool]:
+def moments(hits: Sequence[Hit], grouping: MergePolicy, *, k: int) -> tuple[list[Hit], bool]:
     """The ``k`` best ranges of clips that come best first, and whether there are as many.
 
     Each clip joins the ranges it touches, or opens a new one. A range has the clip and the score of its best, and how

@@ -89,7 +89,7 @@ def _is_moment(text: str) -> bool:
     return os.path.isfile(Moment.parse(text).path)  # noqa: PTH113
 
 
-class Asker:
+class QueryEncoder:
     """Parts of questions as vectors in the space of a bank's index.
 
     Args:

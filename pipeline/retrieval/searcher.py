@@ -20,10 +20,10 @@ from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, load_for, text_cosines
 from .build_index import AUTO, EXACT, open_index
-from .duplicates import Twins
+from .duplicates import NearDuplicates
 from .filters import fulfilled
-from .merge_hits import Grouping, moments
-from .query import Asker, Part
+from .merge_hits import MergePolicy, moments
+from .query import Part, QueryEncoder
 
 # How many of the best clips are scored again.
 _RERANKED = 100
@@ -67,9 +67,9 @@ class Searcher:
         """Read the bank as it is now: clips may have come and gone, and files been merged."""
         self.clips = self._bank.clips(self.recipe.id)
         self._index = open_index(self._bank, self.recipe, self.clips, encoder=self.encoder, kind=self._kind)
-        self._asker = Asker(self.recipe, self.clips, self.encoder, dim=self._index.dim)
+        self._asker = QueryEncoder(self.recipe, self.clips, self.encoder, dim=self._index.dim)
         self._numbers = self._asker.numbers
-        self._twins: Twins | None = None
+        self._twins: NearDuplicates | None = None
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
@@ -100,7 +100,7 @@ class Searcher:
             where: conditions on metadata, ``label`` or a clip's own columns (see ``filters``); all must hold.
                 They are applied before ranking, so ``k`` hits come back where ``k`` exist.
             without: ids of videos that may not be found.
-            merge_gap, each_clip, per_video: see ``Grouping``.
+            merge_gap, each_clip, per_video: see ``MergePolicy``.
             collapse: of moments that show nearly the same only the best stays.
 
         Raises:
@@ -112,8 +112,8 @@ class Searcher:
         if not parts:
             raise UsageError("nothing is asked for: give a TEXT, --text, --clip, --image or --not")
         if collapse and self._twins is None:
-            self._twins = Twins(self.clips, self._numbers)
-        grouping = Grouping(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
+            self._twins = NearDuplicates(self.clips, self._numbers)
+        grouping = MergePolicy(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
         vectors = [self._asker.vector(part, templates) for part in parts]
         summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
         query = summed[None].astype(np.float32)
@@ -127,7 +127,7 @@ class Searcher:
         return self._explained(hits, parts, vectors)
 
     def _moments(
-        self, query: FloatArray, allowed: npt.NDArray[np.bool_] | None, grouping: Grouping, *, k: int
+        self, query: FloatArray, allowed: npt.NDArray[np.bool_] | None, grouping: MergePolicy, *, k: int
     ) -> list[Hit]:
         """The best moments, from as many clips as it takes to settle them."""
         count = max(_FETCHED, _FETCHED_PER_HIT * k)
@@ -168,7 +168,7 @@ class Searcher:
         """For each row of the index the number of its clip."""
         return [self._numbers[name] for name in self._index.ids]
 
-    def _hits(self, found: Sequence[tuple[str, float]], grouping: Grouping) -> list[Hit]:
+    def _hits(self, found: Sequence[tuple[str, float]], grouping: MergePolicy) -> list[Hit]:
         if grouping.same is not None and self._twins is not None:
             self._twins.read([name for name, _ in found])
         rows = self.clips.rows([self._numbers[name] for name, _ in found])

@@ -67,7 +67,7 @@ def windows(span: Span, *, window_seconds: float, stride_seconds: float) -> list
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
+class ClipPlan:
     """How whole videos are cut into clips. Its name is stored with each clip.
 
     Raises:
@@ -90,7 +90,7 @@ class Cut:
         return f"windows {_number(self.window_seconds)}/{_number(self.stride_seconds)}"
 
     @classmethod
-    def from_name(cls, name: str) -> Cut | None:
+    def from_name(cls, name: str) -> ClipPlan | None:
         """The inverse of ``name``; None for a single stretch."""
         if name == "whole":
             return cls("whole", 1.0, 1.0)
@@ -132,4 +132,4 @@ def _inside(span: Span, within: Span) -> Span:
     return Span(start, min(span.stop_seconds, within.stop_seconds))
 
 
-WHOLE = Cut("whole", 1.0, 1.0)
+WHOLE = ClipPlan("whole", 1.0, 1.0)

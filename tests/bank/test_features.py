@@ -13,7 +13,7 @@ from conftest import make_recipe
 
 from pipeline import Bank, extract, predict, search
 from pipeline.bank.bank import damaged_parts
-from pipeline.bank.features import Kept, write_kept
+from pipeline.bank.features import FeatureArrays, write_features
 from pipeline.core.errors import BankError, EncoderError, UsageError
 from pipeline.encoders import load_encoder, text_cosines
 
@@ -34,35 +34,35 @@ class TestKept:
     def test_rows_come_back_in_the_order_asked_for_whatever_part_they_are_in(self, folder: Path) -> None:
         first, second = numbers(150), numbers(70, seed=1)
         names = [f"clip {number}" for number in range(220)]
-        write_kept(folder, names[:150], first, recipe=RECIPE)
-        write_kept(folder, names[150:], second, recipe=RECIPE)
+        write_features(folder, names[:150], first, recipe=RECIPE)
+        write_features(folder, names[150:], second, recipe=RECIPE)
         everything = np.concatenate([first, second])
         wanted = [3, 3, *np.random.default_rng(2).permutation(220)[:90].tolist()]
-        kept = Kept(folder, "frames")
+        kept = FeatureArrays(folder, "frames")
         assert set(kept.ids) == set(names)
         found = kept.read([names[number] for number in wanted])
         assert found.dtype == np.float16
         assert np.array_equal(found, everything[wanted])
 
     def test_of_doubles_the_first_counts(self, folder: Path) -> None:
-        write_kept(folder, ["a"], numbers(1), recipe=RECIPE)
-        write_kept(folder, ["a"], numbers(1, seed=1), recipe=RECIPE)
-        assert np.array_equal(Kept(folder, "frames").read(["a"]), numbers(1))
+        write_features(folder, ["a"], numbers(1), recipe=RECIPE)
+        write_features(folder, ["a"], numbers(1, seed=1), recipe=RECIPE)
+        assert np.array_equal(FeatureArrays(folder, "frames").read(["a"]), numbers(1))
 
     def test_what_is_not_there_is_counted_with_the_way_out(self, folder: Path) -> None:
-        write_kept(folder, ["a"], numbers(1), recipe=RECIPE)
+        write_features(folder, ["a"], numbers(1), recipe=RECIPE)
         with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* --keep patches"):
-            Kept(folder, "patches").read(["a", "b", "c"])
-        assert Kept(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
+            FeatureArrays(folder, "patches").read(["a", "b", "c"])
+        assert FeatureArrays(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
 
     def test_a_damaged_part_is_named(self, folder: Path) -> None:
-        write_kept(folder, ["a", "b"], numbers(2), recipe=RECIPE)
+        write_features(folder, ["a", "b"], numbers(2), recipe=RECIPE)
         (part,) = folder.glob("*.parquet")
         content = bytearray(part.read_bytes())
         content[len(content) // 3] ^= 0xFF
         part.write_bytes(content)
         with pytest.raises(BankError, match=part.name):
-            Kept(folder, "frames").read(["a", "b"])
+            FeatureArrays(folder, "frames").read(["a", "b"])
 
 
 class TestExtraction:

@@ -17,7 +17,7 @@ from pipeline.bank.labels import Labels
 from pipeline.core.errors import HeadError
 from pipeline.core.types import LabelRow
 from pipeline.core.vectors import class_products
-from pipeline.heads import heads, load_head, load_judged
+from pipeline.heads import heads, load_head, load_trained
 
 ALONE = [
     ("linear", {}),
@@ -160,9 +160,9 @@ class TestInABank:
 
     def test_a_renamed_class_is_the_same_class(self, bank: Path) -> None:
         vectors = Bank(bank).embeddings(Bank(bank).recipe(None).id)
-        before = load_judged(bank / "heads", "default")
+        before = load_trained(bank / "heads", "default")
         report = rename_class("class 0", "zero", bank=bank)
-        after = load_judged(bank / "heads", "default")
+        after = load_trained(bank / "heads", "default")
         assert report.labels_changed == 10
         assert after.card.classes == ("zero", "class 1", "class 2")
         assert np.array_equal(after.probabilities(vectors), before.probabilities(vectors))
@@ -234,7 +234,7 @@ class TestInABank:
         table = Bank(bank).clips(Bank(bank).recipe(None).id)
         places = {name: number for number, name in enumerate(table.ids)}
         vectors = table.embeddings([places[row.clip_id] for row in self.new[5:]])
-        before = load_judged(bank / "heads", "default").known(vectors)
+        before = load_trained(bank / "heads", "default").known(vectors)
         add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
-        after = load_judged(bank / "heads", "default").known(vectors)
+        after = load_trained(bank / "heads", "default").known(vectors)
         assert after.mean() > before.mean() + 0.2

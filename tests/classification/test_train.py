@@ -14,7 +14,7 @@ from pipeline import add_class, load_head, predict, train_head
 from pipeline.bank.bank import Bank
 from pipeline.bank.labels import Labels, label_of_clips
 from pipeline.classification.calibrate import validate
-from pipeline.classification.dataset import Examples, labelled_examples
+from pipeline.classification.dataset import LabelledClips, labelled_examples
 from pipeline.classification.train import build_head
 from pipeline.core.errors import HeadError, LabelError, UsageError
 from pipeline.core.types import ClipRow, LabelRow, Span, VideoRow
@@ -23,10 +23,10 @@ RECIPE = make_recipe()
 QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
 
 
-def examples(X: np.ndarray, y: np.ndarray, groups: list[str], *, held_out: np.ndarray | None = None) -> Examples:
+def examples(X: np.ndarray, y: np.ndarray, groups: list[str], *, held_out: np.ndarray | None = None) -> LabelledClips:
     nobody = np.zeros(len(X), dtype=np.bool_)
     ids = tuple(str(number) for number in range(len(X)))
-    return Examples(X, y, np.array(groups), ids, nobody if held_out is None else held_out, True, X)
+    return LabelledClips(X, y, np.array(groups), ids, nobody if held_out is None else held_out, True, X)
 
 
 def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:

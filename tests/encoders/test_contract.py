@@ -14,7 +14,7 @@ import torch
 from oracles import CASES, SLOW
 
 from pipeline.core.errors import EncoderError
-from pipeline.encoders import Encoder, at_hand, cards, encoder_part, encoders, load_encoder, load_for
+from pipeline.encoders import Encoder, at_hand, cards, encoder_class, encoders, load_encoder, load_for
 
 
 class Loaded:
@@ -230,5 +230,5 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch: p
     with pytest.raises(
         EncoderError, match=r"slowfast: .* needs a_module_that_is_not_there: pip install 'clipdex\[conv\]'"
     ):
-        encoder_part("slowfast")
+        encoder_class("slowfast")
     assert not at_hand("slowfast")

@@ -20,7 +20,7 @@ from pipeline import Bank, extract
 from pipeline.core.errors import EncoderError, RecipeMismatch, SourceError
 from pipeline.core.recipe import Recipe
 from pipeline.encoders import DRIFT_LIMIT, check_canary, load_encoder
-from pipeline.encoders._runtime.canary import canary_clip, drift, sing
+from pipeline.encoders._runtime.canary import canary_clip, drift, encode_canary
 from pipeline.encoders._runtime.torchvision import make_importable
 from pipeline.maintenance.doctor import doctor
 
@@ -176,7 +176,7 @@ class TestCanary:
 
     def test_it_sings_the_same_twice_and_is_kept_in_the_recipe(self, videomae: Path) -> None:
         encoder = load_encoder(str(videomae))
-        assert sing(encoder) == encoder.canary
+        assert encode_canary(encoder) == encoder.canary
         recipe = encoder.recipe(decoder="pyav")
         again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
         assert again == recipe

@@ -22,7 +22,7 @@ from pipeline.encoders._preprocess import normalise
 from pipeline.encoders._runtime import attention as attention
 from pipeline.encoders._runtime import tuning as speed
 from pipeline.encoders._runtime.openvino import is_installed as openvino_is_installed
-from pipeline.encoders._runtime.per_core import in_lanes
+from pipeline.encoders._runtime.per_core import on_each_core
 from pipeline.encoders._runtime.settings import RunSettings
 
 
@@ -349,7 +349,7 @@ class TestLanes:
             return self._output(clip)
 
         pixels = torch.arange(clips)[:, None, None, None, None].expand(clips, 2, 3, 4, 4)
-        found = in_lanes(run, pixels)
+        found = on_each_core(run, pixels)
         assert len({thread for thread, _ in seen}) == lanes
         assert {threads for _, threads in seen} == {6 // lanes}
         for tensor, more in ((found.vectors, 0), (found.frames, 1), (found.patches, 2)):
@@ -358,7 +358,7 @@ class TestLanes:
             assert tensor.flatten(1)[:, 0].tolist() == [number + more for number in range(clips)]
 
     def test_threads_are_as_many_as_before_here_and_in_those_to_come(self) -> None:
-        in_lanes(self._output, torch.zeros(4, 2, 3, 4, 4))
+        on_each_core(self._output, torch.zeros(4, 2, 3, 4, 4))
         assert torch.get_num_threads() == 6
         with ThreadPoolExecutor(1) as one:
             assert one.submit(torch.get_num_threads).result() == 6
@@ -375,7 +375,7 @@ class TestLanes:
         def batch() -> None:
             pixels = torch.zeros(3, 2, 3, 4, 4)
             pixels[0] = 1
-            in_lanes(run, pixels)
+            on_each_core(run, pixels)
             seen.append(torch.get_num_threads())
 
         with ThreadPoolExecutor(2) as two:
@@ -394,7 +394,7 @@ class TestLanes:
         pixels = torch.zeros(4, 2, 3, 4, 4)
         pixels[2] = 1
         with pytest.raises(EncoderError, match="no vector of this one"):
-            in_lanes(run, pixels)
+            on_each_core(run, pixels)
         assert torch.get_num_threads() == 6
 
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

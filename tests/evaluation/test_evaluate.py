@@ -15,19 +15,19 @@ from click.testing import CliRunner
 from conftest import clusters
 from small_banks import fill, label, row_of, video
 
-from pipeline import Bank, as_scikit_learn, compare_heads, evaluate, load_encoder, predict, shot_curves, train_head
+from pipeline import Bank, as_scikit_learn, compare_heads, evaluate, k_shot_curves, load_encoder, predict, train_head
 from pipeline.bank.labels import Labels
 from pipeline.classification.calibrate import blended, text_weight, validate
 from pipeline.classification.cross_validation import held_out_scores
-from pipeline.classification.dataset import Examples
+from pipeline.classification.dataset import LabelledClips
 from pipeline.commands import main
 from pipeline.core.errors import EncoderError, HeadError, LabelError, MissingExtra, SourceError, UsageError
 from pipeline.core.types import LabelRow, Span
 from pipeline.core.vectors import softmax
 from pipeline.encoders import load_for
 from pipeline.extraction.import_features import import_features
-from pipeline.heads import export_onnx, heads, load_judged, save_judged
-from pipeline.report.evaluation import write_evaluation, write_shots
+from pipeline.heads import export_onnx, heads, load_trained, save_trained
+from pipeline.report.evaluation import write_evaluation, write_k_shot
 
 
 def taught(folder: Path, *, spread: float = 1.0, each: int = 20, classes: int = 5, **options: object) -> np.ndarray:
@@ -52,12 +52,12 @@ def lite_bank(tmp_path: Path) -> Path:
 class TestTexts:
     def test_held_out_clips_choose_what_texts_count(self, lite_bank: Path) -> None:
         report = train_head(bank=lite_bank, texts=True, templates=["a video of {}"])
-        judged = load_judged(lite_bank / "heads", "default")
+        judged = load_trained(lite_bank / "heads", "default")
         assert judged.prior.weight == report.cv["text_weight"]
         assert judged.card.templates == ("a video of {}",)
         found, _ = predict(bank=lite_bank, never_abstain=True)
         assert {one.label for one in found} == {"playing_tennis", "riding_a_bike"}
-        curves, _ = shot_curves(bank=lite_bank, shots=(0, 1, 2), draws=2)
+        curves, _ = k_shot_curves(bank=lite_bank, shots=(0, 1, 2), draws=2)
         assert {curve.name: curve.shots for curve in curves} == {"linear": (1, 2), "with texts": (0, 1, 2)}
 
     @pytest.mark.parametrize("accuracy", [0.45, 0.6, 0.9])
@@ -74,7 +74,7 @@ class TestTexts:
             taught = np.array([np.flatnonzero(codes == code)[0] for code in range(classes)])
             names = y.astype(str)
             own = names[taught]
-            examples = Examples(X[taught], own, own, tuple(own), np.zeros(classes, np.bool_), False, X[taught])
+            examples = LabelledClips(X[taught], own, own, tuple(own), np.zeros(classes, np.bool_), False, X[taught])
             model = heads.get("linear")()
             weight = text_weight(held_out_scores(model, examples), codes[taught], texts[taught])
             rest = np.setdiff1d(np.arange(len(y)), taught)
@@ -87,7 +87,7 @@ class TestTexts:
         X, y = clusters(classes=3, each=20)
         groups = np.array([str(number) for number in range(60)])
         nobody = np.zeros(60, np.bool_)
-        examples = Examples(X, y, groups, tuple(groups), nobody, False, X)
+        examples = LabelledClips(X, y, groups, tuple(groups), nobody, False, X)
         useless = np.full((60, 3), 1 / 3)
         codes = np.unique(y, return_inverse=True)[1]
         right = np.eye(3)[codes] * 0.97 + 0.01
@@ -103,7 +103,7 @@ class TestTexts:
     def test_a_class_of_one_group_does_not_spoil_the_calibration_of_the_others(self) -> None:
         X, y = clusters(classes=4, each=20, spread=1.0)
         groups = np.array([str(number) if name != "class 3" else "alone" for number, name in enumerate(y)])
-        examples = Examples(X, y, groups, tuple(map(str, range(80))), np.zeros(80, np.bool_), True, X)
+        examples = LabelledClips(X, y, groups, tuple(map(str, range(80))), np.zeros(80, np.bool_), True, X)
         known = examples.take(y != "class 3")
         model = heads.get("linear")()
         alone = validate(model, known).calibration.temperature
@@ -170,7 +170,7 @@ class TestEvaluate:
         assert done.figures["protocol"] == "stored head on videos it has not seen"
         assert done.figures["clips"] == 30
         assert done.figures["top1"] > 0.9
-        judged = load_judged(tmp_path / "heads", "default")
+        judged = load_trained(tmp_path / "heads", "default")
         by_clip = {clip.clip_id: scores for clip, scores in zip(done.clips, done.scores, strict=True)}
         assert by_clip[renamed[4].clip_id] == pytest.approx(judged.probabilities(X[1::2][4:5])[0], abs=1e-6)
 
@@ -228,9 +228,9 @@ class TestEvaluate:
         assert {name: figures[name] for name in ("top1", "ece", "ece_uncalibrated")} == {
             name: report.cv[name] for name in ("top1", "ece", "ece_uncalibrated")
         }
-        judged = load_judged(lite_bank / "heads", "default")
+        judged = load_trained(lite_bank / "heads", "default")
         texts_alone = dataclasses.replace(judged, prior=dataclasses.replace(judged.prior, weight=1.0))
-        save_judged(lite_bank / "heads", texts_alone)
+        save_trained(lite_bank / "heads", texts_alone)
         rows = Bank(lite_bank).clips(judged.card.recipe.id)
         fresh = [row_of(video(number), Span(0.0, 2.0), f"/v{number}.mp4") for number in range(20, 24)]
         Bank(lite_bank).add(judged.card.recipe, fresh, rows.embeddings()[:4] * 2 + 1, [])
@@ -266,19 +266,19 @@ class TestEvaluate:
 class TestFewClips:
     def test_accuracy_grows_with_clips(self, tmp_path: Path) -> None:
         taught(tmp_path, spread=2.0)
-        curves, figures = shot_curves(bank=tmp_path, shots=(1, 2, 8), draws=6)
+        curves, figures = k_shot_curves(bank=tmp_path, shots=(1, 2, 8), draws=6)
         (curve,) = curves
         assert (curve.name, curve.shots) == ("linear", (1, 2, 8))
         assert curve.means[0] < curve.means[1] < curve.means[2]
         assert all(low <= mean <= high for low, mean, high in zip(curve.lows, curve.means, curve.highs, strict=True))
-        write_shots(tmp_path / "out", curves, figures)
+        write_k_shot(tmp_path / "out", curves, figures)
         assert (tmp_path / "out" / "k_shot.png").exists()
         assert json.loads((tmp_path / "out" / "metrics.json").read_text())["draws"] == 6
 
     def test_nonsense_is_refused(self, tmp_path: Path) -> None:
         taught(tmp_path)
         with pytest.raises(UsageError, match="draws and shots"):
-            shot_curves(bank=tmp_path, shots=(), draws=3)
+            k_shot_curves(bank=tmp_path, shots=(), draws=3)
 
 
 def test_all_heads_are_compared_on_the_same_clips(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ class TestExport:
     @pytest.mark.parametrize(("kind", "parameters"), EXPORTED)
     def test_onnx_gives_the_same_calibrated_probabilities(self, tmp_path: Path, kind: str, parameters: dict) -> None:
         X = taught(tmp_path, spread=1.5, head=kind, **parameters)
-        judged = load_judged(tmp_path / "heads", "default")
+        judged = load_trained(tmp_path / "heads", "default")
         export_onnx(judged, tmp_path / "head.onnx")
         session = onnxruntime.InferenceSession(tmp_path / "head.onnx", providers=["CPUExecutionProvider"])
         (found,) = session.run(None, {"vectors": X})
@@ -387,12 +387,12 @@ class TestExport:
 
     def test_what_cannot_be_exported_says_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         taught(tmp_path, head="knn", vote="each-class")
-        judged = load_judged(tmp_path / "heads", "default")
+        judged = load_trained(tmp_path / "heads", "default")
         with pytest.raises(HeadError, match="no graph is written for its kind, knn"):
             export_onnx(judged, tmp_path / "head.onnx")
         train_head(bank=tmp_path, calibrate="isotonic")
         with pytest.raises(HeadError, match="--calibrate temperature"):
-            export_onnx(load_judged(tmp_path / "heads", "default"), tmp_path / "head.onnx")
+            export_onnx(load_trained(tmp_path / "heads", "default"), tmp_path / "head.onnx")
         monkeypatch.setitem(sys.modules, "onnx", None)
         with pytest.raises(MissingExtra, match=r"clipdex\[onnx\]"):
             export_onnx(judged, tmp_path / "head.onnx")

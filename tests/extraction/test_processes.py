@@ -23,7 +23,7 @@ from pipeline.core.types import Source
 from pipeline.extraction.encode_loop import Progress
 from pipeline.extraction.extract import stored_already
 from pipeline.extraction.runners import processes as side_by_side
-from pipeline.extraction.runners.processes import deal, extract_side_by_side
+from pipeline.extraction.runners.processes import deal, extract_in_processes
 
 
 def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, videomae: Path) -> None:
@@ -33,7 +33,7 @@ def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, video
     options = {"encoder": str(videomae), "window_seconds": 1.0, "labels_from_folders": True}
     alone = extract([videos], bank=tmp_path / "alone", **options)
     seen: list[Progress] = []
-    both = extract_side_by_side([videos], bank=tmp_path / "both", num_processes=2, on_progress=seen.append, **options)
+    both = extract_in_processes([videos], bank=tmp_path / "both", num_processes=2, on_progress=seen.append, **options)
     assert [(row.video, row.status, row.clip_ids) for row in both.rows] == [
         (row.video, row.status, row.clip_ids) for row in alone.rows
     ]
@@ -66,16 +66,16 @@ def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="at least 1 process, not 0"):
-        extract_side_by_side([videos], bank=tmp_path, num_processes=0)
+        extract_in_processes([videos], bank=tmp_path, num_processes=0)
     monkeypatch.setattr(side_by_side, "cuda_devices", lambda: ["0", "3"])
     with pytest.raises(UsageError, match="3 processes would share 2 GPUs"):
-        extract_side_by_side([videos], bank=tmp_path, num_processes=3)
+        extract_in_processes([videos], bank=tmp_path, num_processes=3)
     assert side_by_side._places(2, device="auto") == [
         {"gpu": "0", "num_threads": None},
         {"gpu": "3", "num_threads": None},
     ]
     with pytest.raises(UsageError, match="each process loads its own encoder"):
-        extract_side_by_side([videos], bank=tmp_path, num_processes=2, encoder=object())
+        extract_in_processes([videos], bank=tmp_path, num_processes=2, encoder=object())
 
 
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
@@ -94,7 +94,7 @@ def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
         with (videos / f"copy{number}.mp4").open("ab") as file:
             file.write(bytes(number + 1))
     with pytest.raises(ClipdexError, match=r"an encoder process (was stopped|died)"):
-        extract_side_by_side(
+        extract_in_processes(
             [videos], bank=tmp_path / "bank", num_processes=2, on_progress=strike, encoder=str(videomae)
         )
     done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
@@ -184,9 +184,9 @@ def test_with_nothing_to_do_no_process_starts(
     options = {"encoder": str(videomae), "bank": tmp_path / "bank"}
     extract([videos], **options)
     monkeypatch.setattr(side_by_side, "_start", lambda *_, **__: pytest.fail("a process was started"))
-    done = extract_side_by_side([videos], num_processes=2, **options)
+    done = extract_in_processes([videos], num_processes=2, **options)
     assert [row.status for row in done.rows] == ["unchanged"] * 3
-    assert extract_side_by_side([], num_processes=2, **options).rows == ()
+    assert extract_in_processes([], num_processes=2, **options).rows == ()
 
 
 def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(

@@ -11,7 +11,7 @@ from pipeline.classification.calibrate import judged_across
 from pipeline.classification.cross_validation import HeldOut
 from pipeline.core import metrics
 from pipeline.core.vectors import softmax
-from pipeline.heads import Familiarity
+from pipeline.heads import NoveltyDetector
 from pipeline.heads._trained.calibration import Calibration, fit_calibration, precision_thresholds
 
 pytestmark = pytest.mark.numeric
@@ -141,7 +141,7 @@ class TestFamiliarity:
         X, y = clusters(classes=6, each=40, spread=0.6, dim=32)
         known = np.isin(y, ["class 0", "class 1", "class 2", "class 3"])
         train = known & (np.arange(len(y)) % 2 == 0)
-        look = Familiarity.fit(X[train], y[train])
+        look = NoveltyDetector.fit(X[train], y[train])
         test = np.arange(len(y)) % 2 == 1
         assert metrics.auroc(known[test], look.scores(X[test])) > 0.95
 
@@ -161,7 +161,7 @@ class TestFamiliarity:
         for row in rows:
             nearest, second, _ = sorted(distance(row, means[name]) for name in names)
             expected.append(0.8 * (0.9 * distance(row, rows.mean(axis=0)) - nearest) + 0.2 * (second - nearest))
-        assert Familiarity.fit(X, y).scores(X) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        assert NoveltyDetector.fit(X, y).scores(X) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
     def test_many_dimensions_and_few_clips_give_the_same_as_the_other_way_round(self) -> None:
         X, y = clusters(classes=3, each=8, dim=64)
@@ -173,14 +173,16 @@ class TestFamiliarity:
             axis=1,
         ).astype(np.float32)
         tall = np.concatenate([X] * 4)  # more clips than dimensions
-        assert Familiarity.fit(padded, y).scores(padded) == pytest.approx(Familiarity.fit(X, y).scores(X), rel=1e-3)
-        again = Familiarity.fit(tall, np.concatenate([y] * 4)).scores(X)
-        assert again == pytest.approx(Familiarity.fit(X, y).scores(X), rel=1e-2)
+        assert NoveltyDetector.fit(padded, y).scores(padded) == pytest.approx(
+            NoveltyDetector.fit(X, y).scores(X), rel=1e-3
+        )
+        again = NoveltyDetector.fit(tall, np.concatenate([y] * 4)).scores(X)
+        assert again == pytest.approx(NoveltyDetector.fit(X, y).scores(X), rel=1e-2)
 
     def test_a_class_that_is_added_is_familiar_then_and_the_others_stay(self) -> None:
         X, y = clusters(classes=4, each=20, dim=16)
         old = y != "class 3"
-        before = Familiarity.fit(X[old], y[old])
+        before = NoveltyDetector.fit(X[old], y[old])
         after = before.with_class("class 3", X[~old])
         assert (after.scores(X[~old]) > before.scores(X[~old])).all()
         assert after.classes == ("class 0", "class 1", "class 2", "class 3")
@@ -188,7 +190,7 @@ class TestFamiliarity:
 
     def test_classes_of_one_clip_each_tell_nothing(self) -> None:
         X, y = clusters(classes=3, each=1)
-        assert Familiarity.fit(X, y) is None
+        assert NoveltyDetector.fit(X, y) is None
 
 
 def test_metrics_equal_scikit_learns() -> None:

@@ -20,9 +20,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from pipeline.core import metrics
 from pipeline.core.errors import HeadError, UsageError
 from pipeline.heads import (
-    Familiarity,
     HeadCard,
-    Prior,
+    NoveltyDetector,
+    TextPrior,
     heads,
     linear,
     list_heads,
@@ -117,7 +117,7 @@ def test_the_temporal_head_scores_by_the_network_that_torch_trained(shape: tuple
 def test_how_familiar_a_clip_is_and_what_texts_say_do_not_depend_on_other_clips() -> None:
     X, y = clusters(classes=5, each=20, dim=96, spread=1.0)
     texts = clusters(classes=5, each=1, dim=96, seed=5)[0]
-    for answer in (Familiarity.fit(X, y).scores, Prior(normalize(texts), scale=20.0).shares):
+    for answer in (NoveltyDetector.fit(X, y).scores, TextPrior(normalize(texts), scale=20.0).shares):
         whole = answer(X)
         for again in in_parts(answer, X):
             assert np.array_equal(again, whole)

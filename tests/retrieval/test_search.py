@@ -24,7 +24,7 @@ from pipeline.indexes import Index, indexes
 from pipeline.retrieval import build_index as indexing
 from pipeline.retrieval.build_index import build_index, index_stats
 from pipeline.retrieval.filters import fulfilled
-from pipeline.retrieval.merge_hits import Grouping, moments
+from pipeline.retrieval.merge_hits import MergePolicy, moments
 
 RECIPE = make_recipe()
 
@@ -180,7 +180,7 @@ def ranges(hits: list[Hit]) -> list[tuple[str, float, float]]:
 
 
 def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
-    found, settled = moments(RANKED, Grouping(1.0), k=2)
+    found, settled = moments(RANKED, MergePolicy(1.0), k=2)
     assert settled
     assert ranges(found) == [("a", 4, 8), ("b", 0, 4)]
     assert [(one.score, one.peak_start_seconds, one.peak_stop_seconds, one.clips) for one in found] == [
@@ -188,27 +188,27 @@ def test_neighbouring_hits_become_one_range_until_k_ranges_stand() -> None:
         (0.8, 0, 2, 2),
     ]
     for k in range(1, 4):  # how far a range reaches does not depend on how many are asked for
-        assert ranges(moments(RANKED, Grouping(1.0), k=k)[0]) == [("a", 4, 8), ("b", 0, 4), ("a", 0, 2)][:k]
-    wide, settled = moments(RANKED, Grouping(2.0), k=4)
+        assert ranges(moments(RANKED, MergePolicy(1.0), k=k)[0]) == [("a", 4, 8), ("b", 0, 4), ("a", 0, 2)][:k]
+    wide, settled = moments(RANKED, MergePolicy(2.0), k=4)
     assert not settled
     assert ranges(wide) == [("a", 0, 8), ("b", 0, 4), ("c", 0, 2)]
-    assert moments([], Grouping(1.0), k=3) == ([], False)
+    assert moments([], MergePolicy(1.0), k=3) == ([], False)
 
 
 def test_windows_that_overlap_are_one_moment_and_those_that_touch_are_two() -> None:
     over = [hit("a", 0, 2, 0.9), hit("a", 1, 3, 0.8), hit("a", 3, 5, 0.7), hit("b", 0, 1, 0.5), hit("c", 0, 1, 0.4)]
-    assert ranges(moments(over, Grouping(), k=2)[0]) == [("a", 0, 3), ("a", 3, 5)]
-    assert len(moments(over, Grouping(each_clip=True), k=9)[0]) == 5
+    assert ranges(moments(over, MergePolicy(), k=2)[0]) == [("a", 0, 3), ("a", 3, 5)]
+    assert len(moments(over, MergePolicy(each_clip=True), k=9)[0]) == 5
 
 
 def test_a_moment_ends_where_windows_answer_much_less_well() -> None:
     scores = (0.2, 0.25, 0.5, 0.9, 0.7, 0.3, 0.2, 0.25)
     windows = [hit("a", start, start + 2, score) for start, score in enumerate(scores)]
     ranked = sorted([*windows, *(hit("b", 10 * n, 10 * n + 2, 0.1) for n in range(7))], key=lambda one: -one.score)
-    found = moments(ranked, Grouping(), k=3)[0]
+    found = moments(ranked, MergePolicy(), k=3)[0]
     # The middle of all is 0.2, so what is at least 0.55 belongs to the best; what overlaps it otherwise is left out.
     assert ranges(found) == [("a", 3, 6), ("a", 1, 3), ("a", 7, 9)]
-    assert ranges(moments(ranked, Grouping(0.0), k=3)[0])[0] == ("a", 0, 9)
+    assert ranges(moments(ranked, MergePolicy(0.0), k=3)[0])[0] == ("a", 0, 9)
 
 
 def test_no_two_hits_show_the_same_seconds() -> None:
@@ -219,30 +219,30 @@ def test_no_two_hits_show_the_same_seconds() -> None:
         hit("b", 0, 2, 0.2),
         hit("c", 0, 2, 0.1),
     ]
-    assert ranges(moments(between, Grouping(), k=2)[0]) == [("a", 0, 2), ("a", 3, 5)]
+    assert ranges(moments(between, MergePolicy(), k=2)[0]) == [("a", 0, 2), ("a", 3, 5)]
 
 
 def test_a_video_has_at_most_so_many_hits() -> None:
-    assert ranges(moments(RANKED, Grouping(per_video=1), k=5)[0]) == [("a", 4, 6), ("b", 0, 2), ("c", 0, 2)]
-    joined = moments(RANKED, Grouping(0.0, per_video=1), k=5)[0]
+    assert ranges(moments(RANKED, MergePolicy(per_video=1), k=5)[0]) == [("a", 4, 6), ("b", 0, 2), ("c", 0, 2)]
+    joined = moments(RANKED, MergePolicy(0.0, per_video=1), k=5)[0]
     assert ranges(joined) == [("a", 4, 8), ("b", 0, 4), ("c", 0, 2)]  # what touches still joins
 
 
 def test_of_near_duplicates_the_better_one_stays_and_counts_the_others() -> None:
     same = {frozenset(("a@4", "b@0")), frozenset(("a@4", "c@0"))}
-    found, _ = moments(RANKED, Grouping(same=lambda a, b: frozenset((a, b)) in same), k=5)
+    found, _ = moments(RANKED, MergePolicy(same=lambda a, b: frozenset((a, b)) in same), k=5)
     assert [(one.clip_id, one.near_duplicates) for one in found] == [("a@4", 2), ("a@6", 0), ("a@0", 0), ("b@2", 0)]
 
 
 def test_a_hit_that_bridges_two_ranges_joins_them() -> None:
-    found, _ = moments([hit("a", 0, 2, 0.9), hit("a", 4, 6, 0.8), hit("a", 2, 4, 0.7)], Grouping(0.0), k=5)
+    found, _ = moments([hit("a", 0, 2, 0.9), hit("a", 4, 6, 0.8), hit("a", 2, 4, 0.7)], MergePolicy(0.0), k=5)
     assert [(one.start_seconds, one.stop_seconds, one.score, one.clips) for one in found] == [(0, 6, 0.9, 3)]
 
 
 @pytest.mark.parametrize("wrong", [{"merge_gap": -1.0}, {"per_video": 0}, {"merge_gap": 1.0, "each_clip": True}])
 def test_groupings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Grouping(**wrong)
+        MergePolicy(**wrong)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceError, UsageError
 from pipeline.core.types import Moment, Span
-from pipeline.sources.sampling import WHOLE, Cut, sample_times, windows
+from pipeline.sources.sampling import WHOLE, ClipPlan, sample_times, windows
 
 
 def test_times_are_the_centres_of_equal_parts_of_the_whole_stretch() -> None:
@@ -61,23 +61,23 @@ def test_every_second_is_covered_and_no_window_leaves_the_video(
 
 def test_windows_that_would_skip_video_are_a_wrong_call() -> None:
     with pytest.raises(UsageError, match="a stride of 3 s skips video between windows of 2 s"):
-        Cut("windows", 2.0, 3.0)
+        ClipPlan("windows", 2.0, 3.0)
     for window, stride in ((0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (float("nan"), 1.0)):
         with pytest.raises(UsageError, match="must be positive"):
-            Cut("windows", window, stride)
+            ClipPlan("windows", window, stride)
 
 
 def test_a_moment_becomes_exactly_one_clip_within_the_video() -> None:
-    (clip,) = Cut("windows", 2.0, 2.0).clips(Span(1.0, 9.0), num_frames=2, within=Span(0.0, 3.0))
+    (clip,) = ClipPlan("windows", 2.0, 2.0).clips(Span(1.0, 9.0), num_frames=2, within=Span(0.0, 3.0))
     assert (clip.span, clip.times, clip.kind) == (Span(1.0, 3.0), (1.5, 2.5), "moment 0-3")
     with pytest.raises(SourceError, match="9-10 s lies outside of the video, which runs from 1 to 9 s"):
         WHOLE.clips(Span(1.0, 9.0), num_frames=2, within=Span(9.0, 10.0))
 
 
 def test_a_cut_is_read_back_from_its_name() -> None:
-    for cut in (WHOLE, Cut("windows", 2.0, 0.5), Cut("windows", 16 * 4 / 30, 1.0)):
-        assert Cut.from_name(cut.name()).name() == cut.name()
-    assert Cut.from_name("moment 3-4") is None
+    for cut in (WHOLE, ClipPlan("windows", 2.0, 0.5), ClipPlan("windows", 16 * 4 / 30, 1.0)):
+        assert ClipPlan.from_name(cut.name()).name() == cut.name()
+    assert ClipPlan.from_name("moment 3-4") is None
 
 
 def test_moments_are_read_as_people_write_them(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def canary_clip(num_frames: int) -> Pixels:
     return np.stack(np.broadcast_arrays(red, green, blue), axis=-1).astype(np.uint8)
 
 
-def sing(encoder: Encoder) -> Canary:
+def encode_canary(encoder: Encoder) -> Canary:
     """Encode the canary and remember how it sounded.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.recipe import PreprocessSettings
 from ...core.types import HalfOrSingle, Pixels
 from .._card import Output
-from .per_core import in_lanes
+from .per_core import on_each_core
 from .settings import RunSettings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def start_forward(
             # Other engines and devices share out their work themselves.
             lanes = device == "cpu" and settings.engine == "torch"
             clips = torch.from_numpy(pixels)
-            tensors, ready = fetched(in_lanes(run, clips) if lanes else run(clips), wait=True), lambda: None
+            tensors, ready = fetched(on_each_core(run, clips) if lanes else run(clips), wait=True), lambda: None
 
     def arrays() -> dict[str, Any]:
         ready()

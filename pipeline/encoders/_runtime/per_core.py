@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _STARTING = threading.Lock()
 
 
-def in_lanes(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
+def on_each_core(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
     """What ``run`` makes of each clip, put together in their order.
 
     Args:

@@ -20,7 +20,7 @@ import numpy as np
 from ...core.errors import EncoderError
 from ...core.recipe import Canary
 from ...core.types import FloatArray, HalfOrSingle, Pixels, Precision
-from .canary import drift, sing
+from .canary import drift, encode_canary
 from .forward import float32_products, inferring
 from .settings import RunSettings
 
@@ -191,5 +191,5 @@ def _in_half_precision(encoder: Encoder, precision: HalfOrSingle, *, before: Can
     """The encoder in half precision, with its canary and how far that moved from ``before``."""
     plain = encoder.device == "cpu" and _attention_seconds(plain=True) < _WORTH * _attention_seconds(plain=False)
     half = encoder.replaced(run=RunSettings(precision, computes_in=precision, plain_attention=plain))
-    canary = sing(half)
+    canary = encode_canary(half)
     return half.replaced(run=dataclasses.replace(half.run, precision_drift=drift(canary, before)), canary=canary)

@@ -60,7 +60,7 @@ class _Encoder:
     done: Extraction | None = None
 
 
-def extract_side_by_side(
+def extract_in_processes(
     sources: Sequence[str | Path | Source],
     *,
     num_processes: int,

@@ -29,7 +29,7 @@ _BLOCK_ROWS = 8192
 Rows = npt.NDArray[np.float32]
 
 
-class Familiarity:
+class NoveltyDetector:
     """Class means in a whitened space.
 
     Attributes:
@@ -80,7 +80,7 @@ class Familiarity:
         result: npt.NDArray[np.float64] = (1 - _CLEAR) * (_MIDDLE * lengths - nearest) + _CLEAR * (second - nearest)
         return result
 
-    def with_class(self, name: str, X: Rows) -> Familiarity:
+    def with_class(self, name: str, X: Rows) -> NoveltyDetector:
         """A copy that knows a class more, or anew; X holds its clips, (n, dim)."""
         mean = ((unit(X).mean(axis=0) - self._middle) @ self._whitening)[None]
         if name not in self.classes:
@@ -89,16 +89,16 @@ class Familiarity:
         means[self.classes.index(name)] = mean
         return self._with(means, self.classes)
 
-    def in_order(self, classes: Sequence[str]) -> Familiarity:
+    def in_order(self, classes: Sequence[str]) -> NoveltyDetector:
         """A copy with only these of its classes, in this order."""
         return self._with(self._means[[self.classes.index(name) for name in classes]], classes)
 
-    def called(self, classes: Sequence[str]) -> Familiarity:
+    def called(self, classes: Sequence[str]) -> NoveltyDetector:
         """A copy under other names, in the same order."""
         return self._with(self._means, classes)
 
-    def _with(self, means: Rows, classes: Sequence[str]) -> Familiarity:
-        return Familiarity(middle=self._middle, whitening=self._whitening, means=means, classes=classes)
+    def _with(self, means: Rows, classes: Sequence[str]) -> NoveltyDetector:
+        return NoveltyDetector(middle=self._middle, whitening=self._whitening, means=means, classes=classes)
 
     @classmethod
     def restore(

@@ -8,13 +8,13 @@ from pathlib import Path
 from ...core.errors import HeadError, MissingExtra
 from ...core.files import replacing
 from .._graph import Graph
-from .store import JudgedHead
+from .store import TrainedHead
 
 _OPSET = 17
 _LEAST_SHARE = 1e-6  # as in ``calibration``
 
 
-def export_onnx(judged: JudgedHead, path: Path) -> None:
+def export_onnx(judged: TrainedHead, path: Path) -> None:
     """Write a head with its calibration. The classes, the recipe and the encoder are in the file's metadata; what
     abstaining needs is not.
 

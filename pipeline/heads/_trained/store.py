@@ -18,9 +18,9 @@ from ...core.files import replacing
 from ...core.types import FloatArray
 from .._base import Head, heads
 from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
-from .novelty import Familiarity
+from .novelty import NoveltyDetector
 from .sample import Sample
-from .text_prior import Prior
+from .text_prior import TextPrior
 
 _FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
 _MOST_INPUTS = 1 << 24  # numbers that a head reads of one clip; more is a damaged file
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgedHead:
+class TrainedHead:
     """A head with what turns its scores into an answer, or into none.
 
     Attributes:
@@ -40,8 +40,8 @@ class JudgedHead:
 
     head: Head
     card: HeadCard
-    familiarity: Familiarity | None = None
-    prior: Prior | None = None
+    familiarity: NoveltyDetector | None = None
+    prior: TextPrior | None = None
     sample: Sample | None = None
 
     def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
@@ -76,8 +76,8 @@ def save_head(
     head: Head,
     card: HeadCard,
     *,
-    familiarity: Familiarity | None = None,
-    prior: Prior | None = None,
+    familiarity: NoveltyDetector | None = None,
+    prior: TextPrior | None = None,
     sample: Sample | None = None,
     staged: Path | None = None,
 ) -> None:
@@ -102,7 +102,7 @@ def save_head(
         temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
 
 
-def save_judged(folder: Path, judged: JudgedHead, *, staged: Path | None = None) -> None:
+def save_trained(folder: Path, judged: TrainedHead, *, staged: Path | None = None) -> None:
     """``save_head`` with all that belongs to it."""
     parts = {"familiarity": judged.familiarity, "prior": judged.prior, "sample": judged.sample}
     save_head(folder, judged.head, judged.card, staged=staged, **parts)  # type: ignore[arg-type]
@@ -114,11 +114,11 @@ def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
     Raises:
         HeadError: there is none of that name, or its file is damaged.
     """
-    judged = load_judged(folder, name)
+    judged = load_trained(folder, name)
     return judged.head, judged.card
 
 
-def load_judged(folder: Path, name: str) -> JudgedHead:
+def load_trained(folder: Path, name: str) -> TrainedHead:
     """A stored head with what turns its scores into answers.
 
     Raises:
@@ -127,7 +127,7 @@ def load_judged(folder: Path, name: str) -> JudgedHead:
     return read_head_file(head_path(folder, name))
 
 
-def read_head_file(path: Path) -> JudgedHead:
+def read_head_file(path: Path) -> TrainedHead:
     """A head from its file, every byte of it checked; the file's name is the head's.
 
     Raises:
@@ -152,11 +152,11 @@ def read_head_file(path: Path) -> JudgedHead:
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not finite")
         sizes = {"classes": len(card.classes), "dim": card.recipe.dim}
-        return JudgedHead(
+        return TrainedHead(
             head,
             card,
-            Familiarity.restore(familiarity, sizes=sizes, classes=card.classes) if familiarity else None,
-            Prior.restore(prior, sizes=sizes) if prior else None,
+            NoveltyDetector.restore(familiarity, sizes=sizes, classes=card.classes) if familiarity else None,
+            TextPrior.restore(prior, sizes=sizes) if prior else None,
             Sample.restore(sample, sizes=sizes) if sample else None,
         )
     except Exception as error:  # arrays of any name, type and shape can make a head raise anything

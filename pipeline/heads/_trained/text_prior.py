@@ -15,7 +15,7 @@ from .shapes import check_shapes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prior:
+class TextPrior:
     """Texts for the classes, and how much they count.
 
     Attributes:
@@ -41,7 +41,7 @@ class Prior:
         return {"texts": self.texts, "facts": np.array([self.scale, self.weight])}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int]) -> Prior:
+    def restore(cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int]) -> TextPrior:
         """The inverse of ``arrays``; for ``sizes`` see ``check_shapes``.
 
         Raises:
