@@ -106,7 +106,7 @@ class Source:
     root: Path | None = None
     problem: str | None = None
 
-    def said(self) -> str | None:
+    def manifest_json(self) -> str | None:
         """All but the path as JSON, None where there is nothing more; ``from_manifest_json`` is the way back."""
         span = self.span and [self.span.start_seconds, self.span.stop_seconds]
         root = self.root and str(self.root)
@@ -115,9 +115,9 @@ class Source:
         return json.dumps(facts, default=str) if facts else None  # in ASCII, as names may hold bytes that are no text
 
     @classmethod
-    def from_manifest_json(cls, path: Path, said: str | None) -> Source:
+    def from_manifest_json(cls, path: Path, text: str | None) -> Source:
         """The input at ``path`` of which this was said."""
-        facts = json.loads(said) if said else {}
+        facts = json.loads(text) if text else {}
         span, root = facts.get("span"), facts.get("root")
         told = facts.get("label"), facts.get("group"), facts.get("metadata", {})
         return cls(path, span and Span(*span), *told, root and Path(root))
@@ -207,7 +207,7 @@ class VideoRow:
             the encoder.
         error: the class of the error.
         frames_planned: frames that this run wanted of it; ``frames_lost`` of them could not be had.
-        asked: what its manifest said of it (``Source.said``), kept where it has to be read once more.
+        asked: what its manifest said of it (``Source.manifest_json``), kept where it has to be read once more.
     """
 
     video: str

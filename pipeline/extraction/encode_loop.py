@@ -245,7 +245,7 @@ class EncodingRun:
 
     def _settle(self, index: int, row: VideoRow, *, news: bool = True) -> None:
         if row.status in ("failed", "partial"):
-            row = dataclasses.replace(row, asked=self._inputs[index].said())
+            row = dataclasses.replace(row, asked=self._inputs[index].manifest_json())
         self._outcomes[index] = row
         if news:
             self._writer.note(row)
