@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import checkpoints
 import hard_videos
+import hypothesis
 import numpy as np
 import pytest
 
@@ -28,6 +29,10 @@ from pipeline.core.types import FloatArray
 from pipeline.encoders import load_encoder
 from pipeline.encoders._runtime.torchvision import make_importable
 from pipeline.encoders.lite import Lite
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("clipdex", deadline=None)
+hypothesis.settings.load_profile("clipdex")
 
 # The oracles import transformers themselves, which a torchvision that does not fit torch would break.
 make_importable()

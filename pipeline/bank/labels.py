@@ -72,13 +72,12 @@ class Labels:
         those that were removed since do not come back.
 
         Args:
-            before, after: in one order; what was changed has its new form in the same place among the changed ones.
+            before, after: all labels; what was renamed has its new form on the same stretch of the same video.
         """
         before, made = list(before), list(after)
         kept = set(before).intersection(made)
-        new_forms = [row for row in made if row not in kept]
-        old_forms = [row for row in before if row not in kept]
-        new_form = dict(zip(old_forms, new_forms, strict=True)) if new_forms else {}
+        new_on = {_stretch(row): row for row in made if row not in kept}
+        new_form = {row: new_on[_stretch(row)] for row in before if row not in kept and _stretch(row) in new_on}
         with self._locked():
             state = self._state()
             present = set(state.values())
@@ -131,6 +130,10 @@ class Labels:
             yield
         finally:
             self._lock.release()
+
+
+def _stretch(row: LabelRow) -> tuple[str, float | None, float | None]:
+    return (row.video_id, row.start_seconds, row.stop_seconds)
 
 
 def _news(changes: Sequence[Change], before: State) -> list[Change]:

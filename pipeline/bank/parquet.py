@@ -206,7 +206,9 @@ def named(path: Path, read: Callable[[], Result]) -> Result:
     except Exception as error:  # a spoilt file can make the reader raise anything
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         # Arrow's own errors about content are OSErrors too, but without a number of the system's.
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+        if isinstance(error, MemoryError) or (
+            isinstance(error, OSError) and error.errno is not None and not isinstance(error, IsADirectoryError)
+        ):
             reason = getattr(error, "strerror", None) or reason
             raise CannotRead(f"cannot read {path}: {reason}; nothing is known to be wrong with it") from error
         raise BankError(
