@@ -114,8 +114,8 @@ def test_processes_that_add_change_and_merge_at_the_same_time_lose_nothing(tmp_p
     script = """
 import dataclasses, sys
 from pathlib import Path
-from pipeline._types import LabelRow
-from pipeline.labels import Labels
+from pipeline.core.types import LabelRow
+from pipeline.bank.labels import Labels
 labels, work = Labels(Path(sys.argv[1])), sys.argv[2]
 for number in range(12):
     if work == "change":

@@ -250,8 +250,8 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
 
         return finish
 
-    monkeypatch.setattr(encoding, "choose_route", lambda *_: None)
-    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(encoding, "choose_route", lambda encoder, _: encoder)
+    monkeypatch.setattr(type(encoder), "is_asynchronous", True)
     monkeypatch.setattr(encoder, "begin", begin)
     done = extract([videos], bank=bank, encoder=encoder, **windows)
     assert events[:3] == ["begun", "begun", "asked"]
@@ -281,8 +281,8 @@ def test_what_an_encoder_that_works_ahead_has_begun_is_stored_when_the_run_ends_
             raise end
         return honest(pixels, **options)
 
-    monkeypatch.setattr(encoding, "choose_route", lambda *_: None)
-    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(encoding, "choose_route", lambda encoder, _: encoder)
+    monkeypatch.setattr(type(encoder), "is_asynchronous", True)
     monkeypatch.setattr(encoder, "begin", begin)
     with pytest.raises(type(end)):
         extract([videos], bank=bank, encoder=encoder, batch_size=1)

@@ -390,9 +390,9 @@ def test_a_clip_that_is_read_again_while_the_encoder_works_on_it_is_encoded_once
         begun.append(len(pixels))
         return begin(pixels, **options)
 
-    monkeypatch.setattr(type(encoder), "works_ahead", True)
+    monkeypatch.setattr(type(encoder), "is_asynchronous", True)
     monkeypatch.setattr(encoder, "begin", counted)
-    monkeypatch.setattr("pipeline.extraction.encode_loop.choose_route", lambda *_: None)
+    monkeypatch.setattr("pipeline.extraction.encode_loop.choose_route", lambda encoder, _: encoder)
     monkeypatch.setattr(Reader, "events", twice)
     done = extract([video], bank=bank, encoder=encoder, clips="whole", batch_size=1)
     assert [(row.status, row.clips) for row in done.rows] == [("ok", 1)]
