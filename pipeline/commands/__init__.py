@@ -1,10 +1,11 @@
-"""The command line: click, and nothing but click. A command is a file here; ``train_head`` is ``train-head``."""
+"""The command line, made with click. A command is a file here: ``train_head`` is ``train-head``."""
 
 from __future__ import annotations
 
 import importlib
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +14,8 @@ from .._version import __version__
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import printable
 from ..core.registry import part_names
-
-# As in the story they tell; what is not listed comes after, by name.
-_ORDER = ("demo", "extract", "search", "label", "train-head", "add-class", "predict")
+from ._bank_option import main_bank_option
+from ._sections import OTHERS, SECTIONS
 
 
 class _Commands(click.Group):
@@ -23,7 +23,19 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         names = [name.replace("_", "-") for name in part_names("commands")]
-        return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+        order = [name for section in SECTIONS.values() for name in section]
+        return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in sections. Only one that no section names is imported for it."""
+        names = self.list_commands(ctx)
+        others = [name for name in names if not any(name in section for section in SECTIONS.values())]
+        lines = {name: command.get_short_help_str() for name in others if (command := self.get_command(ctx, name))}
+        width = max(map(len, names))  # one width, so that the sections line up
+        for title, section in {**SECTIONS, OTHERS: lines}.items():
+            if section:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -52,23 +64,25 @@ class _Commands(click.Group):
         except click.UsageError as error:  # it quotes what was typed
             raise click.UsageError(printable(error.format_message(), keep="\n\t"), error.ctx) from error
         except KeyboardInterrupt:
-            click.echo("Stopped. What was finished is stored; the same command goes on from there.", err=True)
+            click.echo("Stopped. What was finished is stored; run the same command again to continue.", err=True)
             sys.exit(1)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="clipdex")
-@click.option("--debug", is_flag=True, help="Show where an error came from.")
-def main(debug: bool) -> None:
+@main_bank_option
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool, bank: Path) -> None:
     """Find moments in folders of video, and teach new actions from a few clips.
 
+    A frozen encoder runs once over the videos. Everything else works on the stored vectors.
+
     \b
-    A frozen encoder runs once over the videos; all the rest works on the stored vectors:
+    Examples:
       clipdex extract videos/ --encoder lite
       clipdex search "a dog catching a ball"
       clipdex train-head --loss triplet
       clipdex add-class "backhand" match.mp4@12.5-14 match.mp4@31-32.5
       clipdex predict more-videos/
-
-    clipdex demo shows it on three short videos, offline.
+      clipdex --bank sports search "a goal"
     """

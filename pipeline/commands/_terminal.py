@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -72,6 +72,10 @@ class Terminal:
         text = printable("\n".join(lines), keep="\n")
         if text:
             self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """What a report says to keep in mind, a line for each."""
+        self.say(*(f"warning: {warning}" for warning in warnings))
 
     @contextlib.contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -161,21 +165,18 @@ def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
 
 
 def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
-    """Say in words what went wrong in an extraction, and a summary.
+    """Print an extraction's failures, warnings and summary.
 
     Args:
-        profile: also say where the time went.
+        profile: also report where the time went.
     """
-    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
+    terminal.say(*troubles(done.rows))
+    terminal.warn(done.warnings)
+    terminal.say(extraction_summary(done, bank))
     if profile:
         spent = {name: f"{name} {seconds:.1f} s" for name, seconds in done.profile.items()}
         beside = " and ".join(spent.pop(name) for name in ("read", "preprocess"))
-        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} beside them")
-
-
-def cautions(done: Extraction) -> list[str]:
-    """What to keep in mind, said when something new was encoded."""
-    return [f"note: {done.caution}"] if done.caution and done.encoded_clips else []
+        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} in parallel")
 
 
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
@@ -190,7 +191,7 @@ def troubles(rows: Sequence[VideoRow]) -> list[str]:
 def extraction_summary(done: Extraction, bank: Path) -> str:
     """The last line of an extraction."""
     if not done.rows:
-        return "Nothing was left to do."
+        return "Nothing to do."
     counts = ", ".join(f"{count} {status}" for status in get_args(Status) if (count := done.count(status)))
     videos = "1 video" if len(done.rows) == 1 else f"{len(done.rows)} videos"
     return (
