@@ -51,7 +51,9 @@ def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> N
 @bank_option
 @output_option
 def compact(bank: Path, terminal: Terminal) -> None:
-    """Merge small parts into larger ones; clips and vectors stay as they are.
+    """Merge small parts into larger ones.
+
+    Clips and vectors do not change.
 
     \b
     Examples:

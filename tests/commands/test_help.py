@@ -1,4 +1,4 @@
-"""What ``clipdex --help`` and ``clipdex COMMAND --help`` show: sections, one line for each command, examples that parse."""
+"""What ``--help`` shows: sections, one line for each command, and examples that parse."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_group_lists_its_commands_uncut_at_80_columns(path: tuple[str, ...]) -
 
 def test_a_command_that_no_section_names_is_listed_with_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
     fewer = {"Teach": {"label": "Label moments of videos."}}
-    monkeypatch.setattr("pipeline.commands.SECTIONS", fewer)
+    monkeypatch.setattr("pipeline.commands._commands.SECTIONS", fewer)
     others = help_at(80).partition(f"{_sections.OTHERS}:")[2]
     assert "Describe the bank: recipes, videos, labels and heads." in others
     assert "label moments" not in others.lower()
@@ -179,7 +179,7 @@ class TestCompletion:
             for name, value in variables.items():
                 patch.setenv(name, value)
             done = CliRunner().invoke(main, prog_name="clipdex")
-        return [tuple(one.split(",")) for one in done.output.splitlines()]
+        return [tuple(one.split(",")) for one in done.output.split()]
 
     @pytest.fixture
     def bank(self, tmp_path: Path) -> Path:
