@@ -17,8 +17,8 @@ from ._terminal import Terminal
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo"),
-    show_default="./demo",
-    help="Folder for the videos, the bank and the page.",
+    metavar="DIR",
+    help="Folder for the videos, the bank and the page [./demo].",
 )
 @click.option(
     "--bank",

@@ -43,6 +43,7 @@ _segment_options = several(
     click.option(
         "--min-score",
         type=click.FloatRange(0, 1),
+        metavar="P",
         help="With --segments: lowest probability of a class to report [0.5].",
     ),
     click.option(

@@ -22,7 +22,8 @@ from ._terminal import Terminal
 def command(terminal: Terminal, **options: Any) -> None:
     """Remove a class from a head.
 
-    The scores of the other classes do not change, except in a kNN head, where the next neighbours vote instead.
+    The scores of the other classes do not change, except in heads in which neighbours vote: there the next ones vote
+    instead.
     `clipdex undo` reverts it.
 
     \b

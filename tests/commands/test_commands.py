@@ -330,7 +330,7 @@ def test_pipes_and_devices_named_as_files_are_refused_and_nothing_waits(
         status, error, said = json.loads(line)
         assert status in (1, 2), (words, said)
         assert error.startswith("SystemExit"), (words, error)
-        assert re.search(r"a device, a pipe|is a file", said), (words, said)
+        assert re.search(r"a device(,| or) a pipe|is a file", said), (words, said)
 
 
 def test_what_steers_a_terminal_is_spelled_out_for_people(bank: Path, videos: Path, tmp_path: Path) -> None:
@@ -540,3 +540,15 @@ def test_a_message_names_its_file(tmp_path: Path, videos: Path, videomae: Path) 
     moment = f"{videos / 'red' / '0.mp4'}@50-60"
     result = run("extract", moment, "--encoder", videomae, "--bank", tmp_path / "bank", fails=1)
     assert f"failed: {videos / 'red' / '0.mp4'}: the stretch 50-60 s" in result.stderr
+
+
+def test_warnings_of_a_report_go_to_stderr_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(as_json=True).warn(("few clips", "one group"))
+    Terminal(as_json=True).warn(())
+    assert capsys.readouterr() == ("", "warning: few clips\nwarning: one group\n")
+
+
+def test_index_add_and_index_stats_print_the_same_facts(bank: Path) -> None:
+    (added,), (stats,) = (lines(run("index", name, "--bank", bank)) for name in ("add", "stats"))
+    assert {**added, "build_seconds": 0} == {**stats, "build_seconds": 0}
+    assert added["vectors"] == 3
