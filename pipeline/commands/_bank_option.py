@@ -19,7 +19,7 @@ def main_bank_option(command: Command) -> Command:
     """``--bank DIR`` before the command's name, with the environment variable and the default."""
     return click.option(
         "--bank",
-        type=_FOLDER,
+        type=click.Path(path_type=Path),  # checked by the command: its own --bank may replace it
         metavar="DIR",
         default=_DEFAULT,
         envvar="CLIPDEX_BANK",

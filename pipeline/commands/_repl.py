@@ -81,15 +81,15 @@ class Conversation(cmd.Cmd):
 
     def do_clip(self, words: str) -> None:
         """:clip FILE@START-STOP: find similar moments."""
-        self._ask([Part.parse("clip", _said(words, "a moment FILE@START-STOP"))])
+        self._ask([Part.parse("clip", _required(words, "a moment FILE@START-STOP"))])
 
     def do_and(self, words: str) -> None:
         """:and TEXT[:WEIGHT]: add a text to the query."""
-        self._ask([*self._parts, Part.parse("text", _said(words, "a text"))])
+        self._ask([*self._parts, Part.parse("text", _required(words, "a text"))])
 
     def do_not(self, words: str) -> None:
         """:not TEXT or MOMENT: find moments unlike it."""
-        self._ask([*self._parts, Part.unwanted(_said(words, "a text or a moment"))])
+        self._ask([*self._parts, Part.unwanted(_required(words, "a text or a moment"))])
 
     def do_more(self, words: str) -> None:
         """:more 2 5: find more like these hits."""
@@ -116,11 +116,11 @@ class Conversation(cmd.Cmd):
 
     def do_html(self, words: str) -> None:
         """:html FILE: write the hits as a page with pictures."""
-        self._again(html=Path(_said(words, "a file")))
+        self._again(html=Path(_required(words, "a file")))
 
     def do_export(self, words: str) -> None:
         """:export DIR: write each hit to a video file."""
-        self._again(export=Path(_said(words, "a folder")))
+        self._again(export=Path(_required(words, "a folder")))
 
     def do_quit(self, _: str) -> bool:
         """:quit: leave."""
@@ -152,7 +152,7 @@ class Conversation(cmd.Cmd):
         return [self._hits[number - 1].clip_id for number in numbers]
 
 
-def _said(words: str, what: str) -> str:
+def _required(words: str, what: str) -> str:
     if not words.strip():
         raise UsageError(f"this command needs {what}; :help lists the commands")
     return words

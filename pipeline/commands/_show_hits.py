@@ -1,4 +1,4 @@
-"""What is done with the hits of a question, beside printing them."""
+"""Where the hits of a query go: the terminal, a file, a page, video files, a player."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 @dataclasses.dataclass(frozen=True)
 class Showing:
-    """Where hits go.
+    """How hits are shown and where they are written.
 
     Attributes:
         how: format of another tool, printed instead of the table, or written to ``out``.
@@ -59,7 +59,7 @@ class Showing:
             raise UsageError("--raw-cells works only with --format csv")
 
     def show(self, terminal: Terminal, hits: Sequence[Hit], parts: Sequence[Part], where: Sequence[str] = ()) -> None:
-        """Print the hits of a question and do the rest.
+        """Print the hits of a query, then ``give`` them.
 
         Raises:
             ClipdexError: something cannot be written, or is gone; what came before it is done.
@@ -77,7 +77,7 @@ class Showing:
         self.give(terminal, hits, heading(parts, where))
 
     def give(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
-        """All but printing: page, files, player.
+        """Write the page and the video files, and open the player, as far as they are wanted.
 
         Raises:
             ClipdexError: something cannot be written, or is gone; what came before it is done.

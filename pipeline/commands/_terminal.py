@@ -68,7 +68,7 @@ class Terminal:
         )
 
     def say(self, *lines: str) -> None:
-        """Sentences for the person; what no eye sees in them is spelled out (``printable``), but for ends of lines."""
+        """Print sentences for a person; invisible characters except line ends are escaped (``printable``)."""
         text = printable("\n".join(lines), keep="\n")
         if text:
             self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
@@ -79,7 +79,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """Something that takes a while, without a known end."""
+        """Show a spinner while something runs whose end is unknown."""
         console = self._console(sys.stderr)
         if not console.is_terminal:
             yield
@@ -120,7 +120,7 @@ class Terminal:
 
 
 def _nearby(name: str, value: Any) -> Any:
-    """Paths below the working directory are shown from there: a person sees the part that differs."""
+    """Paths below the working directory are shown relative to it, so that the part that differs is visible."""
     here = Path.cwd()
     if name in ("video", "path") and isinstance(value, str) and Path(value).is_relative_to(here):
         return Path(value).relative_to(here)
@@ -151,17 +151,17 @@ def _item(item: Any) -> str:
 
 @contextlib.contextmanager
 def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
-    """Gives the function to call with an extraction's progress: a bar, and as JSON a line for each input as soon as
-    its outcome is known, so that a run that is stopped has told what it did.
+    """Gives the function to call with an extraction's progress: it updates a bar and, as JSON, prints a line for each
+    input as soon as its outcome is final, so that a run that is stopped has reported what it did.
     """
     with terminal.progress() as update:
 
-        def tell(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             update(progress)
             if terminal.json and progress.row is not None:
                 terminal.one(outcome_row(progress.row))
 
-        yield tell
+        yield report
 
 
 def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
@@ -180,7 +180,7 @@ def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profi
 
 
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
-    """What could not be stored whole, in words."""
+    """A sentence for each input that was not stored completely."""
     return [
         printable(f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}")
         for row in rows

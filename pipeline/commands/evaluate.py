@@ -47,7 +47,7 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
       clipdex evaluate --head-name sports --labels test.csv --out report
       clipdex evaluate --protocol k-shot --out few
     """
-    figures = dict((_few if protocol == "k-shot" else _whole)(terminal, out, protocol=protocol, **options))
+    figures = dict((_k_shot if protocol == "k-shot" else _evaluation)(terminal, out, protocol=protocol, **options))
     per_class = [] if terminal.json else figures.pop("per_class", {}).items()
     terminal.one({name: value for name, value in figures.items() if terminal.json or value is not None})
     terminal.rows([{"class": name, **row} for name, row in per_class], columns=_PER_CLASS)
@@ -55,7 +55,7 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
         terminal.say(f"Wrote {out / 'report.html'}")
 
 
-def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
+def _evaluation(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     from ..evaluation.evaluate_head import evaluate
     from ..report.evaluation import write_evaluation
 
@@ -69,7 +69,7 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     return done.figures
 
 
-def _few(
+def _k_shot(
     terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
 ) -> Any:
     from ..evaluation.k_shot import SHOTS, k_shot_curves

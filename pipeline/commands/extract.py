@@ -146,7 +146,7 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile:
     if options.pop("num_processes") > 1:
         raise click.UsageError("--watch runs in one process: leave out --processes")
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job
-    terminal.say(f"Watching {', '.join(sources)}; {f'kill {os.getpid()}' if ignored else 'Ctrl-C'} ends it.")
+    terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
         for done in watch(sources, bank=bank, on_progress=update, **options):

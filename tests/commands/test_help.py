@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.commands import _sections, main
+from pipeline.commands._bank_option import named_before_command
 from pipeline.core.registry import part_names
 
 
@@ -152,6 +153,20 @@ class TestBankOption:
         done = CliRunner().invoke(main, ["--bank", "elsewhere", "info"])
         assert done.exit_code == 1
         assert "there is no bank at elsewhere" in done.stderr
+
+    def test_a_bank_that_the_commands_own_replaces_is_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path("file").touch()
+        monkeypatch.setenv("CLIPDEX_BANK", "file")
+        assert parsed(["info", "--bank", "own"])[1].params["bank"] == Path("own")
+        with pytest.raises(click.BadParameter, match="'file' is a file"):
+            parsed(["info"])
+
+    def test_the_demo_takes_the_bank_before_it_but_not_that_of_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLIPDEX_BANK", "env")
+        assert named_before_command(parsed(["--bank", "main", "demo"])[1]) == Path("main")
+        assert named_before_command(parsed(["demo"])[1]) is None
 
     def test_each_command_takes_it(self) -> None:
         without = [
