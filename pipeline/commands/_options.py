@@ -9,7 +9,11 @@ from typing import Any, TypeVar, get_args
 import click
 
 from ..core.types import Device, Limits
+from ._bank_option import bank_option
+from ._complete import complete_head, complete_recipe
 from ._terminal import Terminal
+
+__all__ = ["bank_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,18 +29,6 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
     return decorate
 
 
-def bank_option(command: Command) -> Command:
-    """``--bank DIR``."""
-    return click.option(
-        "--bank",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("bank"),
-        show_default="./bank",
-        envvar="CLIPDEX_BANK",
-        help="Folder of the bank; also from the environment variable CLIPDEX_BANK.",
-    )(command)
-
-
 def device_option(command: Command) -> Command:
     """``--device``."""
     return click.option(
@@ -44,7 +36,7 @@ def device_option(command: Command) -> Command:
         type=click.Choice(get_args(Device)),
         default="auto",
         show_default=True,
-        help="Where the encoder runs; auto takes a GPU where there is one.",
+        help="Device that the encoder runs on; auto takes a GPU if there is one.",
     )(command)
 
 
@@ -52,7 +44,8 @@ def recipe_option(command: Command) -> Command:
     """``--recipe``."""
     return click.option(
         "--recipe",
-        help="Which vectors, in a bank with several: a recipe's id, its encoder or its checkpoint.",
+        shell_complete=complete_recipe,
+        help="Which vectors to use if the bank has several: a recipe's id, its encoder or its checkpoint.",
     )(command)
 
 
@@ -62,13 +55,15 @@ def labels_option(command: Command) -> Command:
         "--labels",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="CSV",
-        help="CSV or Parquet of labels [the bank's own].",
+        help="CSV or Parquet file of labels [the bank's labels].",
     )(command)
 
 
 def head_name_option(command: Command) -> Command:
     """``--head-name``."""
-    return click.option("--head-name", default="default", show_default=True, help="Which head.")(command)
+    return click.option(
+        "--head-name", default="default", show_default=True, shell_complete=complete_head, help="Name of the head."
+    )(command)
 
 
 def prompt_options(command: Command) -> Command:
@@ -77,7 +72,7 @@ def prompt_options(command: Command) -> Command:
     return click.option(
         "--rerank",
         is_flag=True,
-        help="Use the model's full score with texts (X-CLIP); needs clips extracted with --keep patches.",
+        help="Use the full model's score for texts (X-CLIP); needs clips extracted with --keep patches.",
     )(command)
 
 
@@ -88,16 +83,16 @@ def template_option(command: Command) -> Command:
         "templates",
         multiple=True,
         metavar="'a video of {}'",
-        help="A sentence to put texts into; several are averaged [the bare text].",
+        help="Sentence to put each text into [the text alone]. Repeatable; several are averaged.",
     )(command)
 
 
 effort_options = several(
-    click.option("--profile", is_flag=True, help="Say where the time went."),
+    click.option("--profile", is_flag=True, help="Report where the time went."),
     click.option(
-        "--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one a core]."
+        "--workers", "num_workers", type=click.IntRange(1), metavar="N", help="Reading processes [one per core]."
     ),
-    click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips a batch [as many as pay]."),
+    click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips per batch [suited to the device]."),
 )
 
 
@@ -106,11 +101,11 @@ def raw_cells_option(command: Command) -> Command:
     return click.option(
         "--raw-cells",
         is_flag=True,
-        help="CSV: no apostrophe before text that spreadsheets take for a formula (=x, +x, -x, @x).",
+        help="CSV: no apostrophe before text that a spreadsheet would read as a formula (=x, +x, -x, @x).",
     )(command)
 
 
-# What reading one video may cost; see ``take_limits``.
+# Limits on reading one video; see ``take_limits``.
 cost_options = several(
     click.option(
         "--memory-limit",
@@ -119,7 +114,7 @@ cost_options = several(
         default=4.0,
         show_default=True,
         metavar="GB",
-        help="Memory that reading one video may take (Linux).",
+        help="Maximum memory for reading one video (Linux).",
     ),
     click.option(
         "--time-limit",
@@ -128,13 +123,13 @@ cost_options = several(
         default=120.0,
         show_default=True,
         metavar="S",
-        help="Seconds that reading one video may take, beside ten times its own length.",
+        help="Maximum seconds for reading one video, in addition to ten times its length.",
     ),
 )
 
-# The same, how much of a video may be lost, and whether a failure counts.
+# Limits on reading one video, how many frames may be lost, and whether a failure counts.
 limit_options = several(
-    click.option("--allow-failures", is_flag=True, help="Exit with 0 although something failed or was lost."),
+    click.option("--allow-failures", is_flag=True, help="Exit with status 0 even if something failed or was lost."),
     cost_options,
     click.option(
         "--max-lost-frames",
@@ -142,7 +137,7 @@ limit_options = several(
         default=0,
         show_default=True,
         metavar="N",
-        help="Store clips of which damage cost up to N frames, with their neighbours in their place.",
+        help="Store clips with up to N damaged frames, each replaced by its neighbour.",
     ),
 )
 
@@ -169,5 +164,5 @@ def output_option(command: Command) -> Command:
         "terminal",
         is_flag=True,
         callback=_terminal,
-        help="Print JSON lines; the default where the output is not a terminal.",
+        help="Print JSON lines; the default if the output is not a terminal.",
     )(command)

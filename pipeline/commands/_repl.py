@@ -1,4 +1,4 @@
-"""Questions one after the other, with everything loaded once."""
+"""``search --interactive``: one query after the other, with everything loaded once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Conversation(cmd.Cmd):
         how: keyword arguments of ``Searcher.search``.
     """
 
-    intro = "Type what is to be seen, :help for commands, :quit to end."
+    intro = "Type a description, :help for commands, :quit to leave."
     prompt = "search> "
 
     def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: dict[str, Any]) -> None:
@@ -60,17 +60,17 @@ class Conversation(cmd.Cmd):
         return name, words, line
 
     def onecmd(self, line: str) -> bool:
-        """Errors are told, and the next question may be asked."""
+        """Print an error and go on with the next line."""
         try:
             if "\0" in line:
-                raise UsageError("neither a text nor a file's name holds a zero byte")
+                raise UsageError("a text or a file name cannot contain a zero byte")
             return bool(super().onecmd(line))
         except ClipdexError as error:
             self._terminal.say(f"Error: {error}")
             return False
 
     def emptyline(self) -> bool:
-        """Nothing asked, nothing done."""
+        """Do nothing."""
         return False
 
     def default(self, line: str) -> None:
@@ -80,34 +80,34 @@ class Conversation(cmd.Cmd):
         self._ask([Part.parse("text", line)])
 
     def do_clip(self, words: str) -> None:
-        """:clip FILE@START-STOP: find the like of a moment."""
-        self._ask([Part.parse("clip", _said(words, "a moment FILE@START-STOP"))])
+        """:clip FILE@START-STOP: find similar moments."""
+        self._ask([Part.parse("clip", _required(words, "a moment FILE@START-STOP"))])
 
     def do_and(self, words: str) -> None:
-        """:and TEXT[:WEIGHT]: add a text to the question."""
-        self._ask([*self._parts, Part.parse("text", _said(words, "a text"))])
+        """:and TEXT[:WEIGHT]: add a text to the query."""
+        self._ask([*self._parts, Part.parse("text", _required(words, "a text"))])
 
     def do_not(self, words: str) -> None:
-        """:not TEXT or MOMENT: stay away from it."""
-        self._ask([*self._parts, Part.unwanted(_said(words, "a text or a moment"))])
+        """:not TEXT or MOMENT: find moments unlike it."""
+        self._ask([*self._parts, Part.unwanted(_required(words, "a text or a moment"))])
 
     def do_more(self, words: str) -> None:
-        """:more 2 5: more like these hits."""
+        """:more 2 5: find more like these hits."""
         self._ask([*self._parts, *Part.feedback(self._named(words), [])])
 
     def do_less(self, words: str) -> None:
-        """:less 1: less like these hits."""
+        """:less 1: find fewer like these hits."""
         self._ask([*self._parts, *Part.feedback([], self._named(words))])
 
     def do_where(self, words: str) -> None:
-        """:where camera=3: only these clips; without a condition: all again."""
+        """:where camera=3: only matching clips; without a condition all clips."""
         self._ask(self._parts, where=[words] if words else [])
 
     def do_k(self, words: str) -> None:
-        """:k 20: how many hits."""
+        """:k 20: set the number of hits."""
         number = _number(words)
         if number < 1:
-            raise UsageError("at least one hit is wanted")
+            raise UsageError("the number of hits must be at least 1")
         self._ask(self._parts, k=number)
 
     def do_play(self, words: str) -> None:
@@ -116,14 +116,14 @@ class Conversation(cmd.Cmd):
 
     def do_html(self, words: str) -> None:
         """:html FILE: write the hits as a page with pictures."""
-        self._again(html=Path(_said(words, "a file")))
+        self._again(html=Path(_required(words, "a file")))
 
     def do_export(self, words: str) -> None:
-        """:export DIR: cut the hits out as files."""
-        self._again(export=Path(_said(words, "a folder")))
+        """:export DIR: write each hit to a video file."""
+        self._again(export=Path(_required(words, "a folder")))
 
     def do_quit(self, _: str) -> bool:
-        """:quit: end."""
+        """:quit: leave."""
         return True
 
     def _ask(self, parts: Sequence[Part], **changed: Any) -> None:
@@ -135,7 +135,7 @@ class Conversation(cmd.Cmd):
             self._searcher.reopen()
             found = self._searcher.search(parts, **how)
         if not parts and how["where"]:
-            self._terminal.say(f"{self._searcher.fitting(how['where'])} clips fit")
+            self._terminal.say(f"{self._searcher.fitting(how['where'])} clips match")
         self._hits = found
         self._parts, self._how = list(parts), how
         if parts:
@@ -152,13 +152,13 @@ class Conversation(cmd.Cmd):
         return [self._hits[number - 1].clip_id for number in numbers]
 
 
-def _said(words: str, what: str) -> str:
+def _required(words: str, what: str) -> str:
     if not words.strip():
-        raise UsageError(f"{what} is wanted; :help lists the commands")
+        raise UsageError(f"this command needs {what}; :help lists the commands")
     return words
 
 
 def _number(word: str) -> int:
     if not word.isdecimal() or len(word) > _MOST_DIGITS:
-        raise UsageError(f"a number of at most {_MOST_DIGITS} digits is wanted, not {word[:20]!r}")
+        raise UsageError(f"expected a number of at most {_MOST_DIGITS} digits, not {word[:20]!r}")
     return int(word)

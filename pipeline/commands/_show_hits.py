@@ -1,4 +1,4 @@
-"""What is done with the hits of a question, beside printing them."""
+"""Where the hits of a query go: the terminal, a file, a page, video files, a player."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 @dataclasses.dataclass(frozen=True)
 class Showing:
-    """Where hits go.
+    """How hits are shown and where they are written.
 
     Attributes:
         how: format of another tool, printed instead of the table, or written to ``out``.
@@ -52,14 +52,14 @@ class Showing:
 
     def __post_init__(self) -> None:
         if self.out is not None and self.how is None:
-            raise UsageError(f"--out goes with --format: {', '.join(get_args(Format))}")
+            raise UsageError(f"--out needs --format: {', '.join(get_args(Format))}")
         if self.how == "fiftyone" and self.out is None:
-            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+            raise UsageError("--format fiftyone writes a folder: name it with --out DIR")
         if self.raw_cells and self.how != "csv":
-            raise UsageError("--raw-cells goes with --format csv")
+            raise UsageError("--raw-cells works only with --format csv")
 
     def show(self, terminal: Terminal, hits: Sequence[Hit], parts: Sequence[Part], where: Sequence[str] = ()) -> None:
-        """Print the hits of a question and do the rest.
+        """Print the hits of a query, then ``give`` them.
 
         Raises:
             ClipdexError: something cannot be written, or is gone; what came before it is done.
@@ -71,19 +71,19 @@ class Showing:
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
             sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
         if not hits:
-            terminal.say("No clip fits.")
+            terminal.say("No clip matches.")
         if self.out is not None:
             terminal.say(f"Wrote {self.out}")
         self.give(terminal, hits, heading(parts, where))
 
     def give(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
-        """All but printing: page, files, player.
+        """Write the page and the video files, and open the player, as far as they are wanted.
 
         Raises:
             ClipdexError: something cannot be written, or is gone; what came before it is done.
         """
         if self.html is not None:
-            with terminal.working("Taking pictures"):
+            with terminal.working("Making previews"):
                 write_page(self.html, title, hits, cache=self.cache)
             terminal.say(f"Pictures: {self.html}")
         if self.export is not None:
@@ -94,7 +94,7 @@ class Showing:
                 raise type(problems[0])("; ".join(map(str, problems)))
         if self.play is not None and hits:
             if not 1 <= self.play <= len(hits):
-                raise UsageError(f"there is no hit {self.play}: they are 1 to {len(hits)}")
+                raise UsageError(f"there is no hit {self.play}; choose one from 1 to {len(hits)}")
             hit = hits[self.play - 1]
             player = play(path_of(hit.video), hit.start_seconds, hit.stop_seconds)
             terminal.say(f"Hit {hit.rank} opens in {player}")

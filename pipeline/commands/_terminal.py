@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -68,14 +68,18 @@ class Terminal:
         )
 
     def say(self, *lines: str) -> None:
-        """Sentences for the person; what no eye sees in them is spelled out (``printable``), but for ends of lines."""
+        """Print sentences for a person; invisible characters except line ends are escaped (``printable``)."""
         text = printable("\n".join(lines), keep="\n")
         if text:
             self._console(self._says_to).print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def warn(self, warnings: Iterable[str]) -> None:
+        """What a report says to keep in mind, a line for each."""
+        self.say(*(f"warning: {warning}" for warning in warnings))
+
     @contextlib.contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """Something that takes a while, without a known end."""
+        """Show a spinner while something runs whose end is unknown."""
         console = self._console(sys.stderr)
         if not console.is_terminal:
             yield
@@ -116,7 +120,7 @@ class Terminal:
 
 
 def _nearby(name: str, value: Any) -> Any:
-    """Paths below the working directory are shown from there: a person sees the part that differs."""
+    """Paths below the working directory are shown relative to it, so that the part that differs is visible."""
     here = Path.cwd()
     if name in ("video", "path") and isinstance(value, str) and Path(value).is_relative_to(here):
         return Path(value).relative_to(here)
@@ -147,39 +151,36 @@ def _item(item: Any) -> str:
 
 @contextlib.contextmanager
 def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
-    """Gives the function to call with an extraction's progress: a bar, and as JSON a line for each input as soon as
-    its outcome is known, so that a run that is stopped has told what it did.
+    """Gives the function to call with an extraction's progress: it updates a bar and, as JSON, prints a line for each
+    input as soon as its outcome is final, so that a run that is stopped has reported what it did.
     """
     with terminal.progress() as update:
 
-        def tell(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             update(progress)
             if terminal.json and progress.row is not None:
                 terminal.one(outcome_row(progress.row))
 
-        yield tell
+        yield report
 
 
 def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profile: bool = False) -> None:
-    """Say in words what went wrong in an extraction, and a summary.
+    """Print an extraction's failures, warnings and summary.
 
     Args:
-        profile: also say where the time went.
+        profile: also report where the time went.
     """
-    terminal.say(*troubles(done.rows), *cautions(done), extraction_summary(done, bank))
+    terminal.say(*troubles(done.rows))
+    terminal.warn(done.warnings)
+    terminal.say(extraction_summary(done, bank))
     if profile:
         spent = {name: f"{name} {seconds:.1f} s" for name, seconds in done.profile.items()}
         beside = " and ".join(spent.pop(name) for name in ("read", "preprocess"))
-        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} beside them")
-
-
-def cautions(done: Extraction) -> list[str]:
-    """What to keep in mind, said when something new was encoded."""
-    return [f"note: {done.caution}"] if done.caution and done.encoded_clips else []
+        terminal.say(f"time: {', '.join(spent.values())}, of {done.seconds:.1f} s; {beside} in parallel")
 
 
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
-    """What could not be stored whole, in words."""
+    """A sentence for each input that was not stored completely."""
     return [
         printable(f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}")
         for row in rows
@@ -190,7 +191,7 @@ def troubles(rows: Sequence[VideoRow]) -> list[str]:
 def extraction_summary(done: Extraction, bank: Path) -> str:
     """The last line of an extraction."""
     if not done.rows:
-        return "Nothing was left to do."
+        return "Nothing to do."
     counts = ", ".join(f"{count} {status}" for status in get_args(Status) if (count := done.count(status)))
     videos = "1 video" if len(done.rows) == 1 else f"{len(done.rows)} videos"
     return (

@@ -14,7 +14,7 @@ from ._terminal import Terminal
 
 @click.group("bank")
 def command() -> None:
-    """Upkeep: merge small parts, remove what belongs to deleted videos; import vectors made elsewhere.
+    """Compact the bank, prune it or import vectors.
 
     \b
     Examples:
@@ -26,18 +26,20 @@ def command() -> None:
 @command.command("import")
 @click.argument("vectors", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--name", required=True, help="Of what made the vectors, such as vgg16.")
-@click.option("--array", metavar="KEY", help="Which array of a .npz file [its only one of two dimensions].")
+@click.option("--name", required=True, help="Name of the model that made the vectors, such as vgg16.")
+@click.option("--array", metavar="KEY", help="Which array of a .npz file [its only array with two dimensions].")
 @bank_option
 @output_option
 def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> None:
-    """Store vectors that another program made: heads, evaluate and compare work on them like on our own.
+    """Import vectors that another program made.
 
-    VECTORS is a .npy or .npz file with an array (n, dim); TABLE a CSV or Parquet file with n rows in the same order:
-    path, and optionally start_seconds, stop_seconds, label, group, split and further columns.
+    Heads, evaluate and compare work on them as on vectors that Clipdex made.
+
+    VECTORS is a .npy or .npz file with an array (n, dim). TABLE is a CSV or Parquet file with n rows in the same order
+    and the columns path, and optionally start_seconds, stop_seconds, label, group, split and further columns.
 
     \b
-    Example:
+    Examples:
       clipdex bank import features.npy clips.csv --name vgg16
     """
     from ..extraction.import_features import import_features
@@ -49,10 +51,12 @@ def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> N
 @bank_option
 @output_option
 def compact(bank: Path, terminal: Terminal) -> None:
-    """Merge small parts into larger ones; clips and vectors stay as they are.
+    """Merge small parts into larger ones.
+
+    Clips and vectors do not change.
 
     \b
-    Example:
+    Examples:
       clipdex bank compact
     """
     from ..maintenance.compact_prune import compact as run
@@ -62,16 +66,18 @@ def compact(bank: Path, terminal: Terminal) -> None:
 
 
 @command.command("prune")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option(
     "--missing-folders",
     is_flag=True,
-    help="Also remove videos whose whole folder is gone or empty; a disk that is not mounted looks the same.",
+    help="Also remove videos whose whole folder is missing or empty; an unmounted disk looks the same.",
 )
 @bank_option
 @output_option
 def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
-    """Remove the clips of videos that are not there any more, from the bank and its indexes. Labels stay.
+    """Remove the clips of deleted videos.
+
+    They are removed from the bank and its indexes. Labels are kept.
 
     \b
     Examples:

@@ -11,15 +11,21 @@ from ._terminal import Terminal
 
 
 @click.command("clusters")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="How many groups [as clips sit best].")
-@click.option("--text", "texts", multiple=True, metavar="T", help="A name for a group [labels, ImageNet]. Repeatable.")
+@click.option(
+    "--count", type=click.IntRange(1), metavar="N", help="Number of groups [chosen by how well the clips fit]."
+)
+@click.option(
+    "--text", "texts", multiple=True, metavar="T", help="A name to choose from [labels, ImageNet]. Repeatable."
+)
 @template_option
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Group the clips of a bank by what they look like, and name the groups by the texts nearest to them.
+    """Group similar clips and name the groups.
+
+    Each group gets the names of the texts nearest to it.
 
     \b
     Examples:
@@ -29,6 +35,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     from ..report.summary import cluster_rows
     from ..retrieval.clusters import clusters
 
-    with terminal.working("MergePolicy"):
+    with terminal.working("Grouping"):
         rows = cluster_rows(clusters(**options))
     terminal.rows(rows, columns=("group", "clips", "names", "labels", "example"))

@@ -8,13 +8,26 @@ from typing import Any
 import click
 
 from ..core.registry import part_names
+from ._complete import complete_recipe
 from ._options import bank_option, device_option, labels_option, output_option
 from ._terminal import Terminal
 
 
 @click.command("compare")
-@click.option("--a", required=True, metavar="A", help="A recipe of the bank: its id, its encoder or its checkpoint.")
-@click.option("--b", required=True, metavar="B", help="Another one.")
+@click.option(
+    "--a",
+    required=True,
+    shell_complete=complete_recipe,
+    metavar="A",
+    help="A recipe of the bank: its id, its encoder or its checkpoint.",
+)
+@click.option(
+    "--b",
+    required=True,
+    shell_complete=complete_recipe,
+    metavar="B",
+    help="The recipe to compare it with, named in the same way.",
+)
 @labels_option
 @click.option("--head", type=click.Choice(part_names("heads")), default="linear", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -23,13 +36,14 @@ from ._terminal import Terminal
 @device_option
 @output_option
 def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Which of two encoders is better on the labelled clips that both have stored, by how much, at what cost.
+    """Compare two encoders on the same labelled clips.
 
-    Accuracy is that of the same head on the same held-out folds; the intervals hold 95% of resamples of whole
-    videos or groups. Where the interval of the difference (B - A) does not contain 0, it is more than chance.
+    Both encoders must have stored the clips. The same kind of head is trained on the same folds of both. The intervals
+    hold 95% of resamples of whole videos or groups. If the interval of the difference (B - A) does not contain 0, the
+    difference is more than chance.
 
     \b
-    Example:
+    Examples:
       clipdex extract sports/ --encoder lite --clips whole --labels-from-folders
       clipdex extract sports/ --encoder xclip --clips whole
       clipdex compare --a lite --b xclip

@@ -18,21 +18,21 @@ from ._terminal import Terminal
     type=click.Choice(["auto", "holdout", "cv", "leave-one-group-out"]),
     default="auto",
     show_default=True,
-    help="auto: as train-head measures.",
+    help="How clips are held out; auto: as in train-head.",
 )
-@click.option("--tune", is_flag=True, help="Choose each head's parameters inside the folds.")
+@click.option("--tune", is_flag=True, help="Choose each head's parameters inside the folds; slower.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @bank_option
 @recipe_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Every kind of head, and the mlp with every loss, on the same labelled clips and folds.
+    """Compare all kinds of heads on the same labelled clips.
 
-    The intervals hold 95% of resamples of whole videos or groups. The temporal head takes part where frames were kept
-    (extract --keep frames).
+    The mlp is trained with every loss. All heads use the same folds. The intervals hold 95% of resamples of whole
+    videos or groups. The temporal head takes part if frames were kept (extract --keep frames).
 
     \b
-    Example:
+    Examples:
       clipdex compare-heads
     """
     from ..evaluation.compare_heads import compare_heads

@@ -8,31 +8,46 @@ from pathlib import Path
 import click
 
 from . import main
+from ._bank_option import named_before_command
 from ._terminal import Terminal
 
 
 @click.command("demo")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default="./demo")
-@click.option("--bank", type=click.Path(path_type=Path, file_okay=False), help="Where its bank goes [bank in --out].")
-@click.option("--json", "as_json", is_flag=True, help="Let the commands print JSON lines.")
-def command(out: Path, bank: Path | None, as_json: bool) -> None:
-    """Tell the whole story on three short real videos, offline: extract, search, train, add a class, predict.
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo"),
+    metavar="DIR",
+    help="Folder for the videos, the bank and the page [./demo].",
+)
+@click.option(
+    "--bank",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of the demo's bank [bank in --out].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the commands' results as JSON lines.")
+@click.pass_context
+def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> None:
+    """Run the whole workflow on three short videos, offline.
 
-    It runs the very commands it shows, on a bank of its own.
+    It extracts, searches, trains a head, adds a class and predicts. It prints each command before running it and uses
+    a bank of its own.
 
     \b
-    Example:
+    Examples:
       clipdex demo --out demo
     """
     from ._demo_steps import story
 
+    bank = bank or named_before_command(ctx) or out / "bank"
     terminal = Terminal(as_json=as_json, story=not as_json)
     for number, step in enumerate(story(out), start=1):
-        arguments = [*step.arguments, "--bank", str(bank or out / "bank")]
+        arguments = [*step.arguments, "--bank", str(bank)]
         terminal.say(f"\n{number}. {step.says}\n$ clipdex {shlex.join(arguments)}")
         main(
             [*arguments, *(["--json"] if as_json else [])],
             standalone_mode=False,
             obj={"story": not as_json},
         )
-    terminal.say(f"\nThe page with pictures: {out / 'index.html'}")
+    terminal.say(f"\nPage with the pictures of the hits: {out / 'index.html'}")

@@ -14,15 +14,17 @@ from ._terminal import Terminal
 @click.option(
     "--repair",
     is_flag=True,
-    help="Move damaged parts aside, so that the next extraction redoes their videos.",
+    help="Move damaged parts aside, so that the next extraction encodes their videos again.",
 )
 @bank_option
 @output_option
 def command(repair: bool, bank: Path, terminal: Terminal) -> None:
-    """Check the installation and the bank: every part is read and its checksums compared.
+    """Check the installation and the bank.
+
+    Every part of the bank is read and its checksums are verified. The exit status is 1 if a check fails.
 
     \b
-    Example:
+    Examples:
       clipdex doctor --bank bank
     """
     from ..maintenance.doctor import doctor

@@ -11,16 +11,20 @@ from ._terminal import Terminal
 
 
 @click.command("duplicates")
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine [chosen on this bank].")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Lowest cosine similarity of near-duplicates [chosen for this bank].",
+)
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """List groups of clips that show nearly the same, with their times.
+    """List groups of near-duplicate clips.
 
-    By default clips count as near when they are nearer than different things ever are in this bank; overlapping windows
-    of one video do not count.
+    By default the threshold is chosen so that clips of different content in this bank stay below it. Overlapping
+    windows of one video do not count.
 
     \b
     Examples:
@@ -34,4 +38,4 @@ def command(terminal: Terminal, **options: Any) -> None:
         groups, threshold = duplicates(**options)
     columns = ("group", "similarity", "start_seconds", "stop_seconds", "video")
     terminal.rows(duplicate_rows(groups), columns=columns)
-    terminal.say(f"{len(groups)} groups of clips with cosines of at least {threshold:.4f}")
+    terminal.say(f"{len(groups)} groups of clips with a cosine similarity of at least {threshold:.4f}")

@@ -14,10 +14,13 @@ from ._terminal import Terminal
 @bank_option
 @output_option
 def command(bank: Path, terminal: Terminal) -> None:
-    """Every encoder: its checkpoint, frames, size, text side, licence, and whether it is on this machine.
+    """List the encoders and their licences.
+
+    For each one: its checkpoint, frames, size, dimension, whether it understands text, and whether its weights are on
+    this machine.
 
     \b
-    Example:
+    Examples:
       clipdex encoders
     """
     from ..maintenance.info import encoder_list

@@ -21,10 +21,10 @@ _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
     type=click.Choice(["auto", "holdout", "cv", "leave-one-group-out", "k-shot"]),
     default="auto",
     show_default=True,
-    help="auto: the head as stored on videos it has never seen, else as train-head measures.",
+    help="How clips are held out; auto: the stored head on videos that it has never seen, else as in train-head.",
 )
-@click.option("--shots", help="k-shot: labelled clips a class [0,1,2,4,8,16].")
-@click.option("--draws", type=click.IntRange(1), help="k-shot: how often to draw them [10].")
+@click.option("--shots", metavar="N,N,...", help="k-shot: numbers of labelled clips per class [0,1,2,4,8,16].")
+@click.option("--draws", type=click.IntRange(1), help="k-shot: number of random draws [10].")
 @template_option
 @click.option(
     "--out",
@@ -36,10 +36,10 @@ _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
 @device_option
 @output_option
 def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any) -> None:
-    """How good a head is on clips it was not trained on, and where it errs.
+    """Measure a head on clips that it was not trained on.
 
-    Labels of videos that the head has never seen are put to the head as it is stored; else heads of its kind are
-    trained on parts of the labelled clips and measured on the rest, whole videos or groups held out.
+    If there are labels of videos that the head has never seen, the stored head is measured on them. Otherwise heads of
+    its kind are trained on a part of the labelled clips and measured on the rest, with whole videos or groups held out.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
       clipdex evaluate --head-name sports --labels test.csv --out report
       clipdex evaluate --protocol k-shot --out few
     """
-    figures = dict((_few if protocol == "k-shot" else _whole)(terminal, out, protocol=protocol, **options))
+    figures = dict((_k_shot if protocol == "k-shot" else _evaluation)(terminal, out, protocol=protocol, **options))
     per_class = [] if terminal.json else figures.pop("per_class", {}).items()
     terminal.one({name: value for name, value in figures.items() if terminal.json or value is not None})
     terminal.rows([{"class": name, **row} for name, row in per_class], columns=_PER_CLASS)
@@ -55,13 +55,13 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
         terminal.say(f"Wrote {out / 'report.html'}")
 
 
-def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
+def _evaluation(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     from ..evaluation.evaluate_head import evaluate
     from ..report.evaluation import write_evaluation
 
     for name in ("shots", "draws", "templates"):
         if options.pop(name):
-            raise click.UsageError(f"--{name.replace('templates', 'template')} goes with --protocol k-shot")
+            raise click.UsageError(f"--{name.replace('templates', 'template')} works only with --protocol k-shot")
     with terminal.working("Evaluating"):
         done = evaluate(**options)
         if out is not None:
@@ -69,7 +69,7 @@ def _whole(terminal: Terminal, out: Path | None, **options: Any) -> Any:
     return done.figures
 
 
-def _few(
+def _k_shot(
     terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
 ) -> Any:
     from ..evaluation.k_shot import SHOTS, k_shot_curves
@@ -79,7 +79,7 @@ def _few(
     try:
         counts = [int(part) for part in shots.split(",")] if shots else SHOTS
     except ValueError as error:
-        raise click.UsageError(f"--shots wants numbers separated by commas, not {shots!r}") from error
+        raise click.UsageError(f"--shots takes numbers separated by commas, such as 1,2,4, not {shots!r}") from error
     with terminal.working("Drawing clips and training"):
         curves, figures = k_shot_curves(shots=counts, draws=draws or 10, **options)
         if out is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ._complete import complete_recipe
 from ._options import bank_option, device_option, labels_option, output_option, prompt_options
 from ._terminal import Terminal
 
@@ -16,10 +17,17 @@ from ._terminal import Terminal
     "--queries",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="CSV",
-    help="Columns text or moment, and label or path, start_seconds, stop_seconds [each labelled clip asks].",
+    help="Table with a column text or moment, and label, or path, start_seconds and stop_seconds as the right answer "
+    "[each labelled clip is a query].",
 )
 @labels_option
-@click.option("--recipe", "recipes", multiple=True, help="Id, encoder or checkpoint. Repeatable: a line for each.")
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    shell_complete=complete_recipe,
+    help="A recipe's id, its encoder or its checkpoint. Repeatable; each is measured.",
+)
 @click.option("--merge-gap", type=click.FloatRange(0), metavar="S", help="With --queries: as in search.")
 @click.option("--per-video", type=click.IntRange(1), metavar="N", help="With --queries: as in search.")
 @click.option("--exact", is_flag=True, help="With --queries: as in search.")
@@ -28,9 +36,10 @@ from ._terminal import Terminal
 @device_option
 @output_option
 def command(terminal: Terminal, queries: Path | None, recipes: tuple[str, ...], **options: Any) -> None:
-    """How well searches find what they should: recall, mAP, median rank, overlap in time, with 95% intervals.
+    """Measure how well searches find relevant clips.
 
-    Without --queries every labelled clip asks for clips of its class; its own video and group never answer.
+    It reports recall, mAP, median rank and overlap in time, with 95% intervals. Without --queries every labelled clip
+    is a query for clips of its class; clips of its own video and group are excluded.
 
     \b
     Examples:
@@ -40,9 +49,9 @@ def command(terminal: Terminal, queries: Path | None, recipes: tuple[str, ...], 
     """
     from ..evaluation.evaluate_search import evaluate_search
 
-    with terminal.working("Asking"):
+    with terminal.working("Searching"):
         rows = [evaluate_search(queries=queries, recipe=name, **options) for name in recipes or (None,)]
     terminal.rows(rows, columns=[name for name in rows[0] if name not in ("recipe", "intervals")])
     for row in [] if terminal.json else rows:
         spans = [f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in row["intervals"].items()]
-        terminal.say(f"95% of resamples for {row['encoder']}: {', '.join(spans)}")
+        terminal.say(f"95% intervals for {row['encoder']}: {', '.join(spans)}")

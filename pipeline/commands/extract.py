@@ -12,6 +12,7 @@ import click
 
 from ..core.registry import part_names
 from ..core.types import Keep, Precision
+from ._complete import complete_encoder
 from ._options import bank_option, device_option, effort_options, limit_options, output_option, take_limits
 from ._terminal import Terminal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     "--encoder",
     default="xclip",
     show_default=True,
+    shell_complete=complete_encoder,
     help=f"One of {', '.join(part_names('encoders'))}, a Hub id (org/name[@revision]), or a checkpoint folder.",
 )
 @click.option(
@@ -33,17 +35,17 @@ if TYPE_CHECKING:
     type=click.Choice(["whole", "windows"]),
     default="windows",
     show_default=True,
-    help="whole: one clip of each video. windows: videos longer than a window are cut.",
+    help="whole: one clip per video. windows: longer videos are cut into windows.",
 )
 @click.option(
     "--window",
     "window_seconds",
     type=float,
     metavar="S",
-    help="Seconds of a window [encoder's natural span].",
+    help="Length of a window in seconds [the span of the encoder].",
 )
-@click.option("--stride", "stride_seconds", type=float, metavar="S", help="Seconds between window starts [the window].")
-@click.option("--frames", "num_frames", type=click.IntRange(1), metavar="N", help="Frames a clip [the encoder's].")
+@click.option("--stride", "stride_seconds", type=float, metavar="S", help="Seconds between window starts [--window].")
+@click.option("--frames", "num_frames", type=click.IntRange(1), metavar="N", help="Frames per clip [the encoder's].")
 @click.option("--decoder", type=click.Choice(part_names("decoders")), default="pyav", show_default=True)
 @device_option
 @click.option(
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Precision)),
     default="float32",
     show_default=True,
-    help="What the network computes in; auto: bfloat16 on a GPU, where a test clip allows it.",
+    help="Number format of the network; auto: bfloat16 on a GPU, if a test clip's vector stays close enough.",
 )
 @effort_options
 @click.option(
@@ -61,25 +63,29 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="N",
-    help="Encoders side by side, each in a process and, with CUDA, on a GPU of its own.",
+    help="Encoders in parallel, each in a process of its own and, with CUDA, on a GPU of its own.",
 )
-@click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [the encoder's authors' way].")
+@click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [as its authors do].")
 @click.option(
     "--keep",
     type=click.Choice(get_args(Keep)),
     multiple=True,
-    help="Also store: frames, the features of each frame or step; patches, what search --rerank needs (X-CLIP); "
-    "patches-half, half as large and a little less exact. Repeatable.",
+    help="Also store: frames, the features of each frame or time step; patches, needed by search --rerank (X-CLIP); "
+    "patches-half, half the size and slightly less exact. Repeatable.",
 )
 @click.option("--labels-from-folders", is_flag=True, help="Label each video with the name of its folder.")
 @click.option("--min-seconds", type=click.FloatRange(0), default=0.0, metavar="S", help="Skip shorter videos.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Read nothing outside of this folder, whatever a manifest or a link says.",
+    metavar="DIR",
+    help="Refuse files outside this folder, even if a manifest or a link names them.",
 )
 @click.option(
-    "--watch", "watching", is_flag=True, help="Go on until Ctrl-C or SIGTERM: extract what arrives once it is complete."
+    "--watch",
+    "watching",
+    is_flag=True,
+    help="Keep running until Ctrl-C or SIGTERM and extract new files once they are complete.",
 )
 @click.option(
     "--poll",
@@ -88,16 +94,16 @@ if TYPE_CHECKING:
     default=5.0,
     show_default=True,
     metavar="S",
-    help="With --watch: seconds between two looks; a file that did not change in between is complete.",
+    help="With --watch: seconds between two scans; a file that did not change in between is complete.",
 )
 @limit_options
 @output_option
 def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **options: Any) -> None:
-    """Encode videos into the bank; what is stored already is not done again.
+    """Encode videos into the bank.
 
-    SOURCE is a file, a moment FILE@START-STOP in seconds, a folder (searched through), a glob pattern, or a
-    CSV or Parquet manifest with a column path and optionally start_seconds, stop_seconds, label, group and
-    any further columns.
+    Clips that are stored already are not encoded again. SOURCE is a file, a moment FILE@START-STOP in seconds, a folder
+    (with its subfolders), a glob pattern, or a CSV or Parquet manifest with a column path and optionally start_seconds,
+    stop_seconds, label, group and any further columns.
 
     \b
     Examples:
@@ -138,9 +144,9 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile:
     from ._terminal import followed, report_extraction
 
     if options.pop("num_processes") > 1:
-        raise click.UsageError("--watch encodes in one process: leave out --processes")
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a background job's
-    terminal.say(f"Watching {', '.join(sources)}; {f'kill {os.getpid()}' if ignored else 'Ctrl-C'} ends it.")
+        raise click.UsageError("--watch runs in one process: leave out --processes")
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job
+    terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
         for done in watch(sources, bank=bank, on_progress=update, **options):

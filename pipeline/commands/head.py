@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..core.errors import HeadError
+from ._complete import complete_head
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
 
 
 @click.group("head")
 def command() -> None:
-    """The heads of a bank.
+    """List, show, import, export or remove heads.
 
     \b
     Examples:
@@ -26,16 +27,16 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("checkpoint", required=False)
-@click.option("--name", help="What to call the head [the encoder's name].")
+@click.option("--name", help="Name of the new head [the encoder's name].")
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Make a head of the classifier inside a fine-tuned checkpoint, by default the one that made the vectors.
+    """Import the classifier of a fine-tuned checkpoint.
 
-    It runs on the stored vectors and gives the full model's logits, with its class names: the actions that a
-    checkpoint knows cost no second pass over the videos.
+    CHECKPOINT is by default the one that made the vectors. The head works on the stored vectors, keeps the class names
+    and gives the logits of the full model, without another pass over the videos.
 
     \b
     Examples:
@@ -54,10 +55,10 @@ def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: A
 @bank_option
 @output_option
 def list_(bank: Path, terminal: Terminal) -> None:
-    """All heads.
+    """List all heads.
 
     \b
-    Example:
+    Examples:
       clipdex head list
     """
     from ..heads import read_cards
@@ -72,14 +73,14 @@ def list_(bank: Path, terminal: Terminal) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_head)
 @bank_option
 @output_option
 def show(name: str, bank: Path, terminal: Terminal) -> None:
-    """One head: its parameters, classes and figures.
+    """Show a head's parameters, classes and figures.
 
     \b
-    Example:
+    Examples:
       clipdex head show default
     """
     from ..heads import load_head
@@ -90,15 +91,17 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
 
 
 @command.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_head)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
 @bank_option
 @output_option
 def export(name: str, file: Path, bank: Path, terminal: Terminal) -> None:
-    """Write a head as ONNX: vectors in, calibrated probabilities out; its classes are in the file's metadata.
+    """Export a head to ONNX.
+
+    The model takes vectors and returns calibrated probabilities. The class names are in the file's metadata.
 
     \b
-    Example:
+    Examples:
       clipdex head export default head.onnx
     """
     from ..heads import export_onnx, load_trained
@@ -109,14 +112,14 @@ def export(name: str, file: Path, bank: Path, terminal: Terminal) -> None:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_head)
 @bank_option
 @output_option
 def remove(name: str, bank: Path, terminal: Terminal) -> None:
-    """Delete a head; labels and vectors stay.
+    """Delete a head. Labels and vectors are kept.
 
     \b
-    Example:
+    Examples:
       clipdex head remove default
     """
     from ..bank.head_changes import delete_head

@@ -15,7 +15,9 @@ from ._terminal import Terminal
 
 @click.group("index")
 def command() -> None:
-    """Build and measure the index beside the bank. A search brings it up to date by itself.
+    """Build, update, measure or remove the search index.
+
+    A search builds the index and updates it by itself, so none of these commands is required.
 
     \b
     Examples:
@@ -31,7 +33,7 @@ def _options(inner: click.decorators.FC) -> click.decorators.FC:
         type=kinds,
         default="auto",
         show_default=True,
-        help="auto: the one that was built last; for build and where there is none, what suits the size.",
+        help="Type of index; auto: the one built last; for build, or if there is none, one suited to the bank's size.",
     )
     for option in (output_option, device_option, recipe_option, kind, bank_option):
         inner = option(inner)
@@ -44,13 +46,16 @@ def _options(inner: click.decorators.FC) -> click.decorators.FC:
     "--min-recall",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Share of the ten true neighbours to be found, measured on this bank; less is an error.",
+    metavar="SHARE",
+    help="Lowest recall of the ten nearest clips, from 0 to 1, measured on this bank; a lower one is an error.",
 )
 def build(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Make the index anew. Searches use it from now on.
+    """Rebuild the index from the stored vectors.
+
+    Searches use the new index from then on. `clipdex index add` updates the existing one instead.
 
     \b
-    Example:
+    Examples:
       clipdex index build --kind flat
     """
     from ..retrieval.build_index import build_index
@@ -61,31 +66,31 @@ def build(bank: Path, terminal: Terminal, **options: Any) -> None:
 
 @command.command("add")
 @_options
-def add(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Bring the index up to date: clips that came are added, those that went are taken out, nothing is made anew.
+def add(terminal: Terminal, **options: Any) -> None:
+    """Update the index, then measure it.
 
-    A search does the same by itself; after a large extraction this saves the first one the wait.
+    New clips are added and deleted ones are removed; the index is not rebuilt. A search does this by itself. Run it
+    after a large extraction, so that the first search does not have to. It does the same as `clipdex index stats`.
 
     \b
-    Example:
+    Examples:
       clipdex index add
     """
-    from ..retrieval.build_index import index_stats
-
-    with terminal.working("Adding"):
-        terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))
+    _update_and_measure(terminal, "Updating", **options)
 
 
 @command.command("remove")
-@click.option("--kind", type=click.Choice([*part_names("indexes")]), help="Only this one [all].")
+@click.option("--kind", type=click.Choice([*part_names("indexes")]), help="Delete only this type of index [all].")
 @bank_option
 @recipe_option
 @output_option
 def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Delete stored indexes; vectors stay, and a search makes the index that it needs.
+    """Delete stored indexes. The vectors are kept.
+
+    The next search builds the index that it needs.
 
     \b
-    Example:
+    Examples:
       clipdex index remove --kind hnsw
     """
     from ..retrieval.build_index import remove_indexes
@@ -95,14 +100,21 @@ def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
 
 @command.command("stats")
 @_options
-def stats(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Measure the index: size, and recall against the exact one on this bank.
+def stats(terminal: Terminal, **options: Any) -> None:
+    """Measure the index: its size and its recall.
+
+    Recall is measured on this bank against exact search. The index is updated first: this command does the same as
+    `clipdex index add`.
 
     \b
-    Example:
+    Examples:
       clipdex index stats
     """
+    _update_and_measure(terminal, "Measuring", **options)
+
+
+def _update_and_measure(terminal: Terminal, what: str, **options: Any) -> None:
     from ..retrieval.build_index import index_stats
 
-    with terminal.working("Measuring"):
-        terminal.one(dataclasses.asdict(index_stats(bank=bank, **options)))
+    with terminal.working(what):
+        terminal.one(dataclasses.asdict(index_stats(**options)))

@@ -15,10 +15,10 @@ from ._terminal import Terminal
 @bank_option
 @output_option
 def command(bank: Path, terminal: Terminal) -> None:
-    """What is in the bank.
+    """Describe the bank: recipes, videos, labels and heads.
 
     \b
-    Example:
+    Examples:
       clipdex info --bank bank
     """
     from ..maintenance.info import bank_info

@@ -14,7 +14,7 @@ _COLUMNS = ("label", "start_seconds", "stop_seconds", "group", "split", "path")
 
 @click.group("label")
 def command() -> None:
-    """Say what is to be seen where.
+    """Label moments of videos.
 
     \b
     Examples:
@@ -27,15 +27,19 @@ def command() -> None:
 @command.command("add")
 @click.argument("moment")
 @click.argument("class_name", metavar="CLASS")
-@click.option("--group", help="Who or what it comes from; a group never stands on both sides of a split.")
-@click.option("--split", help="For example train or test.")
+@click.option(
+    "--group", help="Person, camera or recording that it comes from; a group is never on both sides of a split."
+)
+@click.option("--split", help="Part of the data, for example train or test.")
 @bank_option
 @output_option
 def add(moment: str, class_name: str, group: str | None, split: str | None, bank: Path, terminal: Terminal) -> None:
-    """Label a moment, FILE or FILE@START-STOP, with a class.
+    """Label a moment with a class.
+
+    MOMENT is FILE or FILE@START-STOP in seconds.
 
     \b
-    Example:
+    Examples:
       clipdex label add match.mp4@12.5-14 backhand --group anna
     """
     from ..classification.labelling import add_label
@@ -47,16 +51,20 @@ def add(moment: str, class_name: str, group: str | None, split: str | None, bank
 
 @command.command("remove")
 @click.argument("moment", required=False)
-@click.option("--class", "class_name", metavar="CLASS", help="Only labels of this class; without MOMENT all of them.")
+@click.option(
+    "--class", "class_name", metavar="CLASS", help="Only labels of this class; without MOMENT all labels of it."
+)
 @bank_option
 @output_option
 def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Terminal) -> None:
-    """Remove the labels of exactly this moment, of a class, or of both. Heads keep what they have learned.
+    """Remove the labels of a moment or a class.
+
+    A label is removed if its moment is exactly MOMENT and its class is the one given. Trained heads do not change.
 
     \b
     Examples:
       clipdex label remove match.mp4@12.5-14
-      clipdex label remove --class backhnad
+      clipdex label remove --class backhand
     """
     from ..classification.labelling import remove_labels
     from ..report.summary import label_rows
@@ -72,11 +80,12 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
 @bank_option
 @output_option
 def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None:
-    """Add the labels of a CSV or Parquet file with the columns path, label and optionally start_seconds,
-    stop_seconds, group, split.
+    """Import labels from a CSV or Parquet file.
+
+    Its columns are path, label, and optionally start_seconds, stop_seconds, group and split.
 
     \b
-    Example:
+    Examples:
       clipdex label import labels.csv
     """
     from ..classification.labelling import import_labels
@@ -94,10 +103,12 @@ def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> Non
 @bank_option
 @output_option
 def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None:
-    """Write all labels to a CSV file that import reads.
+    """Export all labels to a CSV file.
+
+    `clipdex label import` reads that file.
 
     \b
-    Example:
+    Examples:
       clipdex label export labels.csv
     """
     from ..classification.labelling import export_labels
@@ -112,10 +123,10 @@ def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None
 @bank_option
 @output_option
 def list_(bank: Path, terminal: Terminal) -> None:
-    """Show all labels.
+    """List all labels.
 
     \b
-    Example:
+    Examples:
       clipdex label list
     """
     from ..classification.labelling import list_labels

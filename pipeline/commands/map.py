@@ -13,22 +13,37 @@ from ._terminal import Terminal
 
 @click.command("map")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("map"), show_default=True, metavar="DIR"
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("map"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the map.",
 )
-@click.option("--colour", type=click.Choice(["auto", "label", "cluster"]), default="auto", help="auto: labels if any.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="How many groups [as clips sit best].")
+@click.option(
+    "--colour",
+    type=click.Choice(["auto", "label", "cluster"]),
+    default="auto",
+    show_default=True,
+    help="What colours stand for; auto: labels if there are any.",
+)
+@click.option(
+    "--count", type=click.IntRange(1), metavar="N", help="Number of groups [chosen by how well the clips fit]."
+)
 @click.option(
     "--layout",
     type=click.Choice(["auto", "pca", "umap"]),
     default="auto",
     show_default=True,
-    help="umap keeps neighbours together (extra map); auto takes it where it is installed.",
+    help="umap keeps neighbours together (needs the extra map); auto uses it if it is installed.",
 )
 @bank_option
 @recipe_option
 @output_option
 def command(terminal: Terminal, out: Path, colour: Literal["auto", "label", "cluster"], **options: Any) -> None:
-    """Draw the bank: map.png, and map.html to look around in, with pictures of up to 400 clips.
+    """Draw a map of the bank's clips.
+
+    It writes map.png, and the interactive page map.html with pictures of up to 400 clips.
 
     \b
     Examples:

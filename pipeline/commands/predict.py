@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._complete import complete_head
 from ._options import (
     bank_option,
     device_option,
@@ -24,31 +25,45 @@ if TYPE_CHECKING:
     from ..core.types import VideoRow
 
 _segment_options = several(
-    click.option("--segments", "whole", is_flag=True, help="Say what happens when, with start and stop."),
+    click.option("--segments", "whole", is_flag=True, help="Report segments, each with a class, a start and a stop."),
     click.option(
-        "--window", "window_seconds", type=float, metavar="S", help="With --segments [as the head's examples]."
+        "--window",
+        "window_seconds",
+        type=float,
+        metavar="S",
+        help="With --segments: length of a window in seconds [as the head's examples].",
     ),
-    click.option("--stride", "stride_seconds", type=float, metavar="S", help="With --segments [half a window]."),
+    click.option(
+        "--stride",
+        "stride_seconds",
+        type=float,
+        metavar="S",
+        help="With --segments: seconds between window starts [half a window].",
+    ),
     click.option(
         "--min-score",
         type=click.FloatRange(0, 1),
-        help="With --segments: say a class from this probability on [0.5].",
+        metavar="P",
+        help="With --segments: lowest probability of a class to report [0.5].",
     ),
     click.option(
         "--merge-gap",
         "merge_gap_seconds",
         type=click.FloatRange(0),
         metavar="S",
-        help="With --segments: those of one class at most so far apart become one [0].",
+        help="With --segments: join segments of one class at most S seconds apart [0].",
     ),
     click.option(
-        "--min-seconds", type=click.FloatRange(0), metavar="S", help="With --segments: drop shorter ones [0]."
+        "--min-seconds",
+        type=click.FloatRange(0),
+        metavar="S",
+        help="With --segments: drop segments shorter than S seconds [0].",
     ),
     click.option(
         "--export",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="With --segments: write them as .csv, .json or .vtt (subtitles for any player).",
+        help="With --segments: write them to a .csv, .json or .vtt file (subtitles for any player).",
     ),
     raw_cells_option,
 )
@@ -56,30 +71,33 @@ _segment_options = several(
 
 @click.command("predict")
 @click.argument("sources", nargs=-1, metavar="[SOURCE or MOMENT]...")
-@click.option("--head-name", help="Which head [default].")
-@click.option("--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from, separated by commas.")
+@click.option("--head-name", shell_complete=complete_head, help="Name of the head [default].")
+@click.option(
+    "--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from (zero-shot), separated by commas."
+)
 @prompt_options
-@click.option("--never-abstain", is_flag=True, help="Say the likeliest class, however unlike anything taught.")
+@click.option("--never-abstain", is_flag=True, help="Always report the likeliest class, even for unfamiliar clips.")
 @click.option(
     "--accept-known",
     type=click.FloatRange(0, 1),
     default=0.95,
     show_default=True,
     metavar="SHARE",
-    help="Share of clips of known classes that must not be taken for unknown ones.",
+    help="Share of clips of known classes that must not be rejected as unknown.",
 )
-@click.option("--top", type=click.IntRange(1), help="How many classes to list [5].")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="How many classes to list [5].")
 @_segment_options
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal: Terminal, **options: Any) -> None:
-    """Label videos, or without SOURCE everything in the bank. New videos are encoded and stored first.
+    """Predict the classes of videos or of the whole bank.
 
-    The label is null where a clip looks like nothing the head was taught ("unknown"), or where its class does not reach
-    the precision that was asked for when the head was trained ("unsure"). The field known says how familiar a clip
-    looks: the share of held-out clips of known classes that look no more so.
+    Without SOURCE it predicts all clips of the bank. New videos are encoded and stored first. The label is null if the
+    clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the precision
+    requested in training ("unsure"). The field known is the share of held-out clips of known classes that look at most
+    as familiar as this clip.
 
     \b
     Examples:
@@ -109,9 +127,9 @@ def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequen
 
     for name in _ONLY_SEGMENTS:
         if options.pop(name) is not None:
-            raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} goes with --segments")
+            raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} works only with --segments")
     if options.pop("raw_cells"):
-        raise click.UsageError("--raw-cells goes with --segments --export FILE.csv")
+        raise click.UsageError("--raw-cells works only with --segments --export FILE.csv")
     top = options.pop("top") or 5
     with terminal.progress() as update:
         predictions, rows = predict(sources, top=top, on_progress=update, **options)
@@ -127,7 +145,7 @@ def _segments(
     from ..classification.segments import check_format, export_segments
 
     if options.pop("top") is not None:
-        raise click.UsageError("--top lists classes of clips; it does not go with --segments")
+        raise click.UsageError("--top lists the classes of clips and does not work with --segments")
     if export is not None:
         check_format(export)
     given = {name: value for name, value in options.items() if value is not None}

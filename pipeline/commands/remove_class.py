@@ -13,17 +13,21 @@ from ._terminal import Terminal
 
 @click.command("remove-class")
 @click.argument("class_name", metavar="CLASS")
-@click.option("--labels", is_flag=True, help="Remove the bank's labels of it too; else train-head learns it again.")
+@click.option(
+    "--labels", is_flag=True, help="Also remove the bank's labels of the class; otherwise train-head learns it again."
+)
 @head_name_option
 @bank_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Make a head forget a class. `clipdex undo` takes it back.
+    """Remove a class from a head.
 
-    The scores of the others stay, but where neighbours vote: there the next ones move up.
+    The scores of the other classes do not change, except in heads in which neighbours vote: there the next ones vote
+    instead.
+    `clipdex undo` reverts it.
 
     \b
-    Example:
+    Examples:
       clipdex remove-class backhand
     """
     from ..classification.edit_classes import remove_class

@@ -18,10 +18,12 @@ from ._terminal import Terminal
 @bank_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Call a class of a head, and the bank's labels of it, by another name. `clipdex undo` takes it back.
+    """Rename a class of a head and its labels.
+
+    `clipdex undo` reverts it.
 
     \b
-    Example:
+    Examples:
       clipdex rename-class backhand "two-handed backhand"
     """
     from ..classification.edit_classes import rename_class

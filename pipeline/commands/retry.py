@@ -27,7 +27,9 @@ from ._terminal import Terminal
 @limit_options
 @output_option
 def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Any) -> None:
-    """Read again what failed or was stored in part, as it was asked for then, and nothing else.
+    """Read failed and partly stored videos again.
+
+    The options of the original extraction are used, except those given here. No other video is read.
 
     \b
     Examples:

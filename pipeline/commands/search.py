@@ -23,24 +23,31 @@ from ._terminal import Terminal
 
 _MOMENT = "MOMENT[:W]"
 _question_options = several(
-    click.option("--text", "texts", multiple=True, metavar="T[:W]", help="What is to be seen, in words. Repeatable."),
-    click.option("--clip", "clips", multiple=True, metavar="MOMENT[:W]", help="FILE[@START-STOP] to find the like of."),
-    click.option("--image", "images", multiple=True, metavar="FILE[:W]", help="A picture to find the like of."),
-    click.option("--not", "unwanted", multiple=True, metavar="TEXT|MOMENT[:W]", help="What to stay away from."),
-    click.option("--more-like", multiple=True, metavar="HIT[:W]", help="Clip id of a hit that was right; or a moment."),
-    click.option("--less-like", multiple=True, metavar="HIT[:W]", help="Clip id of a hit that was wrong; or a moment."),
+    click.option("--text", "texts", multiple=True, metavar="T[:W]", help="Describe the moment in words. Repeatable."),
+    click.option(
+        "--clip", "clips", multiple=True, metavar="MOMENT[:W]", help="Find moments similar to FILE[@START-STOP]."
+    ),
+    click.option("--image", "images", multiple=True, metavar="FILE[:W]", help="Find moments similar to a picture."),
+    click.option("--not", "unwanted", multiple=True, metavar="TEXT|MOMENT[:W]", help="Find moments unlike this."),
+    click.option("--more-like", multiple=True, metavar="HIT[:W]", help="Clip id of a relevant hit, or a moment."),
+    click.option("--less-like", multiple=True, metavar="HIT[:W]", help="Clip id of an irrelevant hit, or a moment."),
 )
 _ranking_options = several(
     click.option(
         "--where",
         multiple=True,
         metavar="CONDITION",
-        help="Only clips with, say, 'camera=3 and label in (walk, run)', or \"place like 'gate%'\". Repeatable.",
+        help="Only matching clips, such as 'camera=3 and label in (walk, run)' or \"place like 'gate%'\". Repeatable.",
     ),
-    click.option("-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="How many hits."),
-    click.option("--merge-gap", type=click.FloatRange(0), metavar="S", help="Join hits at most S apart [overlaps]."),
-    click.option("--each-clip", is_flag=True, help="Keep clips apart, even where they overlap."),
-    click.option("--per-video", type=click.IntRange(1), metavar="N", help="At most N hits of each video."),
+    click.option("-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Number of hits."),
+    click.option(
+        "--merge-gap",
+        type=click.FloatRange(0),
+        metavar="S",
+        help="Join hits at most S seconds apart [overlapping ones].",
+    ),
+    click.option("--each-clip", is_flag=True, help="Do not join clips that overlap."),
+    click.option("--per-video", type=click.IntRange(1), metavar="N", help="At most N hits per video."),
     click.option(
         "--near-duplicates",
         "collapse",
@@ -48,29 +55,31 @@ _ranking_options = several(
         callback=lambda _ctx, _param, value: value == "collapse",
         default="keep",
         show_default=True,
-        help="collapse: of moments that show nearly the same only the best.",
+        help="collapse: keep only the best of near-duplicate hits.",
     ),
-    click.option("--exact", is_flag=True, help="Compare with every clip, whatever index there is."),
+    click.option("--exact", is_flag=True, help="Compare with every clip, without an index."),
 )
 _FILE, _FOLDER = click.Path(path_type=Path, dir_okay=False), click.Path(path_type=Path, file_okay=False)
 _showing_options = several(
-    click.option("--html", type=_FILE, metavar="FILE", help="Also write a page with moving pictures."),
-    click.option("--export", type=_FOLDER, metavar="DIR", help="Also cut the hits out as files."),
+    click.option("--html", type=_FILE, metavar="FILE", help="Also write a page with animated previews."),
+    click.option("--export", type=_FOLDER, metavar="DIR", help="Also write each hit to a video file."),
     click.option(
         "--play",
         is_flag=False,
         flag_value=1,
         type=click.IntRange(1),
         metavar="[N]",
-        help="Open hit N [1] in a player.",
+        help="Open hit N [1] in a video player.",
     ),
     click.option(
         "--format",
         "how",
         type=click.Choice(["csv", "json", "fiftyone", "labelstudio"]),
-        help="Instead of a table: for other tools.",
+        help="Output format for other tools, instead of a table.",
     ),
-    click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="Where --format writes to [stdout]."),
+    click.option(
+        "--out", type=click.Path(path_type=Path), metavar="PATH", help="File or folder for --format [stdout]."
+    ),
     raw_cells_option,
 )
 
@@ -86,16 +95,16 @@ _BANK = ("bank", "recipe", "exact", "device")
 @prompt_options
 @_showing_options
 @cost_options
-@click.option("--interactive", is_flag=True, help="Ask again and again, with everything loaded once.")
+@click.option("--interactive", is_flag=True, help="Keep asking for queries, with everything loaded once.")
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def command(text: str | None, interactive: bool, terminal: Terminal, **options: Any) -> None:
-    """Find the moments that look most like a text, a clip, a picture, or any mix of them.
+    """Find moments by text, clip or picture.
 
-    A weight after a colon says how much a part counts (1 if left out); a hit's score is the weighted sum of
-    its cosines with the parts. Windows that overlap become one hit, from the best of them.
+    They can be combined. A weight after a colon says how much a part counts (default 1). A hit's score is the weighted
+    sum of its cosine similarities to the parts. Overlapping windows are joined into one hit with the best score.
 
     \b
     Examples:

@@ -18,47 +18,58 @@ from ._terminal import Terminal
 @click.option(
     "--head",
     type=click.Choice(part_names("heads")),
-    help="Kind of head [linear; mlp where a metric loss is given].",
+    help="Kind of head [linear; mlp if a metric loss is given].",
 )
 @click.option(
     "--loss",
     type=click.Choice(get_args(Loss)),
-    help="What the mlp is trained with; --loss triplet alone picks the mlp.",
+    help="Loss of the mlp; --loss triplet alone selects the mlp.",
 )
 @labels_option
-@click.option("--name", default="default", show_default=True, help="What the head is called.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--name", default="default", show_default=True, help="Name of the head.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 @click.option("--margin", type=float, help="mlp, triplet: margin of the loss [0.1].")
 @click.option("--miner-margin", type=float, help="mlp, triplet: margin of the miner [0.2].")
-@click.option("--triplets", type=click.Choice(get_args(Triplets)), help="mlp, triplet: which to mine [hard].")
-@click.option("--classify", type=click.Choice(["mean", "knn"]), help="mlp: nearest class mean or neighbours [mean].")
-@click.option("--epochs", "num_epochs", type=click.IntRange(1), help="mlp [20].")
-@click.option("-k", "k", type=click.IntRange(1), help="knn, mlp with --classify knn: how many neighbours vote [5].")
-@click.option("--vote", type=click.Choice(["nearest", "each-class"]), help="knn: whose votes count [nearest].")
-@click.option("--early-stopping", is_flag=True, default=None, help="mlp, temporal: hold groups out to see when.")
-@click.option("--tune", is_flag=True, default=None, help="Choose the head's other parameters on held-out groups.")
+@click.option("--triplets", type=click.Choice(get_args(Triplets)), help="mlp, triplet: which triplets to mine [hard].")
+@click.option(
+    "--classify", type=click.Choice(["mean", "knn"]), help="mlp: classify by class mean or by neighbours [mean]."
+)
+@click.option("--epochs", "num_epochs", type=click.IntRange(1), metavar="N", help="mlp: passes over the clips [20].")
+@click.option(
+    "-k", "k", type=click.IntRange(1), metavar="N", help="knn, mlp with --classify knn: number of neighbours [5]."
+)
+@click.option(
+    "--vote",
+    type=click.Choice(["nearest", "each-class"]),
+    help="knn: the nearest neighbours overall or of each class [nearest].",
+)
+@click.option(
+    "--early-stopping", is_flag=True, default=None, help="mlp, temporal: stop when held-out groups no longer improve."
+)
+@click.option("--tune", is_flag=True, default=None, help="Tune the head's remaining parameters on held-out groups.")
 @click.option(
     "--calibrate",
     type=click.Choice(["auto", "temperature", "isotonic", "none"]),
-    help="How held-out clips make scores come true as often as they say [auto].",
+    help="Calibration method for probabilities [auto].",
 )
 @click.option(
     "--precision",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="P",
-    help="Say a class only where that was right in a share P of held-out cases.",
+    help="Abstain unless the class was right in a share P of held-out cases.",
 )
-@click.option("--texts", is_flag=True, default=None, help="Blend in what the encoder's text side says of class names.")
+@click.option("--texts", is_flag=True, default=None, help="Blend in the zero-shot scores of the class names.")
 @template_option
 @bank_option
 @recipe_option
 @device_option
 @output_option
 def command(bank: Path, terminal: Terminal, **options: Any) -> None:
-    """Train a light head on the stored vectors of labelled clips.
+    """Train a head on labelled clips.
 
-    The score is cross-validated with whole videos, or whole groups where labels name them, held out; so are the
-    probabilities made to mean what they say, and the head learns which clips look like nothing it was taught.
+    It is trained on the stored vectors. Its accuracy is cross-validated with whole videos held out, or whole groups if
+    the labels name them. Probabilities are calibrated on the held-out clips, and the head learns to reject unfamiliar
+    clips.
 
     \b
     Examples:
@@ -71,7 +82,6 @@ def command(bank: Path, terminal: Terminal, **options: Any) -> None:
 
     given = {name: value for name, value in options.items() if value is not None}
     with terminal.working("Training"):
-        report = dataclasses.asdict(train_head(bank=bank, **given))
-    for warning in report.pop("warnings"):
-        terminal.say(f"warning: {warning}")
-    terminal.one(report)
+        report = train_head(bank=bank, **given)
+    terminal.warn(report.warnings)
+    terminal.one({name: value for name, value in dataclasses.asdict(report).items() if name != "warnings"})

@@ -16,10 +16,12 @@ from ._terminal import Terminal
 @bank_option
 @output_option
 def command(terminal: Terminal, **options: Any) -> None:
-    """Take back the latest add-class, remove-class or rename-class of a head, with the labels that came with it.
+    """Undo the latest change of a head's classes.
+
+    It reverts the latest add-class, remove-class or rename-class, and the changes of labels that came with it.
 
     \b
-    Example:
+    Examples:
       clipdex undo
     """
     from ..classification.edit_classes import undo

@@ -36,7 +36,7 @@ class Extraction:
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
         seconds: from start to end.
-        caution: what everybody who uses these vectors should be told, if anything.
+        caution: limits of the encoder that users of its vectors should know, if any.
         profile: where the time went; see ``Profile``.
     """
 
@@ -47,6 +47,11 @@ class Extraction:
     seconds: float
     caution: str | None = None
     profile: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What users of the vectors should know; empty if nothing was encoded."""
+        return (self.caution,) if self.caution and self.encoded_clips else ()
 
     def count(self, status: Status) -> int:
         """How many inputs ended like this."""

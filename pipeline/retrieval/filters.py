@@ -76,9 +76,9 @@ def _read(text: str) -> Condition:
         (condition,) = _grammar().parse_string(text, parse_all=True)
     except pp.ParseException as error:
         raise UsageError(
-            f"{text!r} is no condition from {text[error.loc :] or 'its end'!r} on; write for example camera=3, "
-            "start_seconds>60 and label in (walk, run), or place like 'gate%'. Values with brackets, quotes, and, or "
-            "stand in quotes"
+            f"cannot parse the condition {text!r} at {text[error.loc :] or 'its end'!r}; write for example camera=3, "
+            "start_seconds>60 and label in (walk, run), or place like 'gate%'. Quote values that contain "
+            "brackets, quotes, and, or"
         ) from error
     found: Condition = condition
     return found

@@ -210,8 +210,9 @@ class TestInABank:
     def test_a_class_is_tried_on_videos_that_did_not_teach_it(self, bank: Path) -> None:
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
         assert (report.left_out, report.recognised) == (5, 5)
+        assert report.warnings == ()
         again = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
-        assert again.left_out == 0
+        assert (again.left_out, again.warnings) == (0, ())
 
     def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
         head = load_head(bank / "heads", "default")[1]
@@ -225,6 +226,8 @@ class TestInABank:
             moments = [f"{row.video}@{row.start_seconds}-{row.stop_seconds}" for row in taken]
             report = add_class("odd", moments, bank=bank)
         assert (report.left_out, report.recognised) == (3, 0)
+        (warning,) = report.warnings
+        assert "recognised only 0 of the 3 clips of 'odd'" in warning
 
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:
         report = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)

@@ -457,7 +457,7 @@ def test_the_commands_print_what_they_promise(tmp_path: Path) -> None:
     assert (tmp_path / "s.csv").read_text().startswith("video,video_id,label")
     wrong = CliRunner().invoke(main, ["predict", "--export", "a.csv", *bank])
     assert wrong.exit_code == 2
-    assert "--export goes with --segments" in wrong.output
+    assert "--export works only with --segments" in wrong.output
     wrong = CliRunner().invoke(main, ["evaluate", "--protocol", "k-shot", "--shots", "a", *bank])
     assert wrong.exit_code == 2
 

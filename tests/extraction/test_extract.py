@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import hard_videos
 import numpy as np
 import pytest
 import torch
+from small_banks import extraction
 
 from pipeline import Bank, extract, load_encoder, search
 from pipeline.bank.labels import Labels
@@ -521,3 +523,10 @@ def test_an_edit_that_is_taken_back_with_its_date_shows_the_old_clips_again(tmp_
     for again in (extract([path], bank=bank, encoder=str(xclip), window_seconds=1.0),):
         assert (again.count("unchanged"), again.encoded_clips) == (1, 0)
     assert sorted(Bank(bank).clips(first.recipe.id).ids) == sorted(first.rows[0].clip_ids)
+
+
+def test_the_caution_of_an_encoder_is_a_warning_if_clips_were_encoded() -> None:
+    nothing = dataclasses.replace(extraction([]), caution="tells scenes, not actions")
+    assert nothing.warnings == ()
+    assert dataclasses.replace(nothing, encoded_clips=2).warnings == ("tells scenes, not actions",)
+    assert dataclasses.replace(nothing, encoded_clips=2, caution=None).warnings == ()

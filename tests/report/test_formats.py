@@ -245,7 +245,7 @@ class TestCommand:
         hits = [json.loads(line) for line in done.stdout.splitlines()]
         assert [list(one["why"]) for one in hits] == [["“a dog”"]] * 4
         assert all(one["start_seconds"] >= 2 for one in hits[2:])
-        assert "is no condition" in done.stderr
+        assert "cannot parse the condition" in done.stderr
 
     def test_nothing_that_makes_no_sense_is_kept_before_the_first_question(self, bank: Path) -> None:
         said = [":k 0", ":where camra=3", ":where start_seconds>=2", ":and", ":not", ":export", ":html", ":play 0"]
@@ -257,14 +257,14 @@ class TestCommand:
         assert [len(one["why"]) for one in hits] == [1, 2]
         assert all(one["start_seconds"] >= 2 for one in hits)
         for message in (
-            "at least one hit",
+            "hits must be at least 1",
             "has a column 'camra'",
-            "a folder is wanted",
-            "a file is wanted",
+            "needs a folder",
+            "needs a file",
             "no hit 0",
         ):
             assert message in done.stderr
-        assert "clips fit" in done.stderr
+        assert "clips match" in done.stderr
 
     def test_a_conversation_outlives_a_bank_that_is_put_together(self, bank: Path, tmp_path: Path) -> None:
         copy = Path(shutil.copytree(bank, tmp_path / "bank"))
@@ -294,7 +294,7 @@ class TestCommand:
         assert hits[2]["clip_id"] == hits[0]["clip_id"]
         assert list(hits[2]["why"]) == ["“a dog”", f"like clip {hits[0]['clip_id']}"]
         assert all(one["start_seconds"] >= 2 for one in hits[4:])
-        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "digits is wanted"):
+        for message in ("name hits by their rank, 1 to 2", "there is no command :nothing", "a number of at most 9"):
             assert message in done.stderr
 
     def test_odd_lines_are_answered_in_one_sentence_each(self, bank: Path) -> None:

@@ -101,7 +101,7 @@ class TestEvaluateSearch:
 
     def test_options_without_a_say_and_banks_without_labels_are_refused(self, circle: Path) -> None:
         for gap in (0.0, 1.0):
-            with pytest.raises(UsageError, match="no other option has a say"):
+            with pytest.raises(UsageError, match="leave out the other search options"):
                 evaluate_search(bank=circle, merge_gap=gap)
         with pytest.raises(LabelError):
             evaluate_search(bank=circle)
@@ -136,7 +136,7 @@ class TestEvaluateSearch:
         (tmp_path / "q.csv").write_text("text,label\na dog,x\n")
         assert evaluate_search(queries=tmp_path / "q.csv", bank=circle)["queries"] == 1
         for how in ({"merge_gap": 0.0}, {"per_video": 1}):
-            with pytest.raises(UsageError, match="have no say"):
+            with pytest.raises(UsageError, match="do not apply to queries with a label"):
                 evaluate_search(queries=tmp_path / "q.csv", bank=circle, **how)
 
     def test_questions_that_only_their_own_video_answers_are_left_out(self, circle: Path, tmp_path: Path) -> None:

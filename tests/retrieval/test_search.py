@@ -117,7 +117,7 @@ def test_conditions_hold_before_ranking(bank: Path) -> None:
     assert {hit.metadata["camera"] for hit in hits} == {"1", "2"}
     with pytest.raises(UsageError, match="no clip has a column 'colour'; there are: camera"):
         search("a dog", bank=bank, where=["colour=red"])
-    with pytest.raises(UsageError, match="is no condition"):
+    with pytest.raises(UsageError, match="cannot parse the condition"):
         search("a dog", bank=bank, where=["gate"])
 
 
@@ -391,7 +391,7 @@ def test_a_number_is_no_more_and_no_less_than_a_word(condition: str) -> None:
 )
 def test_what_is_no_condition_is_told_where_it_ends_to_be_one(condition: str) -> None:
     rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3"})]
-    with pytest.raises(UsageError, match="is no condition"):
+    with pytest.raises(UsageError, match="cannot parse the condition"):
         fulfilled(_table(rows), [condition])
 
 
