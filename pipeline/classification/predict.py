@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
@@ -50,7 +50,7 @@ class PredictOptions:
         UsageError: both a head and prompts, or a share that is none.
     """
 
-    bank: str | Path = "bank"
+    bank: BankLike = "bank"
     head_name: str | None = None
     prompts: Sequence[str] = ()
     templates: Sequence[str] = ()
@@ -186,7 +186,7 @@ def score_clips(
     Args:
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
-    store = Bank(Path(asked.bank))
+    store = open_bank(asked.bank)
     judged = None if asked.prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
     if judged is None:
         chosen = store.recipe(asked.recipe)
@@ -243,7 +243,7 @@ def _judge(
 
 def _windows(asked: PredictOptions, window_seconds: float | None, stride_seconds: float | None) -> ClipPlan:
     """How long videos are cut to see when something happens."""
-    store = Bank(Path(asked.bank))
+    store = open_bank(asked.bank)
     if window_seconds is None and not asked.prompts:
         card = load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
         lengths = [clip.span.seconds for clip in _learned(card, store)]

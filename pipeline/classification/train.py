@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
@@ -54,7 +54,7 @@ class TrainReport:
 
 def train_head(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head: str | None = None,
     loss: str | None = None,
     labels: str | Path | None = None,
@@ -87,7 +87,7 @@ def train_head(
         UsageError: a parameter that this head does not have.
     """
     started = time.monotonic()
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     if precision is not None and not 0 < precision <= 1:
         raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")

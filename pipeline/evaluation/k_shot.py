@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
@@ -41,7 +41,7 @@ class KShotCurve:
 
 def k_shot_curves(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,
     labels: str | Path | None = None,
     shots: Sequence[int] = SHOTS,
@@ -66,7 +66,7 @@ def k_shot_curves(
     """
     if draws < 1 or not shots or min(shots) < 0:
         raise UsageError(f"there have to be draws and shots, not {draws} and {list(shots)}")
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
     rows = label_rows_of(store, None if labels is None else Path(labels))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..core.errors import BankError, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Limits, Precision, Source
@@ -39,7 +39,7 @@ from .run import Extraction, ExtractionJob, run_job
 def extract(
     sources: Sequence[str | Path | Source],
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     encoder: str | Encoder = DEFAULT_ENCODER,
     clips: Segmentation = "windows",
     window_seconds: float | None = None,
@@ -93,7 +93,7 @@ def extract(
     if root is not None:  # it stays with each input, for whoever reads it again
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
     plan = ExtractionJob(inputs, cut, keep, limits, batch_size, num_workers)
-    store = Bank(Path(bank), create=True)
+    store = open_bank(bank, create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
@@ -111,7 +111,7 @@ def extract(
 def stored_already(
     inputs: Sequence[Source],
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     encoder: str = DEFAULT_ENCODER,
     clips: Segmentation = "windows",
     window_seconds: float | None = None,
@@ -131,7 +131,7 @@ def stored_already(
     """
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     try:
-        store = Bank(Path(bank))
+        store = open_bank(bank)
         recipes = [
             recipe
             for recipe in store.recipes().values()

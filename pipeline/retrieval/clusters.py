@@ -6,13 +6,12 @@ import dataclasses
 import importlib.util
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
 from ..core.errors import BankError, MissingExtra, UsageError
@@ -70,7 +69,7 @@ class Map:
 
 def clusters(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     count: int | None = None,
     texts: Sequence[str] = (),
@@ -88,7 +87,7 @@ def clusters(
         UsageError: fewer clips than groups.
         BankError: no clips.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     if (texts or templates) and not _reads_text(chosen):
         raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
@@ -106,7 +105,7 @@ def clusters(
 
 
 def bank_map(
-    *, bank: str | Path = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
+    *, bank: BankLike = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
 ) -> Map:
     """A bank's clips as points of a plane, like ones near each other.
 
@@ -119,7 +118,7 @@ def bank_map(
         MissingExtra: UMAP is asked for and not installed.
         BankError: no clips.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     rows, vectors, labels = _read(store, store.recipe(recipe))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
     rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
 from ..core.errors import UsageError
@@ -49,14 +48,14 @@ class Searcher:
 
     def __init__(
         self,
-        bank: str | Path = "bank",
+        bank: BankLike = "bank",
         *,
         recipe: str | None = None,
         kind: str = AUTO,
         exact: bool = False,
         device: Device = "auto",
     ) -> None:
-        self._bank = Bank(Path(bank))
+        self._bank = open_bank(bank)
         self.recipe: Recipe = self._bank.recipe(recipe)
         self._device = device
         self._encoder: Encoder | None = None
@@ -220,7 +219,7 @@ def search(
     unwanted: Sequence[str] = (),
     more_like: Sequence[str] = (),
     less_like: Sequence[str] = (),
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
     device: Device = "auto",

@@ -12,7 +12,7 @@ import torch
 from conftest import make_recipe
 
 from pipeline import Bank, extract, predict, search
-from pipeline.bank.bank import damaged_parts
+from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.features import FeatureArrays, write_features
 from pipeline.core.errors import BankError, EncoderError, UsageError
 from pipeline.encoders import load_encoder, text_cosines
