@@ -5,18 +5,44 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+import hard_videos
 import numpy as np
 import pytest
 from conftest import clusters
 from small_banks import RECIPE, fill, label
 
 import pipeline
-from pipeline import Bank, Searcher, evaluate, predict, remove_class, rename_class, train_head, undo
+from pipeline import (
+    Bank,
+    Part,
+    Searcher,
+    evaluate,
+    extract,
+    load_encoder,
+    predict,
+    remove_class,
+    rename_class,
+    search,
+    train_head,
+    undo,
+    watch,
+)
 from pipeline.classification.labelling import list_labels
 from pipeline.maintenance.compact_prune import compact, prune
 from pipeline.maintenance.doctor import doctor
 from pipeline.maintenance.info import bank_info
 from pipeline.retrieval.build_index import build_index, remove_indexes
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory: pytest.TempPathFactory, xclip: Path) -> Path:
+    """A bank of one video whose encoder reads text; the video lies beside it."""
+    folder = tmp_path_factory.mktemp("readable")
+    video = folder / "a.mp4"
+    hard_videos.write(video, hard_videos.steady(25), options=hard_videos.X264)
+    done = extract(str(video), bank=folder / "bank", encoder=str(xclip), keep="patches")
+    assert [row.status for row in done.rows] == ["ok"]
+    return folder / "bank"
 
 
 @pytest.fixture
@@ -52,3 +78,42 @@ def test_one_open_bank_goes_through_all_verbs_and_sees_what_each_changed(bank: P
     assert bank_info(bank=opened)["recipes"][0]["id"] == RECIPE.id
     assert all(check["check"] != "bank" for check in doctor(bank=opened))
     assert np.isfinite(opened.embeddings(RECIPE.id)).all()
+
+
+@pytest.mark.parametrize("name", ["lite", "xclip"])
+def test_a_lone_text_is_one_text(name: str, xclip: Path) -> None:
+    encoder = load_encoder(name if name == "lite" else str(xclip))
+    assert np.array_equal(encoder.encode_text("a dog"), encoder.encode_text(["a dog"]))
+
+
+def test_a_lone_source_is_one_source_and_a_lone_thing_to_keep_is_kept(readable: Path) -> None:
+    video = readable.parent / "a.mp4"
+    opened = Bank(readable)
+    assert opened.kept_names(opened.recipe().id) == ("patches",)
+    assert [one.video for one in predict(video, bank=readable, prompts=["dog"])[0]] == [str(video)]
+    assert (
+        next(watch(str(video), bank=readable, sleep=lambda _: None, encoder=opened.recipe().checkpoint)).inputs[0].path
+        == video
+    )
+
+
+def test_a_lone_prompt_is_one_class(readable: Path) -> None:
+    (found,) = predict(bank=readable, prompts="dog", templates="a video of a {}")[0]
+    assert found.label == "dog"
+    assert found.top == (("dog", 1.0),)
+
+
+def test_a_lone_part_of_a_question_is_one_part(readable: Path) -> None:
+    video = readable.parent / "a.mp4"
+    (hit,) = search(texts="dog", unwanted="a cat", images=[], bank=readable)
+    assert list(hit.why) == ["“dog”", "not “a cat”"]
+    (hit,) = search(clips=video, more_like=hit.clip_id, where="start_seconds<1", bank=readable)
+    assert list(hit.why) == ["like a.mp4", f"like clip {hit.clip_id}"]
+
+
+def test_a_searcher_takes_a_text_as_search_does(readable: Path) -> None:
+    searcher = Searcher(readable)
+    expected = searcher.search([Part("text", "a dog", 0.5)])
+    assert searcher.search("a dog:0.5") == searcher.search(Part("text", "a dog", 0.5)) == expected
+    assert searcher.fitting("start_seconds<1") == 1
+    assert searcher.search("a dog", without=expected[0].video_id) == []

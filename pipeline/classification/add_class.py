@@ -65,7 +65,7 @@ class AddReport:
 
 def add_class(
     class_name: str,
-    moments: Sequence[str | Path],
+    moments: str | Path | Sequence[str | Path],
     *,
     bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,

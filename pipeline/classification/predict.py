@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
+from ..core.arguments import as_list
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Prediction
@@ -61,6 +62,8 @@ class PredictOptions:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
+        for name in ("prompts", "templates"):  # a single string is one of them
+            object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
         if not 0 <= self.accept_known <= 1:
             raise UsageError(f"a share lies between 0 and 1, not at {self.accept_known}")
         if self.prompts and self.head_name is not None:
@@ -91,7 +94,7 @@ class ClipScores:
 
 
 def predict(
-    sources: Sequence[str | Path] = (),
+    sources: str | Path | Sequence[str | Path] = (),
     *,
     top: int = 5,
     on_progress: Callable[[Progress], None] | None = None,
@@ -117,7 +120,7 @@ def predict(
 
 
 def detect(
-    sources: Sequence[str | Path] = (),
+    sources: str | Path | Sequence[str | Path] = (),
     *,
     window_seconds: float | None = None,
     stride_seconds: float | None = None,
@@ -175,7 +178,7 @@ def detect(
 
 
 def score_clips(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     asked: PredictOptions,
     *,
     cut: ClipPlan | None = None,

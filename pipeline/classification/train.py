@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
+from ..core.arguments import as_list
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device
@@ -65,7 +66,7 @@ def train_head(
     calibrate: Method | Literal["auto"] = "auto",
     precision: float | None = None,
     texts: bool = False,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: Device = "auto",
     **parameters: Any,
 ) -> TrainReport:
@@ -93,6 +94,7 @@ def train_head(
         raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
+    templates = tuple(as_list(templates))
     model = build_head(kind, seed=seed, **parameters)
     known = stamp(heads_in(store.folder), name)  # before the labels are read
     rows = label_rows_of(store, None if labels is None else Path(labels))
@@ -104,7 +106,11 @@ def train_head(
     given = frozenset(parameters) if tune else None
     said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
     fitted = fit(model if given is None else choose(model, training, fixed=given), training)
-    asked = {"labels": None if labels is None else Path(labels).name, "templates": tuple(templates), "seed": seed}
+    asked = {
+        "labels": None if labels is None else Path(labels).name,
+        "templates": templates,
+        "seed": seed,
+    }
     card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
     judged = TrainedHead(
         fitted,
@@ -177,14 +183,14 @@ def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> Train
     )
 
 
-def text_shares(encoder: Encoder, examples: LabelledClips, templates: Sequence[str]) -> npt.NDArray[np.float64]:
+def text_shares(encoder: Encoder, examples: LabelledClips, templates: str | Sequence[str]) -> npt.NDArray[np.float64]:
     """What texts for the classes say of each example, (n, classes of ``np.unique(y)``)."""
     prior = class_texts(encoder, np.unique(examples.y).tolist(), templates)
     return prior.shares(encoder.text_space(examples.vectors))
 
 
 def class_texts(
-    encoder: Encoder, classes: Sequence[str], templates: Sequence[str], *, weight: float = 1.0
+    encoder: Encoder, classes: Sequence[str], templates: str | Sequence[str], *, weight: float = 1.0
 ) -> TextPrior:
     """Class names as texts, in this order; ``jumping_jack`` is read as "jumping jack"."""
     texts = encode_prompts(encoder, [re.sub(r"[_-]+", " ", name) for name in classes], templates)

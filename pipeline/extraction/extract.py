@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..core.arguments import as_list
 from ..core.errors import BankError, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Limits, Precision, Source
@@ -37,7 +38,7 @@ from .run import Extraction, ExtractionJob, run_job
 
 
 def extract(
-    sources: Sequence[str | Path | Source],
+    sources: str | Path | Source | Sequence[str | Path | Source],
     *,
     bank: BankLike = "bank",
     encoder: str | Encoder = DEFAULT_ENCODER,
@@ -51,7 +52,7 @@ def extract(
     num_workers: int | None = None,
     pooling: str | None = None,
     precision: Precision | None = None,
-    keep: Collection[Keep] = (),
+    keep: Keep | Collection[Keep] = (),
     labels_from_folders: bool = False,
     root: str | Path | None = None,
     limits: Limits | None = None,
@@ -83,6 +84,7 @@ def extract(
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
     """
+    keep = as_list(keep)
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     limits = limits or Limits()
     inputs = find_sources(
@@ -116,7 +118,7 @@ def stored_already(
     clips: Segmentation = "windows",
     window_seconds: float | None = None,
     stride_seconds: float | None = None,
-    keep: Collection[Keep] = (),
+    keep: Keep | Collection[Keep] = (),
     decoder: str = DEFAULT_DECODER,
     num_frames: int | None = None,
     pooling: str | None = None,
@@ -129,6 +131,7 @@ def stored_already(
     Args:
         inputs, and the others: as for ``extract``.
     """
+    keep = as_list(keep)
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     try:
         store = open_bank(bank)
@@ -189,7 +192,7 @@ def prepared_encoder(
 
 def extract_for(
     recipe: Recipe,
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     store: Bank,
     cut: ClipPlan | None = None,

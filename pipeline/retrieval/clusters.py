@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
+from ..core.arguments import as_list
 from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, FloatArray
@@ -72,8 +73,8 @@ def clusters(
     bank: BankLike = "bank",
     recipe: str | None = None,
     count: int | None = None,
-    texts: Sequence[str] = (),
-    templates: Sequence[str] = (),
+    texts: str | Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: Device = "auto",
 ) -> list[Cluster]:
     """Group a bank's clips by k-means on their directions, largest group first.
@@ -93,7 +94,7 @@ def clusters(
         raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
     rows, vectors, labels = _read(store, chosen)
     codes, middles = _grouped(vectors, count)
-    words, overall = [*texts] or _vocabulary(labels), vectors.mean(axis=0)
+    words, overall = as_list(texts) or _vocabulary(labels), vectors.mean(axis=0)
     names = _names(chosen, middles, overall=overall, texts=words, templates=templates, device=device)
     found = []
     for number, middle in enumerate(middles):
@@ -184,7 +185,7 @@ def _names(
     *,
     overall: FloatArray,
     texts: Sequence[str],
-    templates: Sequence[str],
+    templates: str | Sequence[str],
     device: Device,
 ) -> list[tuple[str, ...]]:
     """For each group the texts that fit it better than they fit the whole bank, whose middle is ``overall``."""

@@ -103,7 +103,7 @@ class QueryEncoder:
         self._dim = dim
         self.numbers = {name: number for number, name in enumerate(clips.ids)}
 
-    def vector(self, part: Part, templates: Sequence[str] = ()) -> FloatArray:
+    def vector(self, part: Part, templates: str | Sequence[str] = ()) -> FloatArray:
         """(dim,), of length 1, without the weight; nothing where it does not speak: a text's space is the last part of
         a row, a clip's the first.
         """
