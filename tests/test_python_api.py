@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hard_videos
@@ -14,8 +18,11 @@ from small_banks import RECIPE, fill, label
 import pipeline
 from pipeline import (
     Bank,
+    ClipdexError,
     Part,
     Searcher,
+    bank_map,
+    compare_heads,
     evaluate,
     extract,
     load_encoder,
@@ -28,6 +35,7 @@ from pipeline import (
     watch,
 )
 from pipeline.classification.labelling import list_labels
+from pipeline.core.errors import UsageError
 from pipeline.maintenance.compact_prune import compact, prune
 from pipeline.maintenance.doctor import doctor
 from pipeline.maintenance.info import bank_info
@@ -117,3 +125,66 @@ def test_a_searcher_takes_a_text_as_search_does(readable: Path) -> None:
     assert searcher.search("a dog:0.5") == searcher.search(Part("text", "a dog", 0.5)) == expected
     assert searcher.fitting("start_seconds<1") == 1
     assert searcher.search("a dog", without=expected[0].video_id) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: extract("a.mp4", clips="nonsense"), "unknown choice of clips 'nonsense'; there are: whole"),
+        (lambda: extract("a.mp4", device="gpu"), "unknown device 'gpu'; there are: auto, cpu, cuda, mps"),
+        (lambda: extract("a.mp4", precision="fp16"), "unknown precision 'fp16'; there are: auto, float32"),
+        (lambda: extract("a.mp4", decoder="vlc"), "unknown decoder 'vlc'; there are: "),
+        (lambda: load_encoder("lite", device="gpu"), "unknown device 'gpu'"),
+        (lambda: load_encoder("lite", precision="fp16"), "unknown precision 'fp16'"),
+        (lambda: load_encoder("lite", num_frames=0), "at least 1 frame, not 0"),
+        (lambda: Searcher(device="gpu"), "unknown device 'gpu'"),
+        (lambda: predict(device="gpu"), "unknown device 'gpu'"),
+        (lambda: Part("txt", "a dog"), "unknown kind of part 'txt'; there are: text, clip, image, hit"),
+    ],
+)
+def test_a_wrong_word_is_refused_at_the_door_with_the_right_ones(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda bank: train_head(bank=bank, loss="mse"), "unknown loss 'mse'; there are: triplet"),
+        (lambda bank: train_head(bank=bank, head="forest"), "unknown head 'forest'; there are: "),
+        (lambda bank: train_head(bank=bank, calibrate="platt"), "unknown calibration 'platt'; there are: auto"),
+        (lambda bank: train_head(bank=bank, head="knn", vote="most"), "unknown vote 'most'; there are: nearest"),
+        (lambda bank: compare_heads(bank=bank, protocol="loo"), "unknown protocol 'loo'; there are: auto, holdout"),
+        (lambda bank: bank_map(bank=bank, layout="tsne"), "unknown layout 'tsne'; there are: auto, pca, umap"),
+        (lambda bank: Searcher(bank).search([]), "give a text, a clip, a picture"),
+        (lambda bank: predict(bank=bank, head_name="a", prompts="b"), "give one of them"),
+    ],
+)
+def test_a_message_of_the_python_api_lists_choices_and_names_no_flag(
+    bank: Path, call: Callable[[Path], object], message: str
+) -> None:
+    with pytest.raises(ClipdexError, match=message) as error:
+        call(bank)
+    assert "--" not in str(error.value)
+
+
+def test_threads_that_ask_at_once_load_the_encoder_once(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher = Searcher(bank)
+    together = threading.Barrier(4)
+    loaded: list[object] = []
+
+    def load(*_: object, **__: object) -> object:
+        loaded.append(object())
+        time.sleep(0.05)  # as long as another thread needs to ask
+        return loaded[-1]
+
+    monkeypatch.setattr("pipeline.retrieval.searcher.load_for", load)
+
+    def ask(_: int) -> object:
+        together.wait(timeout=10)
+        return searcher.encoder()
+
+    with ThreadPoolExecutor(4) as threads:
+        given = list(threads.map(ask, range(4)))
+    assert len(loaded) == 1
+    assert given == loaded * 4

@@ -210,7 +210,7 @@ class Bank:
             UsageError: the encoder has no such score, or some clips were stored without.
         """
         if "patches" not in encoder_class_for(recipe).keeps:
-            raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
+            raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: do not rerank")
         exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
         # One kind for all, so that their scores compare: the finer one unless only the other has them all.
         return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)

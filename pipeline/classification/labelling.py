@@ -43,7 +43,7 @@ def remove_labels(
         UsageError: neither is given: that would be all labels.
     """
     if moment is None and class_name is None:
-        raise UsageError("say which labels to remove: a moment, --class NAME, or both")
+        raise UsageError("say which labels to remove: those of a moment, of a class, or both")
     parsed = None if moment is None else Moment.parse(moment)
     video_id = None if parsed is None else video_id_of(parsed.path)
 

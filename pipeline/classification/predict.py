@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Prediction
@@ -22,14 +22,11 @@ from ..core.vectors import softmax
 from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
-from ..heads import HeadCard, TrainedHead, load_trained
+from ..heads import ACCEPT_KNOWN, HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
 from .segments import Segment, segments
 from .train import DEFAULT_NAME
-
-# Of clips of known classes this share must not be taken for unknown ones.
-ACCEPT_KNOWN = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +61,13 @@ class PredictOptions:
     def __post_init__(self) -> None:
         for name in ("prompts", "templates"):  # a single string is one of them
             object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
+        check_choice("device", self.device, Device)
         if not 0 <= self.accept_known <= 1:
             raise UsageError(f"a share lies between 0 and 1, not at {self.accept_known}")
         if self.prompts and self.head_name is not None:
-            raise UsageError("give --head-name or --prompts, not both")
+            raise UsageError("a head and prompts both name the classes: give one of them")
         if (self.templates or self.rerank) and not self.prompts:
-            raise UsageError("--template and --rerank go with --prompts: a head reads no text")
+            raise UsageError("templates and reranking go with prompts: a head reads no text")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,13 +232,9 @@ def _judge(
         in_text_space = load_for(card.recipe, device=asked.device).text_space(vectors)
     scores = judged.probabilities(reads, in_text_space=in_text_space)
     known = judged.known(vectors)
-    limits = [card.thresholds.get(name, 0.0) for name in card.classes]
-    abstains: list[Literal["unknown", "unsure"] | None] = []
-    for number, best in enumerate(scores.argmax(axis=1)):
-        unknown = known is not None and known[number] < 1 - asked.accept_known
-        limit = limits[best]
-        unsure = limit is None or scores[number, best] < limit
-        abstains.append(None if asked.never_abstain else "unknown" if unknown else "unsure" if unsure else None)
+    abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
+    if asked.never_abstain:
+        abstains = [None] * len(clips)
     return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, rows)
 
 

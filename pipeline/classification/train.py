@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.types import Device
+from ..core.types import Device, Loss
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
@@ -33,6 +33,8 @@ from .cross_validation import choose, fit
 from .dataset import LabelledClips, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 
 DEFAULT_NAME = "default"
+
+Calibrate = Literal["auto", Method]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ def train_head(
     seed: int = 0,
     recipe: str | None = None,
     tune: bool = False,
-    calibrate: Method | Literal["auto"] = "auto",
+    calibrate: Calibrate = "auto",
     precision: float | None = None,
     texts: bool = False,
     templates: str | Sequence[str] = (),
@@ -90,11 +92,9 @@ def train_head(
     started = time.monotonic()
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    if precision is not None and not 0 < precision <= 1:
-        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
+    _check(loss, calibrate, precision)
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
-    templates = tuple(as_list(templates))
     model = build_head(kind, seed=seed, **parameters)
     known = stamp(heads_in(store.folder), name)  # before the labels are read
     rows = label_rows_of(store, None if labels is None else Path(labels))
@@ -106,11 +106,7 @@ def train_head(
     given = frozenset(parameters) if tune else None
     said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
     fitted = fit(model if given is None else choose(model, training, fixed=given), training)
-    asked = {
-        "labels": None if labels is None else Path(labels).name,
-        "templates": templates,
-        "seed": seed,
-    }
+    asked = {"labels": None if labels is None else Path(labels).name, "templates": templates, "seed": seed}
     card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
     judged = TrainedHead(
         fitted,
@@ -126,6 +122,14 @@ def train_head(
     undone = _undone(model, training, tune=tune)
     warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
+
+
+def _check(loss: str | None, calibrate: Calibrate, precision: float | None) -> None:
+    """Refuse wrong options before anything is read."""
+    check_choice("calibration", calibrate, Calibrate)
+    check_choice("loss", loss, Loss)
+    if precision is not None and not 0 < precision <= 1:
+        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
@@ -149,6 +153,7 @@ def _card(
     fixed: frozenset[str] | None,
     **asked: Any,
 ) -> HeadCard:
+    asked["templates"] = tuple(as_list(asked["templates"]))
     return HeadCard(
         name=name,
         kind=kind,

@@ -32,11 +32,12 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     """Refuse what is none of the words of a ``Literal``.
 
     Args:
+        value: None leaves the choice to the callee.
         name: of the argument, for the message.
         choices: the ``Literal``.
 
     Raises:
         UsageError: the message lists the words.
     """
-    if value not in get_args(choices):
+    if value is not None and value not in get_args(choices):
         raise UsageError(f"unknown {name} {value!r}; there are: {', '.join(map(str, get_args(choices)))}")

@@ -116,7 +116,7 @@ def evaluate_search(
     rows = label_rows_of(store, None if labels is None else Path(labels))
     if queries is None:
         if exact or any(value is not None and value is not False and value != () for value in how.values()):
-            raise UsageError("without --queries clips ask for their class by plain cosine: no other option has a say")
+            raise UsageError("without queries clips ask for their class by plain cosine: no other option has a say")
         return _of_labels(labelled_examples(store, chosen, rows), chosen)
     searcher = Searcher(store, recipe=chosen.id, exact=exact, device=device)
     clips = list(searcher.clips.rows())
@@ -125,7 +125,7 @@ def evaluate_search(
     label_of = {clip.clip_id: label for label, clip in labelled}
     questions = _of_table(Path(queries), _groups(clips, named), frozenset(label_of.values()))
     if any(how.get(name) is not None for name in ("merge_gap", "per_video")) and any(one.label for one in questions):
-        raise UsageError("clips answer questions for a label, so --merge-gap and --per-video have no say in them")
+        raise UsageError("clips answer questions for a label, so merging and a limit per video have no say in them")
     videos = [(label, clip.video_id) for label, clip in labelled]
     asked = [(question, count) for question in questions if (count := question.relevant(videos))]
     if not asked:

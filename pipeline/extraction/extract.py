@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ..bank.bank import Bank, BankLike, open_bank
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Limits, Precision, Source
@@ -85,13 +85,12 @@ def extract(
         EncoderError, BankError, UsageError: nothing was extracted.
     """
     keep = as_list(keep)
+    check_choice("device", device, Device)
+    check_choice("precision", precision, Precision)
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     limits = limits or Limits()
-    inputs = find_sources(
-        sources,
-        is_video=functools.partial(looks_readable, limits=limits),
-        labels_from_folders=labels_from_folders,
-    )
+    is_video = functools.partial(looks_readable, limits=limits)
+    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     if root is not None:  # it stays with each input, for whoever reads it again
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
     plan = ExtractionJob(inputs, cut, keep, limits, batch_size, num_workers)
@@ -161,6 +160,7 @@ def _checked_cut(
     decoder: str,
 ) -> ClipPlan:
     """How videos are cut; wrong calls are refused here, before anything is loaded."""
+    check_choice("choice of clips", clips, Segmentation)
     decoders.get(decoder)
     part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
     check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)

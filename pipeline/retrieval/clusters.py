@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, FloatArray
@@ -120,6 +120,7 @@ def bank_map(
         BankError: no clips.
     """
     store = open_bank(bank)
+    check_choice("layout", layout, Layout)
     rows, vectors, labels = _read(store, store.recipe(recipe))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
     rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -57,10 +58,12 @@ class Searcher:
         exact: bool = False,
         device: Device = "auto",
     ) -> None:
+        check_choice("device", device, Device)
         self._bank = open_bank(bank)
         self.recipe: Recipe = self._bank.recipe(recipe)
         self._device = device
         self._encoder: Encoder | None = None
+        self._loading = threading.Lock()
         self._kind = EXACT if exact else kind
         self.reopen()
 
@@ -74,9 +77,10 @@ class Searcher:
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
-        if self._encoder is None:
-            self._encoder = load_for(self.recipe, device=self._device)
-        return self._encoder
+        with self._loading:  # several threads may ask first
+            if self._encoder is None:
+                self._encoder = load_for(self.recipe, device=self._device)
+            return self._encoder
 
     def search(
         self,
@@ -115,7 +119,7 @@ class Searcher:
         parts = [Part.parse("text", one) if isinstance(one, str) else one for one in given]
         templates = as_list(templates)
         if not parts:
-            raise UsageError("nothing is asked for: give a TEXT, --text, --clip, --image or --not")
+            raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
         if collapse and self._twins is None:
             self._twins = NearDuplicates(self.clips, self._numbers)
         grouping = MergePolicy(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
@@ -205,7 +209,7 @@ class Searcher:
     ) -> list[tuple[str, float]]:
         """The same clips by the model's full score with the texts; other parts of the question count as before."""
         if not any(part.kind == "text" for part in parts):
-            raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
+            raise UsageError("reranking scores clips against texts again, and there is no text in this question")
         patches = self._bank.patches(self.recipe, ids)
         vectors = self.clips.embeddings([self._numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
