@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import hard_videos
 
 from pipeline import Bank
-from pipeline.bank.bank import damaged_parts
+from pipeline.bank.damaged import damaged_parts
 from pipeline.maintenance.compact_prune import compact
 
 _PRELOAD = [

@@ -10,57 +10,66 @@ the two costs nothing.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import importlib.util
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from ..core.errors import BankError, RecipeMismatch, UsageError
-from ..core.files import replacing
 from ..core.recipe import Recipe
-from ..core.types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
+from ..core.types import ClipRow, FloatArray, Keep, KeptArray, LabelRow, VideoRow
 from ..encoders import encoder_class_for
+from .choose_recipe import choose_recipe
 from .clip_table import ClipTable
-from .features import FeatureArrays, check_kept, write_features
-from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
-from .parquet import CannotRead, check_part, listed_again, next_stamp, parts_in, read_columns, write_part
-from .schema import CLIP_FIELDS, REPEATED, ROW_GROUP, VIDEO_SCHEMA, clip_table, read_clips, recipe_of, vectors_of
-from .video_log import Key, VideoLog, read_outcomes
+from .features import FeatureArrays, write_features
+from .format_file import check_format
+from .parquet import listed_again, next_stamp, parts_in, read_columns, write_part
+from .schema import (
+    CLIP_FIELDS,
+    RECIPE_KEY,
+    REPEATED,
+    ROW_GROUP,
+    VIDEO_SCHEMA,
+    clip_table,
+    described,
+    read_clips,
+    recipe_of,
+)
+from .video_log import VIDEOS, Key, VideoLog, read_outcomes
 
-FORMAT_VERSION = 1
-_FORMAT, _FORMAT_FILE = "clipdex-bank", "bank.json"
-_VIDEOS = "videos"
+if TYPE_CHECKING:
+    from ..heads import HeadCard
 
 
 class Bank:
-    """A folder of stored clips.
+    """A folder of stored clips, with the labels, heads and indexes made from them. Every verb takes it or its path.
+
+    Args:
+        create: make an empty bank if there is none.
 
     Raises:
         BankError: the folder is no bank, or one of another format version.
     """
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path, *, create: bool = False) -> None:
+        self.folder = Path(folder)
         self._outcomes: tuple[list[Path], VideoLog] = ([], VideoLog([]))
         self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
-        path = folder / _FORMAT_FILE
-        if not path.exists():
-            if not create:
-                raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
-            if folder.exists() and not folder.is_dir():
-                raise BankError(f"{folder} is a file, so it cannot become a bank; choose another --bank")
-            facts = {"format": _FORMAT, "version": FORMAT_VERSION}
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        version = _version(path)
-        if version != FORMAT_VERSION:
-            raise BankError(
-                f"{folder} is a bank of format {version}, this is Clipdex for format {FORMAT_VERSION}; "
-                "use the release that made it"
-            )
+        check_format(self.folder, create=create)
+
+    def __repr__(self) -> str:
+        try:
+            recipes = ", ".join(f"{recipe.encoder} {key}" for key, recipe in self.recipes().items()) or "none"
+        except BankError:  # a traceback about a damaged bank has to be able to show it
+            recipes = "unreadable"
+        return f"Bank({str(self.folder)!r}, recipes: {recipes})"
+
+    def __len__(self) -> int:
+        """Stored clips, over all recipes."""
+        return sum(len(self.clips(key)) for key in self.recipes())
 
     # What is there ------------------------------------------------------------------------------
 
@@ -87,26 +96,7 @@ class Bank:
             BankError: the bank is empty.
             UsageError: none or several fit.
         """
-        recipes = self.recipes()
-        if not recipes:
-            raise BankError(f"the bank {self.folder} holds no clips yet: clipdex extract VIDEOS --bank {self.folder}")
-        fitting = [
-            recipe
-            for key, recipe in recipes.items()
-            if wanted is None
-            or wanted in (recipe.encoder, recipe.checkpoint)
-            or key.startswith(wanted)
-            or str(Path(wanted).resolve()) == recipe.checkpoint
-        ]
-        if len(fitting) == 1:
-            return fitting[0]
-        listed = "; ".join(
-            f"{key} ({recipe.encoder}, {recipe.num_frames} frames, {recipe.pooling}, {recipe.checkpoint})"
-            for key, recipe in recipes.items()
-        )
-        several = "several recipes" + (f" that {wanted!r} may mean" if wanted else "")
-        problem = f"holds {several}" if fitting else f"has no recipe {wanted!r}"
-        raise UsageError(f"the bank at {self.folder} {problem}; name one by its id. There are: {listed}")
+        return choose_recipe(self.recipes(), wanted, folder=self.folder)
 
     def parts(self, recipe_id: str) -> list[Path]:
         """The recipe's part files, oldest first."""
@@ -147,6 +137,60 @@ class Bank:
         """
         return self.clips(recipe_id).embeddings()
 
+    def to_arrow(self, recipe: str | None = None) -> pa.Table:
+        """The clips of one recipe with their vectors, as ``docs/bank-format.md`` describes the columns.
+
+        Args:
+            recipe: id, encoder or checkpoint, if the bank holds several.
+
+        Raises:
+            BankError: the bank is empty, or a part is damaged.
+            UsageError: none or several recipes fit.
+        """
+        chosen = self.recipe(recipe)
+        return self.clips(chosen.id).to_arrow().replace_schema_metadata({RECIPE_KEY: described(chosen)})
+
+    def to_pandas(self, recipe: str | None = None) -> Any:
+        """``to_arrow`` as a pandas DataFrame; each cell of ``embedding`` is a numpy array (dim,).
+
+        Raises:
+            UsageError: pandas is not installed; also see ``to_arrow``.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise UsageError("a DataFrame needs pandas, which is not installed: pip install pandas, or use to_arrow()")
+        return self.to_arrow(recipe).to_pandas()
+
+    @property
+    def heads_folder(self) -> Path:
+        """Where the heads are stored, with interrupted changes of them finished.
+
+        Raises:
+            BankError: such a change cannot be finished.
+        """
+        from .head_changes import heads_in  # loads scikit-learn, which extraction has no use for
+
+        return heads_in(self.folder)
+
+    def heads(self) -> list[HeadCard]:
+        """The cards of the stored heads, by name.
+
+        Raises:
+            HeadError: a head's file is damaged.
+        """
+        from ..heads import list_heads
+
+        return list_heads(self.heads_folder)
+
+    def labels(self) -> list[LabelRow]:
+        """All labels, oldest first.
+
+        Raises:
+            BankError: they are damaged.
+        """
+        from .head_changes import labels_in
+
+        return labels_in(self.folder).rows()
+
     def kept(self, recipe_id: str, name: Keep) -> FeatureArrays:
         """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
 
@@ -166,7 +210,7 @@ class Bank:
             UsageError: the encoder has no such score, or some clips were stored without.
         """
         if "patches" not in encoder_class_for(recipe).keeps:
-            raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: leave out --rerank")
+            raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: do not rerank")
         exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
         # One kind for all, so that their scores compare: the finer one unless only the other has them all.
         return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
@@ -220,16 +264,16 @@ class Bank:
             table = clip_table(recipe, clips, embeddings)
             write_part(self.folder / "clips" / recipe.id, table, dictionary=REPEATED, row_group_size=ROW_GROUP)
         if videos:
-            now = next_stamp(self.folder / _VIDEOS)
+            now = next_stamp(self.folder / VIDEOS)
             records = [{**dataclasses.asdict(row), "recipe_id": recipe.id, "recorded_at_ns": now} for row in videos]
             table = pa.Table.from_pylist(records, schema=VIDEO_SCHEMA)
-            write_part(self.folder / _VIDEOS, table, dictionary=VIDEO_SCHEMA.names, stamp_ns=now)
+            write_part(self.folder / VIDEOS, table, dictionary=VIDEO_SCHEMA.names, stamp_ns=now)
 
     def outcomes(self) -> VideoLog:
         """Every row of ``videos``, under all recipes."""
 
         def read() -> tuple[list[Path], VideoLog]:
-            parts = parts_in(self.folder / _VIDEOS)
+            parts = parts_in(self.folder / VIDEOS)
             if parts == self._outcomes[0]:
                 return self._outcomes
             return parts, VideoLog([read_outcomes(part) for part in parts])
@@ -238,54 +282,13 @@ class Bank:
         return self._outcomes[1]
 
 
-def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
-    """Every part of the bank at ``folder`` that is not what was written, or is not what a bank holds, with the reason.
-    Reads everything.
+BankLike = str | Path | Bank
+
+
+def open_bank(bank: BankLike, *, create: bool = False) -> Bank:
+    """The bank at a path, or the one that is open already.
 
     Raises:
-        CannotRead: the system cannot read one now, so nothing can be said about it.
+        BankError: see ``Bank``.
     """
-    kept = [part for name in get_args(Keep) for part in folder.glob(f"{name}/*/part-*.parquet")]
-    checks: list[tuple[Path, Callable[[Path], object]]] = [
-        *((part, _check_clips) for part in folder.glob("clips/*/part-*.parquet")),
-        *((part, check_kept) for part in kept),
-        *((part, read_outcomes) for part in parts_in(folder / _VIDEOS)),
-        *((part, read_changes) for part in parts_in(folder / LABELS)),
-    ]
-    damaged = []
-    for part, check in sorted(checks, key=lambda pair: pair[0]):
-        try:
-            check_part(part)
-            check(part)
-        except CannotRead:
-            raise
-        except BankError as error:
-            damaged.append((part, str(error)))
-    labels = folder / OLD_LABELS
-    if labels.exists():
-        try:
-            read_old(labels)
-        except CannotRead:
-            raise
-        except BankError as error:
-            damaged.append((labels, str(error)))
-    return damaged
-
-
-def _check_clips(part: Path) -> None:
-    recipe, _ = read_clips(part)
-    vectors_of(part, read_columns(part, ["embedding"])["embedding"], dim=recipe.dim)
-
-
-def _version(path: Path) -> object:
-    """The format's version that ``bank.json`` states."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["format"] != _FORMAT:
-            raise ValueError(f"it states the format {facts['format']!r}")
-        return facts["version"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BankError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Nothing else depends on its content: write "
-            f'{{"format": "{_FORMAT}", "version": {FORMAT_VERSION}}} into a file of that name'
-        ) from error
+    return bank if isinstance(bank, Bank) else Bank(bank, create=create)

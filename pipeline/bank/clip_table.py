@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ..core.types import LOST_FRAMES, ClipRow, FloatArray
 from .parquet import read_columns, read_rows
-from .schema import vectors_of
+from .schema import embedding_field, vectors_of
 
 # What a clip has of its own, beside its metadata.
 OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
@@ -66,6 +66,9 @@ class ClipTable:
         self._latest_paths = latest_paths
         self.ids: list[str] = self._table["clip_id"].to_pylist()
 
+    def __repr__(self) -> str:
+        return f"ClipTable({len(self):,} clips, dim {self._dim})"
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -86,6 +89,19 @@ class ClipTable:
                 found[here] = self._some(part, places[here] - start)
             start += size
         return found
+
+    def to_arrow(self) -> pa.Table:
+        """All columns, with the vectors as ``embedding`` and each video under its latest path.
+
+        Raises:
+            BankError: see ``embeddings``.
+        """
+        videos = self.cells("video")
+        place = self._table.schema.get_field_index("video")
+        paths = pa.array(videos.values, pa.string()).take(pa.array(videos.codes))
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.embeddings().ravel(), pa.float32()), self._dim)
+        table = self._table.set_column(place, self._table.schema.field(place), paths)
+        return table.append_column(embedding_field(self._dim), vectors)
 
     def blocks(self) -> Iterator[tuple[list[str], FloatArray]]:
         """Clip ids and vectors (n, dim), part by part, so that not all of them have to be in memory.

@@ -139,7 +139,7 @@ def read_clips(part: Path) -> tuple[Recipe, pa.Table]:
     """
     file = open_part(part)
     recipe = recipe_in(part, file.schema_arrow)
-    named(part, lambda: require_fields(file.schema_arrow, [*CLIP_FIELDS, _embedding(recipe.dim)]))
+    named(part, lambda: require_fields(file.schema_arrow, [*CLIP_FIELDS, embedding_field(recipe.dim)]))
     table = columns_of(part, file, [field.name for field in CLIP_FIELDS])
     named(part, lambda: _require_clips(table))
     return recipe, table
@@ -165,8 +165,8 @@ def vectors_of(part: Path, column: pa.ChunkedArray | pa.Array, *, dim: int) -> F
 
     def read() -> FloatArray:
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        if not _same(array.type, _embedding(dim).type):
-            raise ValueError(f"its vectors are {array.type}, not {_embedding(dim).type}")
+        if not _same(array.type, embedding_field(dim).type):
+            raise ValueError(f"its vectors are {array.type}, not {embedding_field(dim).type}")
         flat = array.flatten()
         if array.null_count or flat.null_count:
             raise ValueError("its column 'embedding' lacks values")
@@ -200,9 +200,10 @@ def clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray)
         "metadata": [json.dumps(dict(clip.metadata), default=str, ensure_ascii=False) for clip in clips],
     }
     arrays = [pa.array(columns[field.name], field.type) for field in CLIP_FIELDS]
-    schema = pa.schema([*CLIP_FIELDS, _embedding(recipe.dim)]).with_metadata({RECIPE_KEY: described(recipe)})
+    schema = pa.schema([*CLIP_FIELDS, embedding_field(recipe.dim)]).with_metadata({RECIPE_KEY: described(recipe)})
     return pa.Table.from_arrays([*arrays, vectors], schema=schema)
 
 
-def _embedding(dim: int) -> pa.Field:
+def embedding_field(dim: int) -> pa.Field:
+    """The column of vectors of ``dim`` numbers."""
     return pa.field("embedding", pa.list_(pa.float32(), dim), nullable=False)

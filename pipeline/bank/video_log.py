@@ -15,6 +15,7 @@ from ..core.types import VideoRow
 from .parquet import columns_of, named, open_part
 from .schema import VIDEO_SCHEMA, require_fields, require_values
 
+VIDEOS = "videos"  # the folder of the parts
 _CLIP_IDS = "clip_ids"
 _FLAT = [field.name for field in dataclasses.fields(VideoRow) if field.name != _CLIP_IDS]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
@@ -75,9 +75,9 @@ class AddReport:
 
 def add_class(
     class_name: str,
-    moments: Sequence[str | Path],
+    moments: str | Path | Sequence[str | Path],
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,
     retrain: bool | None = None,
     device: Device = "auto",
@@ -96,7 +96,7 @@ def add_class(
     """
     started = time.monotonic()
     class_name = class_name.strip()
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     recipe = _trained_here(load_trained(heads_in(store.folder), head_name)).card.recipe
     extraction = extract_for(recipe, moments, store=store, device=device, on_progress=on_progress)
     with changing(store.folder, head_name) as folder:  # only now: extraction may take hours

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedGroupKFold
 
+from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
 from ..core.vectors import groups_per_class
@@ -129,6 +130,7 @@ def held_out_scores(
         HeadError: the vectors or parameters cannot be trained on.
         LabelError: a split column that puts one group on both sides.
     """
+    check_choice("protocol", protocol, Protocol)
     name, splits = splits_of(examples, protocol)
     return _over(model, examples, splits, protocol=name, fixed=tune)
 

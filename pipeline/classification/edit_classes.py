@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import changing, commit_change, commit_undo, rows_from
 from ..bank.labels import Labels
 from ..core.errors import HeadError, LabelError
@@ -35,7 +35,7 @@ class ChangeReport:
 
 
 def remove_class(
-    class_name: str, *, bank: str | Path = "bank", head_name: str = DEFAULT_NAME, labels: bool = False
+    class_name: str, *, bank: BankLike = "bank", head_name: str = DEFAULT_NAME, labels: bool = False
 ) -> ChangeReport:
     """Make a head forget a class; the scores of the others stay, but where neighbours vote: there the next move up.
 
@@ -45,7 +45,7 @@ def remove_class(
     Raises:
         HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
         return _remove(store, _opened(folder, head_name, class_name), class_name, head_name, labels=labels)
 
@@ -80,7 +80,7 @@ def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *
 
 
 def rename_class(
-    class_name: str, new_name: str, *, bank: str | Path = "bank", head_name: str = DEFAULT_NAME
+    class_name: str, new_name: str, *, bank: BankLike = "bank", head_name: str = DEFAULT_NAME
 ) -> ChangeReport:
     """Call a class of a head, and the bank's labels of it, by another name.
 
@@ -91,7 +91,7 @@ def rename_class(
     new_name = new_name.strip()
     if not new_name:
         raise LabelError(f"the new name of {class_name!r} is empty")
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
         return _rename(store, _opened(folder, head_name, class_name), class_name, new_name, head_name)
 
@@ -123,13 +123,13 @@ def _rename(store: Bank, before: TrainedHead, class_name: str, new_name: str, he
     return ChangeReport("rename-class", head_name, classes, len(old))
 
 
-def undo(*, bank: str | Path = "bank", head_name: str = DEFAULT_NAME) -> ChangeReport:
+def undo(*, bank: BankLike = "bank", head_name: str = DEFAULT_NAME) -> ChangeReport:
     """Take back the latest ``add-class``, ``remove-class`` or ``rename-class`` of a head, with its labels.
 
     Raises:
         HeadError: there is no such head, or nothing to undo.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
         return _undo(store, folder, head_name)
 

@@ -6,9 +6,7 @@ clip cost a product and no second forward pass over any video.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing
 from ..core.errors import HeadError, RecipeMismatch
 from ..core.types import Device
@@ -20,7 +18,7 @@ from .train import build_head
 def import_head(
     checkpoint: str | None = None,
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     name: str | None = None,
     recipe: str | None = None,
     device: Device = "auto",
@@ -35,7 +33,7 @@ def import_head(
         HeadError: the checkpoint has no linear classifier on the vectors that are stored.
         RecipeMismatch: another checkpoint than the one that made the vectors.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     if checkpoint is None:
         encoder = load_for(chosen, device=device)

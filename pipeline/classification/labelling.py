@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..core.errors import SourceError, UsageError
@@ -18,7 +18,7 @@ def add_label(
     moment: str,
     class_name: str,
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     group: str | None = None,
     split: str | None = None,
 ) -> LabelRow:
@@ -30,12 +30,12 @@ def add_label(
     """
     parsed = Moment.parse(moment)
     row = label_row(parsed, class_name, video_id=video_id_of(parsed.path), group=group, split=split)
-    labels_in(Bank(Path(bank), create=True).folder).add([row])
+    labels_in(open_bank(bank, create=True).folder).add([row])
     return row
 
 
 def remove_labels(
-    moment: str | None = None, *, class_name: str | None = None, bank: str | Path = "bank"
+    moment: str | None = None, *, class_name: str | None = None, bank: BankLike = "bank"
 ) -> list[LabelRow]:
     """Remove the labels of exactly this moment, of this class, or both; gives back what was removed.
 
@@ -43,7 +43,7 @@ def remove_labels(
         UsageError: neither is given: that would be all labels.
     """
     if moment is None and class_name is None:
-        raise UsageError("say which labels to remove: a moment, --class NAME, or both")
+        raise UsageError("say which labels to remove: those of a moment, of a class, or both")
     parsed = None if moment is None else Moment.parse(moment)
     video_id = None if parsed is None else video_id_of(parsed.path)
 
@@ -51,12 +51,10 @@ def remove_labels(
         here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
         return here and class_name in (None, row.label)
 
-    return labels_in(Bank(Path(bank)).folder).remove(lambda row: not meant(row))
+    return labels_in(open_bank(bank).folder).remove(lambda row: not meant(row))
 
 
-def import_labels(
-    table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False
-) -> tuple[list[LabelRow], int]:
+def import_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> tuple[list[LabelRow], int]:
     """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
 
     Args:
@@ -67,15 +65,15 @@ def import_labels(
         What the table says, and how many labels the bank did not have.
     """
     rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
-    return rows, labels_in(Bank(Path(bank), create=True).folder).add(rows)
+    return rows, labels_in(open_bank(bank, create=True).folder).add(rows)
 
 
-def list_labels(*, bank: str | Path = "bank") -> list[LabelRow]:
+def list_labels(*, bank: BankLike = "bank") -> list[LabelRow]:
     """All labels of the bank, oldest first."""
-    return labels_in(Bank(Path(bank)).folder).rows()
+    return open_bank(bank).labels()
 
 
-def export_labels(table: str | Path, *, bank: str | Path = "bank", raw_cells: bool = False) -> list[LabelRow]:
+def export_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> list[LabelRow]:
     """Write all labels to a CSV file that ``import_labels`` reads.
 
     Args:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Prediction
@@ -21,14 +22,11 @@ from ..core.vectors import softmax
 from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
-from ..heads import HeadCard, TrainedHead, load_trained
+from ..heads import ACCEPT_KNOWN, HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
 from .segments import Segment, segments
 from .train import DEFAULT_NAME
-
-# Of clips of known classes this share must not be taken for unknown ones.
-ACCEPT_KNOWN = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +48,7 @@ class PredictOptions:
         UsageError: both a head and prompts, or a share that is none.
     """
 
-    bank: str | Path = "bank"
+    bank: BankLike = "bank"
     head_name: str | None = None
     prompts: Sequence[str] = ()
     templates: Sequence[str] = ()
@@ -61,12 +59,15 @@ class PredictOptions:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
+        for name in ("prompts", "templates"):  # a single string is one of them
+            object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
+        check_choice("device", self.device, Device)
         if not 0 <= self.accept_known <= 1:
             raise UsageError(f"a share lies between 0 and 1, not at {self.accept_known}")
         if self.prompts and self.head_name is not None:
-            raise UsageError("give --head-name or --prompts, not both")
+            raise UsageError("a head and prompts both name the classes: give one of them")
         if (self.templates or self.rerank) and not self.prompts:
-            raise UsageError("--template and --rerank go with --prompts: a head reads no text")
+            raise UsageError("templates and reranking go with prompts: a head reads no text")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ class ClipScores:
 
 
 def predict(
-    sources: Sequence[str | Path] = (),
+    sources: str | Path | Sequence[str | Path] = (),
     *,
     top: int = 5,
     on_progress: Callable[[Progress], None] | None = None,
@@ -117,7 +118,7 @@ def predict(
 
 
 def detect(
-    sources: Sequence[str | Path] = (),
+    sources: str | Path | Sequence[str | Path] = (),
     *,
     window_seconds: float | None = None,
     stride_seconds: float | None = None,
@@ -175,7 +176,7 @@ def detect(
 
 
 def score_clips(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     asked: PredictOptions,
     *,
     cut: ClipPlan | None = None,
@@ -186,7 +187,7 @@ def score_clips(
     Args:
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
-    store = Bank(Path(asked.bank))
+    store = open_bank(asked.bank)
     judged = None if asked.prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
     if judged is None:
         chosen = store.recipe(asked.recipe)
@@ -231,19 +232,15 @@ def _judge(
         in_text_space = load_for(card.recipe, device=asked.device).text_space(vectors)
     scores = judged.probabilities(reads, in_text_space=in_text_space)
     known = judged.known(vectors)
-    limits = [card.thresholds.get(name, 0.0) for name in card.classes]
-    abstains: list[Literal["unknown", "unsure"] | None] = []
-    for number, best in enumerate(scores.argmax(axis=1)):
-        unknown = known is not None and known[number] < 1 - asked.accept_known
-        limit = limits[best]
-        unsure = limit is None or scores[number, best] < limit
-        abstains.append(None if asked.never_abstain else "unknown" if unknown else "unsure" if unsure else None)
+    abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
+    if asked.never_abstain:
+        abstains = [None] * len(clips)
     return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, rows)
 
 
 def _windows(asked: PredictOptions, window_seconds: float | None, stride_seconds: float | None) -> ClipPlan:
     """How long videos are cut to see when something happens."""
-    store = Bank(Path(asked.bank))
+    store = open_bank(asked.bank)
     if window_seconds is None and not asked.prompts:
         card = load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
         lengths = [clip.span.seconds for clip in _learned(card, store)]

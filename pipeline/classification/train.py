@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.types import Device
+from ..core.types import Device, Loss
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
@@ -32,6 +33,8 @@ from .cross_validation import choose, fit
 from .dataset import LabelledClips, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
 
 DEFAULT_NAME = "default"
+
+Calibrate = Literal["auto", Method]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +57,7 @@ class TrainReport:
 
 def train_head(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head: str | None = None,
     loss: str | None = None,
     labels: str | Path | None = None,
@@ -62,10 +65,10 @@ def train_head(
     seed: int = 0,
     recipe: str | None = None,
     tune: bool = False,
-    calibrate: Method | Literal["auto"] = "auto",
+    calibrate: Calibrate = "auto",
     precision: float | None = None,
     texts: bool = False,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: Device = "auto",
     **parameters: Any,
 ) -> TrainReport:
@@ -87,10 +90,9 @@ def train_head(
         UsageError: a parameter that this head does not have.
     """
     started = time.monotonic()
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
-    if precision is not None and not 0 < precision <= 1:
-        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
+    _check(loss, calibrate, precision)
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
     model = build_head(kind, seed=seed, **parameters)
@@ -104,7 +106,7 @@ def train_head(
     given = frozenset(parameters) if tune else None
     said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
     fitted = fit(model if given is None else choose(model, training, fixed=given), training)
-    asked = {"labels": None if labels is None else Path(labels).name, "templates": tuple(templates), "seed": seed}
+    asked = {"labels": None if labels is None else Path(labels).name, "templates": templates, "seed": seed}
     card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
     judged = TrainedHead(
         fitted,
@@ -120,6 +122,14 @@ def train_head(
     undone = _undone(model, training, tune=tune)
     warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
+
+
+def _check(loss: str | None, calibrate: Calibrate, precision: float | None) -> None:
+    """Refuse wrong options before anything is read."""
+    check_choice("calibration", calibrate, Calibrate)
+    check_choice("loss", loss, Loss)
+    if precision is not None and not 0 < precision <= 1:
+        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
@@ -143,6 +153,7 @@ def _card(
     fixed: frozenset[str] | None,
     **asked: Any,
 ) -> HeadCard:
+    asked["templates"] = tuple(as_list(asked["templates"]))
     return HeadCard(
         name=name,
         kind=kind,
@@ -177,14 +188,14 @@ def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> Train
     )
 
 
-def text_shares(encoder: Encoder, examples: LabelledClips, templates: Sequence[str]) -> npt.NDArray[np.float64]:
+def text_shares(encoder: Encoder, examples: LabelledClips, templates: str | Sequence[str]) -> npt.NDArray[np.float64]:
     """What texts for the classes say of each example, (n, classes of ``np.unique(y)``)."""
     prior = class_texts(encoder, np.unique(examples.y).tolist(), templates)
     return prior.shares(encoder.text_space(examples.vectors))
 
 
 def class_texts(
-    encoder: Encoder, classes: Sequence[str], templates: Sequence[str], *, weight: float = 1.0
+    encoder: Encoder, classes: Sequence[str], templates: str | Sequence[str], *, weight: float = 1.0
 ) -> TextPrior:
     """Class names as texts, in this order; ``jumping_jack`` is read as "jumping jack"."""
     texts = encode_prompts(encoder, [re.sub(r"[_-]+", " ", name) for name in classes], templates)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart
+from ..core.arguments import check_choice
+from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart, UsageError
 from ..core.recipe import Recipe
 from ..core.registry import Registry
 from ..core.types import Device, Precision
@@ -100,8 +101,13 @@ def load_encoder(
 
     Raises:
         UnknownPart: the name is none of the four.
+        UsageError: no such device or precision, or less than one frame.
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
     """
+    check_choice("device", device, Device)
+    check_choice("precision", precision, Precision)
+    if num_frames is not None and num_frames < 1:
+        raise UsageError(f"a clip needs at least 1 frame, not {num_frames}")
     from ._checkpoint import why_not_loaded
     from ._runtime.torchvision import make_importable
 

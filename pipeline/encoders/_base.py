@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..core.arguments import as_list
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
@@ -148,7 +149,7 @@ class Encoder(abc.ABC):
         """
         return self.features(pixels).vectors
 
-    def features(self, pixels: Pixels, *, keep: Collection[Keep] = ()) -> Features:
+    def features(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Features:
         """The same, with what else is to be kept of each clip (see ``Output``).
 
         Args:
@@ -164,7 +165,7 @@ class Encoder(abc.ABC):
         """Whether ``begin`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 
-    def begin(self, pixels: Pixels, *, keep: Collection[Keep] = ()) -> Callable[[], Features]:
+    def begin(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
         """``features`` in two steps: what is called then waits for the work and gives the features.
 
         Raises:
@@ -173,6 +174,7 @@ class Encoder(abc.ABC):
         from ._runtime.forward import start_forward
 
         facts = self.facts
+        keep = as_list(keep)
         check_keep(self.name, type(self), keep)
         expected = (facts.num_frames, 3, facts.image_size, facts.image_size)
         if pixels.ndim != 5 or pixels.shape[1:] != expected:
@@ -201,7 +203,7 @@ class Encoder(abc.ABC):
 
         return features
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
+    def encode_text(self, texts: str | Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
         """Texts to (n, text_dim) float32, to be compared by cosine with ``text_space`` of clips.
 
         Raises:

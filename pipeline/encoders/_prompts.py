@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.arguments import as_list
 from ..core.errors import UsageError
 from ..core.types import FloatArray, KeptArray
 from ..core.vectors import unit
@@ -14,15 +15,16 @@ from ._base import Encoder
 PLACE = "{}"
 
 
-def _filled(texts: Sequence[str], templates: Sequence[str]) -> list[list[str]]:
+def _filled(texts: str | Sequence[str], templates: str | Sequence[str]) -> list[list[str]]:
     """The texts in each template; without templates the bare texts, which is how the authors of X-CLIP test it."""
+    texts, templates = as_list(texts), as_list(templates)
     for template in templates:
         if template.count(PLACE) != 1:
             raise UsageError(f"the template {template!r} must hold {{}} once, where the text goes: 'a video of {{}}'")
     return [[template.replace(PLACE, text) for text in texts] for template in templates or [PLACE]]
 
 
-def encode_prompts(encoder: Encoder, texts: Sequence[str], templates: Sequence[str] = ()) -> FloatArray:
+def encode_prompts(encoder: Encoder, texts: str | Sequence[str], templates: str | Sequence[str] = ()) -> FloatArray:
     """Unit vectors of texts, (n, text_dim): each the mean of its unit vectors in all the templates.
 
     Args:
@@ -39,9 +41,9 @@ def encode_prompts(encoder: Encoder, texts: Sequence[str], templates: Sequence[s
 def text_cosines(
     encoder: Encoder,
     embeddings: FloatArray,
-    texts: Sequence[str],
+    texts: str | Sequence[str],
     *,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     patches: KeptArray | None = None,
 ) -> FloatArray:
     """How well clips fit texts, (n, texts).

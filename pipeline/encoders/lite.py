@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from ..core.arguments import as_list
 from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray
 from ._base import Encoder
@@ -159,10 +160,10 @@ class Lite(Encoder):
     def _class_vectors(self) -> FloatArray:
         return self.encode_text(object_names())
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+    def encode_text(self, texts: str | Sequence[str]) -> FloatArray:
         """Sentence vectors of length 1, (n, 384). See ``Encoder.encode_text``."""
         vectors: FloatArray = self._sentences.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+            as_list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
         return vectors.astype(np.float32, copy=False)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..classification.cross_validation import held_out_scores
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import build_head
@@ -68,7 +68,7 @@ def compare(
     a: str,
     b: str,
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     labels: str | Path | None = None,
     head: str = "linear",
     seed: int = 0,
@@ -87,7 +87,7 @@ def compare(
         UsageError: twice the same recipe.
         LabelError: the two share no labelled clips, or too few for a held-out score.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     recipes = store.recipe(a), store.recipe(b)
     if recipes[0].id == recipes[1].id:
         raise UsageError(f"{a} and {b} are the same recipe {recipes[0].id}; compare it with another")

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..classification.calibrate import judged_across
 from ..classification.cross_validation import Protocol, fit, held_out_scores
 from ..classification.dataset import check_classes, label_rows_of, labelled_examples
@@ -45,7 +45,7 @@ class HeadResult:
 
 def compare_heads(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     labels: str | Path | None = None,
     recipe: str | None = None,
     protocol: Protocol = "auto",
@@ -61,7 +61,7 @@ def compare_heads(
     Raises:
         LabelError: too few labels for an honest score.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, chosen, rows)

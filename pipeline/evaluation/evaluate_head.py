@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import judged_across, judged_by
 from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
@@ -59,7 +59,7 @@ class Evaluation:
 
 def evaluate(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,
     labels: str | Path | None = None,
     protocol: Protocol = "auto",
@@ -79,7 +79,7 @@ def evaluate(
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
         LabelError: too few labels for an honest score.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     judged = load_trained(heads_in(store.folder), head_name)
     card = judged.card
     examples = labelled_examples(

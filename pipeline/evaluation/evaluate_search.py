@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.labels import label_of_clips
 from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
 from ..core.errors import LabelError, UsageError
@@ -82,7 +82,7 @@ class Question:
 def evaluate_search(
     *,
     queries: str | Path | None = None,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     labels: str | Path | None = None,
     exact: bool = False,
@@ -111,21 +111,21 @@ def evaluate_search(
         LabelError: a label or a video that no stored clip has, or no question that can be answered.
         SourceError, UsageError: no question, or an option that has no say in one.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     if queries is None:
         if exact or any(value is not None and value is not False and value != () for value in how.values()):
-            raise UsageError("without --queries labelled clips are the queries; leave out the other search options")
+            raise UsageError("without a table of queries, labelled clips are the queries; leave out the other search options")
         return _of_labels(labelled_examples(store, chosen, rows), chosen)
-    searcher = Searcher(bank, recipe=chosen.id, exact=exact, device=device)
+    searcher = Searcher(store, recipe=chosen.id, exact=exact, device=device)
     clips = list(searcher.clips.rows())
     named = label_of_clips(clips, rows)
     labelled = [(row.label, clip) for clip, row in zip(clips, named, strict=True) if row is not None]
     label_of = {clip.clip_id: label for label, clip in labelled}
     questions = _of_table(Path(queries), _groups(clips, named), frozenset(label_of.values()))
     if any(how.get(name) is not None for name in ("merge_gap", "per_video")) and any(one.label for one in questions):
-        raise UsageError("--merge-gap and --per-video do not apply to queries with a label; leave them out")
+        raise UsageError("merging and a limit per video do not apply to queries with a label; leave them out")
     videos = [(label, clip.video_id) for label, clip in labelled]
     asked = [(question, count) for question in questions if (count := question.relevant(videos))]
     if not asked:

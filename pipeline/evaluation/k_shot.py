@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
+from ..core.arguments import as_list
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.types import Device
@@ -41,12 +42,12 @@ class KShotCurve:
 
 def k_shot_curves(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,
     labels: str | Path | None = None,
-    shots: Sequence[int] = SHOTS,
+    shots: int | Sequence[int] = SHOTS,
     draws: int = 10,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: Device = "auto",
 ) -> tuple[list[KShotCurve], dict[str, Any]]:
     """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
@@ -64,9 +65,10 @@ def k_shot_curves(
         HeadError: there is no such head.
         LabelError: too few labels to hold any out.
     """
+    shots = as_list(shots)
     if draws < 1 or not shots or min(shots) < 0:
-        raise UsageError(f"there have to be draws and shots, not {draws} and {list(shots)}")
-    store = Bank(Path(bank))
+        raise UsageError(f"there have to be draws and shots, not {draws} and {shots}")
+    store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
     rows = label_rows_of(store, None if labels is None else Path(labels))

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
+from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Limits, Precision, Source
@@ -37,9 +38,9 @@ from .run import Extraction, ExtractionJob, run_job
 
 
 def extract(
-    sources: Sequence[str | Path | Source],
+    sources: str | Path | Source | Sequence[str | Path | Source],
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     encoder: str | Encoder = DEFAULT_ENCODER,
     clips: Segmentation = "windows",
     window_seconds: float | None = None,
@@ -51,7 +52,7 @@ def extract(
     num_workers: int | None = None,
     pooling: str | None = None,
     precision: Precision | None = None,
-    keep: Collection[Keep] = (),
+    keep: Keep | Collection[Keep] = (),
     labels_from_folders: bool = False,
     root: str | Path | None = None,
     limits: Limits | None = None,
@@ -83,17 +84,17 @@ def extract(
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
     """
+    keep = as_list(keep)
+    check_choice("device", device, Device)
+    check_choice("precision", precision, Precision)
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     limits = limits or Limits()
-    inputs = find_sources(
-        sources,
-        is_video=functools.partial(looks_readable, limits=limits),
-        labels_from_folders=labels_from_folders,
-    )
+    is_video = functools.partial(looks_readable, limits=limits)
+    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     if root is not None:  # it stays with each input, for whoever reads it again
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
     plan = ExtractionJob(inputs, cut, keep, limits, batch_size, num_workers)
-    store = Bank(Path(bank), create=True)
+    store = open_bank(bank, create=True)
     loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
@@ -111,12 +112,12 @@ def extract(
 def stored_already(
     inputs: Sequence[Source],
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     encoder: str = DEFAULT_ENCODER,
     clips: Segmentation = "windows",
     window_seconds: float | None = None,
     stride_seconds: float | None = None,
-    keep: Collection[Keep] = (),
+    keep: Keep | Collection[Keep] = (),
     decoder: str = DEFAULT_DECODER,
     num_frames: int | None = None,
     pooling: str | None = None,
@@ -129,9 +130,10 @@ def stored_already(
     Args:
         inputs, and the others: as for ``extract``.
     """
+    keep = as_list(keep)
     cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
     try:
-        store = Bank(Path(bank))
+        store = open_bank(bank)
         recipes = [
             recipe
             for recipe in store.recipes().values()
@@ -158,6 +160,7 @@ def _checked_cut(
     decoder: str,
 ) -> ClipPlan:
     """How videos are cut; wrong calls are refused here, before anything is loaded."""
+    check_choice("choice of clips", clips, Segmentation)
     decoders.get(decoder)
     part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
     check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
@@ -189,7 +192,7 @@ def prepared_encoder(
 
 def extract_for(
     recipe: Recipe,
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     store: Bank,
     cut: ClipPlan | None = None,

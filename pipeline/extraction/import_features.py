@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import SourceError, UsageError
@@ -43,7 +43,7 @@ class ImportReport:
 
 
 def import_features(
-    vectors: str | Path, table: str | Path, *, name: str, bank: str | Path = "bank", array: str | None = None
+    vectors: str | Path, table: str | Path, *, name: str, bank: BankLike = "bank", array: str | None = None
 ) -> ImportReport:
     """Store vectors that another program made, with what a table says of each.
 
@@ -78,7 +78,7 @@ def import_features(
         decoder="none",
     )
     clips, labels = _described(rows, Path(table))
-    store = Bank(Path(bank), create=True)
+    store = open_bank(bank, create=True)
     stored = store.clips(recipe.id)
     there = {name: number for number, name in enumerate(stored.ids)}
     new = np.array([clip.clip_id not in there for clip in clips], dtype=np.bool_)

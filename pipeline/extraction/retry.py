@@ -6,9 +6,8 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..core.errors import EmptyFolder
 from ..core.files import path_of
 from ..core.types import Device, Limits, Source, VideoRow
@@ -38,7 +37,7 @@ def _inputs_of(row: VideoRow) -> list[Source]:
 
 def retry(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     limits: Limits | None = None,
     device: Device = "auto",
@@ -56,7 +55,7 @@ def retry(
         BankError, UsageError, EncoderError: nothing was tried.
     """
     started = time.monotonic()
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     by_cut: dict[ClipPlan, list[Source]] = {}
     for row in failures(store, chosen.id):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.arguments import as_list
 from ..core.errors import EmptyFolder
 from ..core.types import Limits, Source
 from ..decoders import looks_readable
@@ -31,9 +32,9 @@ class Arrivals:
     """
 
     def __init__(
-        self, sources: Sequence[str | Path], *, labels_from_folders: bool, limits: Limits | None = None
+        self, sources: str | Path | Sequence[str | Path], *, labels_from_folders: bool, limits: Limits | None = None
     ) -> None:
-        self._sources = sources
+        self._sources: list[str | Path] = as_list(sources)
         self._labels_from_folders = labels_from_folders
         self._is_video = functools.partial(looks_readable, limits=limits)
         self._last: dict[Path, _Look] = {}
@@ -72,7 +73,7 @@ class Arrivals:
 
 
 def watch(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     poll_seconds: float = 5.0,
     labels_from_folders: bool = False,

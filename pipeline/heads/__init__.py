@@ -23,7 +23,6 @@ from ._trained.novelty import NoveltyDetector
 from ._trained.onnx import export_onnx
 from ._trained.sample import Sample
 from ._trained.store import (
-    TrainedHead,
     head_files,
     head_path,
     list_heads,
@@ -36,8 +35,10 @@ from ._trained.store import (
     save_trained,
 )
 from ._trained.text_prior import TextPrior
+from ._trained.trained_head import ACCEPT_KNOWN, TrainedHead
 
 __all__ = [
+    "ACCEPT_KNOWN",
     "Head",
     "HeadCard",
     "NoveltyDetector",

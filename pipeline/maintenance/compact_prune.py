@@ -10,7 +10,7 @@ from typing import get_args
 
 import filelock
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.parquet import fast_to_verify, parts_in, read_columns
 from ..core.errors import BankError
@@ -48,7 +48,7 @@ class Pruning:
     dry_run: bool
 
 
-def compact(*, bank: str | Path = "bank") -> Compaction:
+def compact(*, bank: BankLike = "bank") -> Compaction:
     """Merge the small parts of a bank; what it holds stays the same, and in the same order.
 
     Parts of earlier releases, which have to be read as a whole before any of them is used, are written anew.
@@ -56,7 +56,7 @@ def compact(*, bank: str | Path = "bank") -> Compaction:
     Raises:
         BankError: a part is damaged, another upkeep is at work, or it cannot be written; nothing is lost.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     with _alone(store):
         sweep(store.folder)
         before, bytes_before = _measured(store.folder)
@@ -71,7 +71,7 @@ def compact(*, bank: str | Path = "bank") -> Compaction:
     return Compaction(before, parts, bytes_before, size)
 
 
-def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: bool = False) -> Pruning:
+def prune(*, bank: BankLike = "bank", missing_folders: bool = False, dry_run: bool = False) -> Pruning:
     """Remove what is stored of videos that are not there any more, from the bank and its indexes. Labels stay.
 
     A video is there as long as one of the paths under which it was seen holds it; an edited file holds another one.
@@ -84,7 +84,7 @@ def prune(*, bank: str | Path = "bank", missing_folders: bool = False, dry_run: 
     Raises:
         BankError: see ``compact``.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     with _alone(store):
         gone, unreachable = _gone(store)
         if missing_folders:

@@ -9,7 +9,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ..bank.bank import Bank, damaged_parts
+from ..bank.bank import Bank, BankLike
+from ..bank.damaged import damaged_parts
 from ..bank.head_changes import settle
 from ..bank.parquet import CannotRead
 from ..core.errors import BankError, ClipdexError, HeadError
@@ -24,16 +25,17 @@ from ..retrieval.index_store import damaged_indexes
 _NAMED = 20
 
 
-def doctor(*, bank: str | Path | None = None, repair: bool = False) -> list[dict[str, Any]]:
+def doctor(*, bank: BankLike | None = None, repair: bool = False) -> list[dict[str, Any]]:
     """Checks of this installation and of a bank, each with what to do.
 
     Args:
         repair: move damaged parts into the bank's folder ``damaged``; the next extraction redoes their videos.
     """
     checks = [*_release_checks(), *(check for name in decoders.names() for check in _decoder_checks(name))]
-    if bank is None or not Path(bank).exists():
-        return [*checks, _check("bank", None, f"there is none at {bank}")]
-    return [*checks, *_bank_checks(Path(bank), repair=repair)]
+    folder = bank.folder if isinstance(bank, Bank) else None if bank is None else Path(bank)
+    if folder is None or not folder.exists():
+        return [*checks, _check("bank", None, f"there is none at {folder}")]
+    return [*checks, *_bank_checks(folder, repair=repair)]
 
 
 def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:

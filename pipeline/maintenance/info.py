@@ -6,18 +6,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..bank.bank import Bank
-from ..bank.head_changes import heads_in, labels_in
+from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.format_file import FORMAT_FILE
 from ..core.types import VideoRow
 from ..encoders import at_hand, cards, encoders
 from ..heads import read_cards
 
 
-def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
+def bank_info(*, bank: BankLike = "bank") -> dict[str, Any]:
     """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank; for each head whose file
     is damaged, a sentence that names it.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     recipes = [
         {
             "id": recipe.id,
@@ -30,8 +30,8 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
         }
         for recipe in store.recipes().values()
     ]
-    labels = Counter(row.label for row in labels_in(store.folder).rows())
-    heads, damaged = read_cards(heads_in(store.folder))
+    labels = Counter(row.label for row in store.labels())
+    heads, damaged = read_cards(store.heads_folder)
     return {
         "bank": str(store.folder),
         "recipes": recipes,
@@ -45,13 +45,13 @@ def bank_info(*, bank: str | Path = "bank") -> dict[str, Any]:
     }
 
 
-def heads_folder(bank: str | Path) -> Path:
+def heads_folder(bank: BankLike) -> Path:
     """Where a bank keeps its heads, interrupted changes finished.
 
     Raises:
         BankError: there is no bank.
     """
-    return heads_in(Bank(Path(bank)).folder)
+    return open_bank(bank).heads_folder
 
 
 def latest(store: Bank, recipe_id: str) -> list[VideoRow]:
@@ -59,12 +59,12 @@ def latest(store: Bank, recipe_id: str) -> list[VideoRow]:
     return list({row.video_id or row.video: row for row in store.videos(recipe_id).values()}.values())
 
 
-def encoder_list(*, bank: str | Path | None = None) -> list[dict[str, Any]]:
+def encoder_list(*, bank: BankLike | None = None) -> list[dict[str, Any]]:
     """Every encoder, from its card; ``at_hand`` says whether its default weights are on this machine, ``in_bank``
     whether the bank holds vectors of it.
     """
-    there = bank is not None and Path(bank, "bank.json").exists()
-    used = {recipe.encoder for recipe in Bank(Path(str(bank))).recipes().values()} if there else set()
+    there = isinstance(bank, Bank) or (bank is not None and Path(bank, FORMAT_FILE).exists())
+    used = {recipe.encoder for recipe in open_bank(bank).recipes().values()} if bank is not None and there else set()
     return [
         {
             "name": name,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..core.errors import BankError, UsageError
 from ..core.files import replacing
@@ -140,7 +140,7 @@ def _rebuilt(
 
 def build_index(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     kind: str = AUTO,
     min_recall: float = 0.0,
@@ -185,7 +185,7 @@ def build_index(
 
 def index_stats(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     kind: str = AUTO,
     device: Device = "auto",
@@ -199,9 +199,9 @@ def index_stats(
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
 
-def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
+def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
     """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     removed = []
     for one in indexes.names() if kind is None else [kind]:
@@ -213,8 +213,8 @@ def remove_indexes(*, bank: str | Path = "bank", recipe: str | None = None, kind
     return removed
 
 
-def _ready(bank: str | Path, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
-    store = Bank(Path(bank))
+def _ready(bank: BankLike, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     return store, chosen, functools.cache(lambda: load_for(chosen, device=device))
 

@@ -6,15 +6,15 @@ import dataclasses
 import importlib.util
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
+from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, FloatArray
@@ -70,11 +70,11 @@ class Map:
 
 def clusters(
     *,
-    bank: str | Path = "bank",
+    bank: BankLike = "bank",
     recipe: str | None = None,
     count: int | None = None,
-    texts: Sequence[str] = (),
-    templates: Sequence[str] = (),
+    texts: str | Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: Device = "auto",
 ) -> list[Cluster]:
     """Group a bank's clips by k-means on their directions, largest group first.
@@ -88,13 +88,13 @@ def clusters(
         UsageError: fewer clips than groups.
         BankError: no clips.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     if (texts or templates) and not _reads_text(chosen):
         raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
     rows, vectors, labels = _read(store, chosen)
     codes, middles = _grouped(vectors, count)
-    words, overall = [*texts] or _vocabulary(labels), vectors.mean(axis=0)
+    words, overall = as_list(texts) or _vocabulary(labels), vectors.mean(axis=0)
     names = _names(chosen, middles, overall=overall, texts=words, templates=templates, device=device)
     found = []
     for number, middle in enumerate(middles):
@@ -106,7 +106,7 @@ def clusters(
 
 
 def bank_map(
-    *, bank: str | Path = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
+    *, bank: BankLike = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
 ) -> Map:
     """A bank's clips as points of a plane, like ones near each other.
 
@@ -119,7 +119,8 @@ def bank_map(
         MissingExtra: UMAP is asked for and not installed.
         BankError: no clips.
     """
-    store = Bank(Path(bank))
+    store = open_bank(bank)
+    check_choice("layout", layout, Layout)
     rows, vectors, labels = _read(store, store.recipe(recipe))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
     rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]
@@ -185,7 +186,7 @@ def _names(
     *,
     overall: FloatArray,
     texts: Sequence[str],
-    templates: Sequence[str],
+    templates: str | Sequence[str],
     device: Device,
 ) -> list[tuple[str, ...]]:
     """For each group the texts that fit it better than they fit the whole bank, whose middle is ``overall``."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..core.errors import UsageError
 from ..core.types import ClipRow, Device, FloatArray
@@ -47,7 +46,7 @@ class DuplicateGroup:
 
 
 def duplicates(
-    *, bank: str | Path = "bank", recipe: str | None = None, threshold: float | None = None, device: Device = "auto"
+    *, bank: BankLike = "bank", recipe: str | None = None, threshold: float | None = None, device: Device = "auto"
 ) -> tuple[list[DuplicateGroup], float]:
     """Groups of clips that hang together by cosines of at least a threshold, largest first, and that threshold.
 
@@ -62,7 +61,7 @@ def duplicates(
     """
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"a threshold is a cosine above 0 and up to 1, not {threshold:g}")
-    store = Bank(Path(bank))
+    store = open_bank(bank)
     chosen = store.recipe(recipe)
     table = store.clips(chosen.id)
     least = near_threshold(table) if threshold is None else threshold

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyparsing as pp
 
 from ..bank.clip_table import OWN_COLUMNS, Cells, ClipTable
+from ..core.arguments import as_list
 from ..core.errors import UsageError
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -33,7 +34,7 @@ Condition = Callable[[Column], Bools]
 
 
 def fulfilled(
-    clips: ClipTable, conditions: Sequence[str], *, labels: Callable[[], Sequence[str | None]] | None = None
+    clips: ClipTable, conditions: str | Sequence[str], *, labels: Callable[[], Sequence[str | None]] | None = None
 ) -> Bools:
     """Which clips fulfil all conditions, (n,).
 
@@ -63,7 +64,7 @@ def fulfilled(
         return cells
 
     result = np.ones(len(clips), dtype=np.bool_)
-    for text in conditions:
+    for text in as_list(conditions):
         try:
             result &= _read(text)(column)
         except RecursionError as error:

@@ -78,9 +78,9 @@ def _effort_in(path: Path) -> int:
         return 1
 
 
-def damaged_indexes(bank: str | Path) -> Iterator[tuple[Path, str]]:
+def damaged_indexes(bank: Path) -> Iterator[tuple[Path, str]]:
     """Each stored index that is not what was written, with the reason. Reads all of them whole."""
-    for recipe in sorted(Path(bank).glob("indexes/*/")):
+    for recipe in sorted(bank.glob("indexes/*/")):
         try:
             if (recipe / KIND_FILE).exists():
                 _parsed_kind(recipe / KIND_FILE)

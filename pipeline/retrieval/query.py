@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from ..bank.clip_table import ClipTable
+from ..core.arguments import check_choice
 from ..core.errors import DecodeError, UsageError
 from ..core.files import name_of
 from ..core.recipe import Recipe
@@ -41,11 +42,17 @@ class Part:
 
     Attributes:
         value: a text, a moment, a picture's file, or a stored clip's id (its first letters will do).
+
+    Raises:
+        UsageError: an unknown kind.
     """
 
     kind: Kind
     value: str
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice("kind of part", self.kind, Kind)
 
     @classmethod
     def parse(cls, kind: Kind, text: str) -> Part:
@@ -103,7 +110,7 @@ class QueryEncoder:
         self._dim = dim
         self.numbers = {name: number for number, name in enumerate(clips.ids)}
 
-    def vector(self, part: Part, templates: Sequence[str] = ()) -> FloatArray:
+    def vector(self, part: Part, templates: str | Sequence[str] = ()) -> FloatArray:
         """(dim,), of length 1, without the weight; nothing where it does not speak: a text's space is the last part of
         a row, a clip's the first.
         """

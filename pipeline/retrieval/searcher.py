@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
+from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -49,17 +51,19 @@ class Searcher:
 
     def __init__(
         self,
-        bank: str | Path = "bank",
+        bank: BankLike = "bank",
         *,
         recipe: str | None = None,
         kind: str = AUTO,
         exact: bool = False,
         device: Device = "auto",
     ) -> None:
-        self._bank = Bank(Path(bank))
+        check_choice("device", device, Device)
+        self._bank = open_bank(bank)
         self.recipe: Recipe = self._bank.recipe(recipe)
         self._device = device
         self._encoder: Encoder | None = None
+        self._loading = threading.Lock()
         self._kind = EXACT if exact else kind
         self.reopen()
 
@@ -73,27 +77,29 @@ class Searcher:
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
-        if self._encoder is None:
-            self._encoder = load_for(self.recipe, device=self._device)
-        return self._encoder
+        with self._loading:  # several threads may ask first
+            if self._encoder is None:
+                self._encoder = load_for(self.recipe, device=self._device)
+            return self._encoder
 
     def search(
         self,
-        parts: Sequence[Part],
+        question: str | Part | Sequence[str | Part],
         *,
         k: int = 10,
-        where: Sequence[str] = (),
-        without: Collection[str] = (),
+        where: str | Sequence[str] = (),
+        without: str | Collection[str] = (),
         merge_gap: float | None = None,
         each_clip: bool = False,
         per_video: int | None = None,
         collapse: bool = False,
-        templates: Sequence[str] = (),
+        templates: str | Sequence[str] = (),
         rerank: bool = False,
     ) -> list[Hit]:
         """The ``k`` best moments, best first.
 
         Args:
+            question: its parts; a string is a text, as ``search`` takes it.
             templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
             rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
                 texts, which needs what ``extract --keep patches`` stores.
@@ -109,15 +115,18 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
+        given = [question] if isinstance(question, str | Part) else question
+        parts = [Part.parse("text", one) if isinstance(one, str) else one for one in given]
+        templates = as_list(templates)
         if not parts:
-            raise UsageError("nothing is asked for: give a TEXT, --text, --clip, --image or --not")
+            raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
         if collapse and self._twins is None:
             self._twins = NearDuplicates(self.clips, self._numbers)
         grouping = MergePolicy(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
         vectors = [self._asker.vector(part, templates) for part in parts]
         summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
         query = summed[None].astype(np.float32)
-        allowed = self._allowed(where, without) if where or without else None
+        allowed = self._allowed(where, as_list(without)) if where or without else None
         if rerank:
             (found,) = self._index.search(query, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
             again = self._reranked(parts, [name for name, _ in found], templates)
@@ -144,7 +153,7 @@ class Searcher:
                 return hits
             count *= _WIDER
 
-    def fitting(self, where: Sequence[str]) -> int:
+    def fitting(self, where: str | Sequence[str]) -> int:
         """How many clips fulfil all conditions.
 
         Raises:
@@ -152,7 +161,7 @@ class Searcher:
         """
         return int(self._allowed(where, ()).sum())
 
-    def _allowed(self, where: Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
+    def _allowed(self, where: str | Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
         """Which rows of the index fulfil the conditions and are of other videos."""
         allowed = fulfilled(self.clips, where, labels=self._labels)[self._order]
         return allowed & ~self._inside(without) if without else allowed
@@ -195,10 +204,12 @@ class Searcher:
             for rank, (hit, own) in enumerate(zip(hits, cosines, strict=True), start=1)
         ]
 
-    def _reranked(self, parts: Sequence[Part], ids: Sequence[str], templates: Sequence[str]) -> list[tuple[str, float]]:
+    def _reranked(
+        self, parts: Sequence[Part], ids: Sequence[str], templates: str | Sequence[str]
+    ) -> list[tuple[str, float]]:
         """The same clips by the model's full score with the texts; other parts of the question count as before."""
         if not any(part.kind == "text" for part in parts):
-            raise UsageError("--rerank scores clips against texts again, and there is no text in this question")
+            raise UsageError("reranking scores clips against texts again, and there is no text in this question")
         patches = self._bank.patches(self.recipe, ids)
         vectors = self.clips.embeddings([self._numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
@@ -214,13 +225,13 @@ class Searcher:
 def search(
     text: str | None = None,
     *,
-    texts: Sequence[str] = (),
-    clips: Sequence[str] = (),
-    images: Sequence[str] = (),
-    unwanted: Sequence[str] = (),
-    more_like: Sequence[str] = (),
-    less_like: Sequence[str] = (),
-    bank: str | Path = "bank",
+    texts: str | Sequence[str] = (),
+    clips: str | Path | Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
+    unwanted: str | Sequence[str] = (),
+    more_like: str | Sequence[str] = (),
+    less_like: str | Sequence[str] = (),
+    bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
     device: Device = "auto",
@@ -246,19 +257,19 @@ def search(
 def question(
     text: str | None = None,
     *,
-    texts: Sequence[str] = (),
-    clips: Sequence[str] = (),
-    images: Sequence[str] = (),
-    unwanted: Sequence[str] = (),
-    more_like: Sequence[str] = (),
-    less_like: Sequence[str] = (),
+    texts: str | Sequence[str] = (),
+    clips: str | Path | Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
+    unwanted: str | Sequence[str] = (),
+    more_like: str | Sequence[str] = (),
+    less_like: str | Sequence[str] = (),
 ) -> list[Part]:
     """The parts of a question as people write them; see ``search``."""
-    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + list(texts)]
-    parts += [Part.parse("clip", value) for value in clips]
-    parts += [Part.parse("image", value) for value in images]
-    parts += [Part.unwanted(value) for value in unwanted]
-    return parts + Part.feedback(more_like, less_like)
+    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + as_list(texts)]
+    parts += [Part.parse("clip", str(value)) for value in as_list(clips)]
+    parts += [Part.parse("image", str(value)) for value in as_list(images)]
+    parts += [Part.unwanted(value) for value in as_list(unwanted)]
+    return parts + Part.feedback(as_list(more_like), as_list(less_like))
 
 
 def _hit(row: ClipRow, score: float) -> Hit:

@@ -36,7 +36,7 @@ _HEAD_BYTES = 4096
 
 
 def find_sources(
-    named: Sequence[str | Path | Source],
+    named: str | Path | Source | Sequence[str | Path | Source],
     *,
     is_video: Callable[[Path], bool],
     labels_from_folders: bool = False,
@@ -53,7 +53,7 @@ def find_sources(
         SourceError: a name with nothing behind it, a manifest that cannot be used.
     """
     found: dict[tuple[Path, Span | None], Source] = {}
-    for name in named:
+    for name in [named] if isinstance(named, str | Path | Source) else named:
         if isinstance(name, Source):
             sources = [name]
         else:

@@ -15,6 +15,7 @@ import math
 import re
 from typing import Literal
 
+from ..core.arguments import check_choice
 from ..core.errors import SourceError, UsageError
 from ..core.types import Clip, Span
 
@@ -71,7 +72,7 @@ class ClipPlan:
     """How whole videos are cut into clips. Its name is stored with each clip.
 
     Raises:
-        UsageError: window and stride that make no sense (see ``windows``).
+        UsageError: an unknown segmentation, or window and stride that make no sense (see ``windows``).
     """
 
     segmentation: Segmentation
@@ -79,6 +80,7 @@ class ClipPlan:
     stride_seconds: float
 
     def __post_init__(self) -> None:
+        check_choice("choice of clips", self.segmentation, Segmentation)
         windows(Span(0.0, 1.0), window_seconds=self.window_seconds, stride_seconds=self.stride_seconds)
 
     def name(self, within: Span | None = None) -> str:

@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import make_recipe
 
-from pipeline.bank.bank import Bank, damaged_parts
+from pipeline.bank.bank import Bank, open_bank
+from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.parquet import write_part
+from pipeline.classification.labelling import add_label
 from pipeline.core.errors import BankError, RecipeMismatch, UsageError
 from pipeline.core.files import replacing
 from pipeline.core.recipe import Recipe
@@ -203,3 +205,58 @@ def test_each_folder_that_is_made_is_synced_in_its_parent(tmp_path: Path, monkey
         temporary.write_text("x")
     assert set(synced) == {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
     assert synced[-1] == tmp_path / "a" / "b"  # after the rename
+
+
+def test_a_bank_is_opened_by_a_string_a_path_or_an_open_bank(tmp_path: Path) -> None:
+    bank = open_bank(str(tmp_path), create=True)
+    assert open_bank(bank) is bank
+    assert open_bank(tmp_path).folder == Bank(str(tmp_path)).folder == tmp_path
+
+
+def test_a_bank_shows_its_recipes_and_counts_the_clips_of_all(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, create=True)
+    assert (len(bank), repr(bank)) == (0, f"Bank('{tmp_path}', recipes: none)")
+    other = make_recipe(encoder="xclip")
+    bank.add(RECIPE, [clip("a"), clip("b")], rows_for(clip("a"), clip("b")), [])
+    bank.add(other, [clip("a")], rows_for(clip("a")), [])
+    assert len(bank) == 3
+    assert f"videomae {RECIPE.id}" in repr(bank)
+    assert f"xclip {other.id}" in repr(bank)
+
+
+def test_a_damaged_bank_can_still_be_shown(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, create=True)
+    bank.add(RECIPE, [clip("a")], rows_for(clip("a")), [])
+    bank.parts(RECIPE.id)[0].write_bytes(b"PAR1")
+    assert repr(bank) == f"Bank('{tmp_path}', recipes: unreadable)"
+
+
+def test_a_bank_gives_clips_and_vectors_as_one_arrow_table(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, create=True)
+    clips = [clip("a" * 64, path="/old.mp4", camera=3), clip("b" * 64)]
+    bank.add(RECIPE, [*clips, clips[0]], rows_for(*clips, clips[0]), [VideoRow("/old.mp4", "a" * 64, "ok")])
+    bank.add(RECIPE, [], rows_for(), [VideoRow("/new.mp4", "a" * 64, "unchanged")])
+    table = bank.to_arrow("videomae")
+    assert table["clip_id"].to_pylist() == [one.clip_id for one in clips]
+    assert table["video"].to_pylist() == ["/new.mp4", "/v.mp4"]
+    assert np.array_equal(np.array(table["embedding"].to_pylist(), np.float32), bank.embeddings(RECIPE.id))
+    stored = pq.read_table(tmp_path / "clips" / RECIPE.id)
+    assert table.schema == stored.schema
+    assert table.schema.metadata == stored.schema.metadata
+
+
+def test_without_pandas_a_data_frame_is_refused_with_the_way_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = Bank(tmp_path, create=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="pip install pandas"):
+        bank.to_pandas()
+
+
+def test_a_bank_knows_its_labels_and_heads(tmp_path: Path) -> None:
+    bank = Bank(tmp_path, create=True)
+    assert (bank.labels(), bank.heads()) == ([], [])
+    row = add_label(str(Path(__file__)), "text", bank=bank)
+    assert bank.labels() == [row]
+    assert bank.heads_folder == tmp_path / "heads"

@@ -12,7 +12,7 @@ import torch
 from conftest import make_recipe
 
 from pipeline import Bank, extract, predict, search
-from pipeline.bank.bank import damaged_parts
+from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.features import FeatureArrays, write_features
 from pipeline.core.errors import BankError, EncoderError, UsageError
 from pipeline.encoders import load_encoder, text_cosines
@@ -222,7 +222,7 @@ class TestExactScores:
         extract([videos], bank=tmp_path / "lite", encoder="lite", num_frames=2)
         with pytest.raises(UsageError, match=r"lite has no finer score with texts"):
             search("a dog", bank=tmp_path / "lite", rerank=True)
-        with pytest.raises(UsageError, match="go with --prompts"):
+        with pytest.raises(UsageError, match="go with prompts"):
             predict(bank=bank, rerank=True)
 
 
@@ -246,7 +246,7 @@ class TestTemplates:
         for template in ("a video", "{} and {}"):
             with pytest.raises(UsageError, match=r"must hold \{\} once"):
                 search("a dog", bank=bank, templates=[template])
-        with pytest.raises(UsageError, match="go with --prompts"):
+        with pytest.raises(UsageError, match="go with prompts"):
             predict(bank=bank, templates=["a video of {}"])
 
 

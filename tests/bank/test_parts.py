@@ -19,7 +19,7 @@ from conftest import make_recipe
 from small_banks import RECIPE, add
 
 from pipeline import Bank
-from pipeline.bank.bank import damaged_parts
+from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.labels import Labels
 from pipeline.bank.parquet import parts_in, read_columns, write_part
 from pipeline.commands import main

@@ -314,7 +314,7 @@ def test_predict_lists_the_best_classes_and_refuses_nonsense(tmp_path: Path) -> 
     for one in predictions:
         assert (one.label, one.score) == one.top[0]
         assert one.top[0][1] >= one.top[1][1]
-    with pytest.raises(UsageError, match="not both"):
+    with pytest.raises(UsageError, match="give one of them"):
         predict(bank=tmp_path, head_name="default", prompts=["a"])
     with pytest.raises(UsageError, match="top must be at least 1"):
         predict(bank=tmp_path, top=0)

@@ -18,7 +18,7 @@ from small_banks import RECIPE, add
 
 from pipeline import Bank, extract, search
 from pipeline.bank import parquet as parquet_module
-from pipeline.bank.bank import damaged_parts
+from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.parquet import parts_in
 from pipeline.core.errors import BankError
 from pipeline.core.types import VideoRow

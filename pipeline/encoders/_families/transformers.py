@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ...core.arguments import as_list
 from ...core.errors import EncoderError
 from ...core.recipe import PreprocessSettings
 from ...core.types import FloatArray
@@ -141,7 +142,7 @@ class TransformersEncoder(Encoder):
                 "folder"
             ) from error
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+    def encode_text(self, texts: str | Sequence[str]) -> FloatArray:
         """See ``Encoder.encode_text``; what is longer than the tower takes is cut."""
         import torch
 
@@ -149,7 +150,7 @@ class TransformersEncoder(Encoder):
             return super().encode_text(texts)
         length = self._model.config.text_config.max_position_embeddings
         tokens = self._tokenizer(
-            list(texts), padding=self.text_padding, truncation=True, max_length=length, return_tensors="pt"
+            as_list(texts), padding=self.text_padding, truncation=True, max_length=length, return_tensors="pt"
         ).to(self.device)
         with torch.inference_mode():
             return to_numpy(self._embed_text({name: tokens[name] for name in self.text_inputs}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ...core.arguments import check_choice
 from ...core.errors import EncoderError
 from ...core.types import Device
 
@@ -12,9 +13,12 @@ def device_of(device: Device) -> str:
     """The device that a user's choice means here.
 
     Raises:
+        UsageError: there is no device of that name.
         EncoderError: this machine has no such device.
     """
     import torch
+
+    check_choice("device", device, Device)
 
     if device == "auto":
         if torch.cuda.is_available():

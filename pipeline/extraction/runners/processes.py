@@ -61,7 +61,7 @@ class _Encoder:
 
 
 def extract_in_processes(
-    sources: Sequence[str | Path | Source],
+    sources: str | Path | Source | Sequence[str | Path | Source],
     *,
     num_processes: int,
     labels_from_folders: bool = False,

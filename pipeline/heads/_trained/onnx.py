@@ -8,7 +8,7 @@ from pathlib import Path
 from ...core.errors import HeadError, MissingExtra
 from ...core.files import replacing
 from .._graph import Graph
-from .store import TrainedHead
+from .trained_head import TrainedHead
 
 _OPSET = 17
 _LEAST_SHARE = 1e-6  # as in ``calibration``

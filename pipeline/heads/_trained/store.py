@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from pathlib import Path
@@ -15,60 +14,17 @@ import safetensors.numpy
 
 from ...core.errors import HeadError, UsageError
 from ...core.files import replacing
-from ...core.types import FloatArray
 from .._base import Head, heads
 from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
 from .novelty import NoveltyDetector
 from .sample import Sample
 from .text_prior import TextPrior
+from .trained_head import TrainedHead
 
 _FAMILIARITY, _PRIOR, _SAMPLE = "familiarity.", "prior.", "sample."
 _MOST_INPUTS = 1 << 24  # numbers that a head reads of one clip; more is a damaged file
 _MOST_CHARACTERS = 300  # of a foreign error that are repeated
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedHead:
-    """A head with what turns its scores into an answer, or into none.
-
-    Attributes:
-        familiarity: what it was taught looks like, where clips enough were there to tell.
-        prior: what texts say of its classes, where they have a say.
-        sample: some of what it was trained on, where that is too much to read again for each class that is added.
-    """
-
-    head: Head
-    card: HeadCard
-    familiarity: NoveltyDetector | None = None
-    prior: TextPrior | None = None
-    sample: Sample | None = None
-
-    def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
-        """(n, classes) probabilities before calibration.
-
-        Args:
-            X: what the head reads.
-            in_text_space: (n, text dim), where there is a prior.
-        """
-        shares = self.head.predict_proba(X)
-        if self.prior is not None and in_text_space is not None:
-            shares = self.prior.blend(shares, in_text_space)
-        return shares
-
-    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
-        """``shares``, calibrated."""
-        return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
-
-    def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
-        """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
-        no clips were held out to compare with.
-        """
-        if self.familiarity is None or not self.card.familiar:
-            return None
-        shares = np.linspace(0, 1, len(self.card.familiar))
-        found: npt.NDArray[np.float64] = np.interp(self.familiarity.scores(vectors), self.card.familiar, shares)
-        return found
 
 
 def save_head(

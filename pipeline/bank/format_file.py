@@ -1,0 +1,53 @@
+"""``bank.json``, which makes a folder a bank and states the version of its format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..core.errors import BankError
+from ..core.files import replacing
+
+FORMAT_VERSION = 1
+FORMAT_FILE = "bank.json"
+_FORMAT = "clipdex-bank"
+
+
+def check_format(folder: Path, *, create: bool) -> None:
+    """Refuse a folder that this release cannot read as a bank.
+
+    Args:
+        create: make an empty bank if there is none.
+
+    Raises:
+        BankError: the folder is no bank, or one of another format version.
+    """
+    path = folder / FORMAT_FILE
+    if not path.exists():
+        if not create:
+            raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
+        if folder.exists() and not folder.is_dir():
+            raise BankError(f"{folder} is a file, so it cannot become a bank; choose another folder")
+        facts = {"format": _FORMAT, "version": FORMAT_VERSION}
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    version = _version(path)
+    if version != FORMAT_VERSION:
+        raise BankError(
+            f"{folder} is a bank of format {version}, this is Clipdex for format {FORMAT_VERSION}; "
+            "use the release that made it"
+        )
+
+
+def _version(path: Path) -> object:
+    """The format's version that ``bank.json`` states."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["format"] != _FORMAT:
+            raise ValueError(f"it states the format {facts['format']!r}")
+        return facts["version"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BankError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Nothing else depends on its content: write "
+            f'{{"format": "{_FORMAT}", "version": {FORMAT_VERSION}}} into a file of that name'
+        ) from error

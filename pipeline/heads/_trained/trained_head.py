@@ -1,0 +1,121 @@
+"""A trained head as a user holds it: calibrated probabilities, and no answer if there is a reason for none."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.errors import HeadError
+from ...core.types import FloatArray
+from .._base import Head
+from .card import HeadCard
+from .novelty import NoveltyDetector
+from .sample import Sample
+from .text_prior import TextPrior
+
+# Of clips of known classes this share must not be taken for unknown ones.
+ACCEPT_KNOWN = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedHead:
+    """A head with what turns its scores into an answer, or into none.
+
+    Attributes:
+        familiarity: what it was taught looks like, where clips enough were there to tell.
+        prior: what texts say of its classes, where they have a say.
+        sample: some of what it was trained on, where that is too much to read again for each class that is added.
+    """
+
+    head: Head
+    card: HeadCard
+    familiarity: NoveltyDetector | None = None
+    prior: TextPrior | None = None
+    sample: Sample | None = None
+
+    def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """(n, classes) probabilities before calibration.
+
+        Args:
+            X: what the head reads.
+            in_text_space: (n, text dim), where there is a prior.
+        """
+        shares = self.head.predict_proba(X)
+        if self.prior is not None and in_text_space is not None:
+            shares = self.prior.blend(shares, in_text_space)
+        return shares
+
+    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """``shares``, calibrated."""
+        return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
+
+    def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
+        """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
+        no clips were held out to compare with.
+        """
+        if self.familiarity is None or not self.card.familiar:
+            return None
+        shares = np.linspace(0, 1, len(self.card.familiar))
+        found: npt.NDArray[np.float64] = np.interp(self.familiarity.scores(vectors), self.card.familiar, shares)
+        return found
+
+    def predict_proba(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+        """(n, classes) calibrated probabilities, in the order of ``card.classes``.
+
+        Args:
+            X: what the head reads: vectors of clips, (n, dim), or for kinds that read frames (n, steps, dim).
+            in_text_space: the clips' vectors in the space of texts, (n, text dim), for a head that blends texts in.
+
+        Raises:
+            HeadError: the head blends texts in, and there are no vectors in their space.
+        """
+        if self.prior is not None and in_text_space is None:
+            raise HeadError(
+                f"the head {self.card.name!r} blends in texts, so it needs in_text_space as well: "
+                "load_encoder(...).text_space(vectors). predict does it for the clips of a bank"
+            )
+        return self.probabilities(X, in_text_space=in_text_space)
+
+    def predict(
+        self, X: FloatArray, *, accept_known: float = ACCEPT_KNOWN, in_text_space: FloatArray | None = None
+    ) -> list[str | None]:
+        """The class of each clip, or None if it abstains, as ``pipeline.predict`` does.
+
+        Args:
+            X, in_text_space: see ``predict_proba``. Of frames, only whether a class is sure enough is judged.
+            accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
+
+        Raises:
+            HeadError: see ``predict_proba``.
+        """
+        scores = self.predict_proba(X, in_text_space=in_text_space)
+        known = self.known(X) if self.head.reads == "clips" else None
+        reasons = self.abstentions(scores, known, accept_known=accept_known)
+        best = scores.argmax(axis=1)
+        return [None if why else self.card.classes[place] for place, why in zip(best, reasons, strict=True)]
+
+    def abstentions(
+        self,
+        scores: npt.NDArray[np.float64],
+        known: npt.NDArray[np.float64] | None,
+        *,
+        accept_known: float = ACCEPT_KNOWN,
+    ) -> list[Literal["unknown", "unsure"] | None]:
+        """For each clip why no class is given, or None.
+
+        Args:
+            scores: probabilities, (n, classes).
+            known: (n,), see ``known``.
+            accept_known: see ``predict``.
+        """
+        limits = [self.card.thresholds.get(name, 0.0) for name in self.card.classes]
+        reasons: list[Literal["unknown", "unsure"] | None] = []
+        for number, best in enumerate(scores.argmax(axis=1)):
+            unknown = known is not None and known[number] < 1 - accept_known
+            limit = limits[best]
+            unsure = limit is None or scores[number, best] < limit
+            reasons.append("unknown" if unknown else "unsure" if unsure else None)
+        return reasons
