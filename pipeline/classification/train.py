@@ -123,7 +123,7 @@ def train_head(
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
-    """Warnings of what was asked for and takes more groups of each class than there are."""
+    """Warnings about requested steps that need more groups of each class than there are."""
     fewest = int(groups_per_class(training.y, training.groups).min())
     stops = bool(model.get_params(deep=False).get("early_stopping"))
     return [
