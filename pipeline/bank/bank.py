@@ -243,7 +243,7 @@ class Bank:
     ) -> None:
         """Store what is kept of clips, clips with their vectors, then the outcomes of their videos.
 
-        In this order, and all of each part or nothing: a clip that is there has with it what was asked for.
+        In this order, and each part completely or not at all: a stored clip always has the features to keep.
 
         Args:
             kept: clip ids and arrays (n, steps, dim), by what they are.

@@ -43,10 +43,10 @@ class AddReport:
             last bit; of a head that was trained again, any probability among the other classes.
         largest_change: by how much at most.
         compared_clips: on how many clips of other classes that was seen; of a head with many examples on some.
-        confusions: for each other class, how many of the compared clips were right and now go to the new one.
+        confusions: for each other class, how many compared clips were right before and now get the new class.
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
             0 where it has one video only, is not learned alone, or many clips taught the head.
-        recognised: how many of those were then told right.
+        recognised: how many of those were then classified correctly.
     """
 
     class_name: str
@@ -83,16 +83,16 @@ def add_class(
     device: Device = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AddReport:
-    """Teach a stored head a class, or more clips of one it knows.
+    """Add a class to a stored head, or more clips of one it has.
 
     Args:
-        moments: files, or ``FILE@START-STOP`` in seconds; each becomes a clip where it is not one yet.
-        retrain: train the whole head again, or learn the class alone where its kind can; by default alone, but for
-            networks that few enough clips taught that training them again takes seconds.
+        moments: files, or ``FILE@START-STOP`` in seconds; each becomes a clip, unless it is one already.
+        retrain: train the whole head again, or learn the class alone if its kind can; by default alone, except for
+            networks with few enough clips that training them again takes seconds.
 
     Raises:
         HeadError: there is no such head.
-        LabelError: no clip could be had from the moments, or none that other classes could spare; nothing was changed.
+        LabelError: the moments gave no clip, or only clips that other classes need; nothing was changed.
     """
     started = time.monotonic()
     class_name = class_name.strip()
@@ -182,7 +182,7 @@ def _with(
     group_of = {clip.video_id: known[clip.clip_id][1] for clip in clips if clip.clip_id in known}
     taught: list[LabelRow] = []
     for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
-        # A label on a whole file does not overrule what was said of a stretch of it.
+        # A label on a whole file does not override the label of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):
             group = group_of.get(clip.video_id, f"video {clip.video_id}")

@@ -129,9 +129,9 @@ def check_format(path: Path) -> None:
 
 
 def export_segments(found: Sequence[Segment], path: Path, *, raw_cells: bool = False) -> list[Path]:
-    """Write segments as CSV, JSON or, for any player, WebVTT subtitles; what is written is told by the suffix.
+    """Write segments as CSV, JSON or, for any player, WebVTT subtitles; the suffix of ``path`` selects the format.
 
-    Subtitles speak of one video: if there are several, ``path`` names a folder with one file for each.
+    A subtitle file belongs to one video: if there are several, ``path`` names a folder with one file for each.
 
     Args:
         raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in

@@ -133,7 +133,7 @@ def _check(loss: str | None, calibrate: Calibrate, precision: float | None) -> N
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
-    """Warnings of what was asked for and takes more groups of each class than there are."""
+    """Warnings about requested steps that need more groups of each class than there are."""
     fewest = int(groups_per_class(training.y, training.groups).min())
     stops = bool(model.get_params(deep=False).get("early_stopping"))
     return [

@@ -1,4 +1,4 @@
-"""What searches and heads answer."""
+"""The results of searches and heads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Hit:
     """A stretch of video that answers a query; larger ``score`` is closer.
 
     Attributes:
-        clip_id: of its best clip, from which the score is.
+        clip_id: the best clip, which has the score.
         peak_start_seconds, peak_stop_seconds: of that clip, inside the stretch.
         clips: how many were joined into the stretch.
-        near_duplicates: stretches that show nearly the same and were left out for it.
-        why: the cosine of the best clip with each part of the question.
+        near_duplicates: how many near-identical stretches were left out.
+        why: the cosine of the best clip with each part of the query.
     """
 
     rank: int
@@ -36,9 +36,9 @@ class Hit:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a head says of one clip; ``top`` holds what it would have said where it abstains.
+    """A head's prediction for one clip; if it abstains, ``top`` still has its classes.
 
-    ``known`` is the share of held-out clips of known classes that look no more familiar.
+    ``known`` is the share of held-out clips of known classes that are no more familiar.
     """
 
     video: str

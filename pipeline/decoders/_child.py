@@ -1,7 +1,7 @@
-"""What runs in a reading process: the far end of ``_process``, which is told what to read and answers in plain data.
+"""The code of a reading process: it receives requests from ``_process`` and answers with plain data.
 
-All that touches a stranger's file with native code happens here, so that a crash, a hang or a storm of
-allocations ends this process and nothing else. It loads neither torch nor the bank.
+Native code touches untrusted files only here, so that a crash, a hang or excessive memory use ends this process
+and no other. It loads neither torch nor the bank.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """PyAV (ffmpeg): every codec, right frames, true times. The default decoder.
 
 It decodes forward to what is wanted. Where a keyframe lies between here and the next wanted frame it
-seeks to it, and on the way it leaves out frames that no other one leans on. Every frame is identified by its
-presentation time, so a seek that lands elsewhere, or a wanted frame that does not come, is noticed and the rest is
-decoded whole and in order from the beginning.
+seeks to it, and on the way it skips non-reference frames. Every frame is identified by its
+presentation time, so a seek to another frame, or a wanted frame that is missing, is noticed. Then the remaining
+frames are decoded completely and in order from the beginning.
 """
 
 from __future__ import annotations
@@ -122,10 +122,10 @@ def _frames(
     the frames ahead of it come out, it has to have gone in after the damage was noticed.
 
     Args:
-        hold_seconds: a longer pause between two frames is a hole (``VideoInfo``), and what follows may lean on
-            what was in it.
-        wanted: presentation times, in ticks, of packets that are decoded whatever they are; of the others those that
-            no frame leans on may be left out. By default all are decoded.
+        hold_seconds: a longer pause between two frames is a gap (``VideoInfo``), and later frames may depend on
+            the lost ones.
+        wanted: presentation times, in ticks, of packets that are always decoded; of the others, non-reference
+            frames may be skipped. By default all are decoded.
     """
     trusted = True
     latest: float | None = None
@@ -133,7 +133,7 @@ def _frames(
     sent, damaged_at, unswept = 0, 0, 0
     keyframes: dict[int, int] = {}  # when they went in, by their times
     packets = container.demux(stream)
-    heard_of_damage()  # of what was said while the file was scanned, the pictures do not suffer
+    heard_of_damage()  # errors reported while the file was scanned do not affect these frames
     while True:
         try:
             packet = next(packets, None)
@@ -203,7 +203,7 @@ def _seeking(
                 raise _LostTrack from error
             frames, floor = _frames(container, stream, wanted=wanted), key
         for frame in frames:
-            # Frames shown before the keyframe that was sought lean on pictures that were skipped.
+            # Frames shown before the target keyframe of the seek depend on frames that were skipped.
             if frame is None or _pts(frame) > target:
                 raise _LostTrack
             if _pts(frame) == target >= floor:

@@ -31,7 +31,7 @@ class Extraction:
     """What an extraction did.
 
     Attributes:
-        inputs: what the sources turned out to be.
+        inputs: the videos that the sources named.
         rows: one outcome for each input, in the same order.
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
@@ -111,7 +111,7 @@ def run_job(
     stored: ResumeState,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
-    """Read, encode and store what ``stored`` does not have; what was said of the inputs becomes labels."""
+    """Read, encode and store what ``stored`` lacks; the labels of the inputs are added to the bank."""
     started = time.monotonic()
     sweep(store.folder)
     profile = Profile()

@@ -23,7 +23,7 @@ _FLOOR = 1e-3
 # Largest entry of the gradient, in whitened coordinates, at which the search ends.
 _TOLERANCE = 1e-5
 
-# A class is told from at most so many clips of others: half of them the nearest, the rest drawn to stand for all.
+# A class is learned against at most this many clips of other classes: half of them the nearest, the rest random.
 _MOST_OTHERS = 8192
 
 FloatMatrix = npt.NDArray[np.floating]

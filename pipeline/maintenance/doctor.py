@@ -168,7 +168,7 @@ def _decoder_checks(name: str) -> list[dict[str, Any]]:
 
 
 def _recipe_check(recipe: Recipe) -> dict[str, Any]:
-    """Whether the encoder that made the vectors can be had, the same to the last weight, and sings the same."""
+    """Whether the encoder that made the vectors is available with the same weights and the same canary vector."""
     name = f"recipe {recipe.id} ({recipe.encoder})"
     if recipe.imported:
         return _check(name, None, f"imported as {recipe.checkpoint!r}: there is no encoder to check")

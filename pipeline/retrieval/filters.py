@@ -1,4 +1,4 @@
-"""Conditions such as ``camera=3 and place like 'gate%'``: which clips may be found at all."""
+"""Conditions such as ``camera=3 and place like 'gate%'``: which clips a search ranks."""
 
 from __future__ import annotations
 

@@ -237,13 +237,13 @@ def search(
     device: Device = "auto",
     **how: Any,
 ) -> list[Hit]:
-    """Ask a bank once; see ``Searcher`` for asking it again and again.
+    """Run one query on a bank; see ``Searcher`` for several.
 
     Args:
         text, texts: what is to be seen, in words; ``"a dog:0.5"`` weighs half.
-        clips: moments ``FILE@START-STOP`` to find the like of.
-        images: picture files to find the like of.
-        unwanted: texts or moments to stay away from.
+        clips: moments ``FILE@START-STOP`` to find similar clips of.
+        images: image files to find similar clips of.
+        unwanted: texts or moments that hits should differ from.
         more_like, less_like: clip ids of hits, or moments, that the answers should move towards or away from.
         exact: see ``Searcher``.
         how: see ``Searcher.search``.

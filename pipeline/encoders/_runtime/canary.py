@@ -1,8 +1,8 @@
-"""A clip made in code that every encoder sings to when it is loaded, so that a wrong note is heard.
+"""A generated clip that is encoded whenever an encoder is loaded, to detect wrong vectors by its fingerprint.
 
 Weights, processor file, libraries and device can each go wrong without an error, and have done so. The canary
-finds it in two ways: pixels of known colours have to become exactly the numbers that the settings imply, and the
-clip's vector has to be the one that the bank's recipe remembers.
+detects this in two ways: pixels of known colours have to become exactly the values that the settings imply, and the
+clip's vector has to match the one stored in the bank's recipe.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def canary_clip(num_frames: int) -> Pixels:
 
 
 def encode_canary(encoder: Encoder) -> Canary:
-    """Encode the canary and remember how it sounded.
+    """Encode the canary and return its fingerprint.
 
     Raises:
         EncoderError: known colours do not become the pixels that the settings imply, or the vector is none.

@@ -173,8 +173,8 @@ def _extract_share(
 
 
 def _follow(encoders: Sequence[_Encoder], total: int, tell: Callable[[Progress], None]) -> list[Extraction]:
-    """What the processes did. Until all are done, what they report of their progress is put together. If one fails, or
-    this one is told to stop, the others are stopped as by Ctrl-C.
+    """The results of the processes. Until all are done, their progress reports are combined. If one fails, or this
+    process is interrupted, the others are stopped as by Ctrl-C.
 
     Raises:
         ClipdexError: a process failed or died.

@@ -1,9 +1,9 @@
-"""How much a clip looks like anything a head was taught, whatever head it is.
+"""How familiar a clip is to a head of any kind, compared with the head's training clips.
 
-The score is the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): how far a vector lies from the
-nearest class, less most of how far it lies from the middle of all, both measured in the space in which classes are
-round; a fifth of the score is how much nearer the nearest class is than the second. On UCF101's first 15 classes with
-3 unknown it told unknown from known better than a head's own confidence, distances to neighbours or class means did.
+The score is the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): the distance of a vector to the
+nearest class mean less most of its distance to the overall mean, both after whitening by the covariance within
+classes; a fifth of the score is the margin of the nearest class over the second. On UCF101's first 15 classes with 3
+unknown it separated unknown from known better than a head's own confidence, distances to neighbours or class means.
 """
 
 from __future__ import annotations

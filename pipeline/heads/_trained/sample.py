@@ -1,4 +1,4 @@
-"""Some of what a head was trained on, kept with it: what a class that is added later is told from."""
+"""A sample of a head's training clips, stored with it: the negatives of a class that is added later."""
 
 from __future__ import annotations
 

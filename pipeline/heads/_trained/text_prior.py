@@ -1,4 +1,4 @@
-"""What texts say of the classes, blended in: from no labelled clips to many without a step down."""
+"""Text scores of the classes, blended into a head, for few labelled clips."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .shapes import check_shapes
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TextPrior:
-    """Texts for the classes, and how much they count.
+    """Texts for the classes, and their weight.
 
     Attributes:
         texts: unit vectors, (classes, text dim).
         scale: of the cosines, the text tower's own.
-        weight: of what the texts say, in [0, 1]; the rest is the head's.
+        weight: of the text scores, in [0, 1]; the rest is the head's.
     """
 
     texts: FloatArray
