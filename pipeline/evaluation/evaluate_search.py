@@ -116,7 +116,9 @@ def evaluate_search(
     rows = label_rows_of(store, None if labels is None else Path(labels))
     if queries is None:
         if exact or any(value is not None and value is not False and value != () for value in how.values()):
-            raise UsageError("without a table of queries, labelled clips are the queries; leave out the other search options")
+            raise UsageError(
+                "without a table of queries, labelled clips are the queries; leave out the other search options"
+            )
         return _of_labels(labelled_examples(store, chosen, rows), chosen)
     searcher = Searcher(store, recipe=chosen.id, exact=exact, device=device)
     clips = list(searcher.clips.rows())
