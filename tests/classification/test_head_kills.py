@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import clusters
-from test_train import extraction, fill, label
+from small_banks import extraction, fill, label
 
 from pipeline import add_class, predict, remove_class, rename_class, train_head, undo
 from pipeline.classification.labelling import list_labels

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import clusters, make_recipe
 from safetensors.numpy import save_file
-from test_train import extraction, fill, label
+from small_banks import extraction, fill, label
 
 from pipeline import add_class, rename_class, train_head, undo
 from pipeline.bank.labels import Labels

@@ -473,7 +473,7 @@ def test_a_watched_folder_is_followed_until_ctrl_c(tmp_path: Path, videos: Path,
     assert [row["status"] for row in [*first, late]] == ["ok"] * 4
     assert late["video"].endswith("late.mp4")
     assert process.returncode == 0
-    assert "Ctrl-C ends it" in said
+    assert "stop it with Ctrl-C" in said
     assert "encode " in said
     assert "Traceback" not in said
 
@@ -493,7 +493,7 @@ def test_in_the_background_ctrl_c_is_not_for_it_and_sigterm_ends_watching(
     assert len(first) == 3
     assert late["video"].endswith("late.mp4")
     assert process.returncode == 0
-    assert f"kill {process.pid} ends it" in said
+    assert f"stop it with kill {process.pid}" in said
     assert "Traceback" not in said
 
 
