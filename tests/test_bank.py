@@ -18,6 +18,8 @@ from pipeline._recipe import Recipe
 from pipeline._types import ClipRow, Span, VideoRow, clip_id
 from pipeline.bank import Bank, damaged_parts
 
+pytestmark = pytest.mark.versions
+
 RECIPE = make_recipe()
 
 

@@ -16,6 +16,8 @@ from pipeline.index_store import damaged_indexes
 from pipeline.indexing import build_index
 from pipeline.labelling import add_label, list_labels
 
+pytestmark = pytest.mark.versions
+
 DATA = Path(__file__).parent / "data"
 ANSWERS: dict[str, list[Any]] = json.loads((DATA / "bank_of_format_1.json").read_text())
 

@@ -22,6 +22,8 @@ from pipeline.labels import Labels
 from pipeline.report.formats import write_hits
 from pipeline.segments import Segment, export_segments
 
+pytestmark = pytest.mark.versions
+
 # What is likely to go wrong comes up often.
 _CELLS = st.text(st.one_of(st.sampled_from("'=+-@\t\r\n,;\"0.x "), st.characters(codec="utf-8")), max_size=6)
 
