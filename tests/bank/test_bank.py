@@ -20,6 +20,8 @@ from pipeline.core.files import replacing
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import ClipRow, Span, VideoRow, clip_id
 
+pytestmark = pytest.mark.versions
+
 RECIPE = make_recipe()
 
 

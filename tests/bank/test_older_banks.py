@@ -16,6 +16,8 @@ from pipeline.heads import load_head, read_entry
 from pipeline.retrieval.build_index import build_index
 from pipeline.retrieval.index_store import damaged_indexes
 
+pytestmark = pytest.mark.versions
+
 DATA = Path(__file__).parent / "data"
 ANSWERS: dict[str, list[Any]] = json.loads((DATA / "bank_of_format_1.json").read_text())
 

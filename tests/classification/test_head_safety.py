@@ -38,9 +38,6 @@ def temporal_weights(*, steps: int) -> dict[str, np.ndarray]:
     }
 
 
-pytestmark = pytest.mark.numeric
-
-
 def test_a_lock_that_is_held_names_the_process(tmp_path: Path) -> None:
     with (
         locked(tmp_path, "one"),

@@ -28,6 +28,8 @@ from pipeline.decoders import (
 )
 from pipeline.sources.sampling import sample_times
 
+pytestmark = pytest.mark.versions
+
 # What decord gets wrong or cannot read at all; everything else in the catalogue it must get right.
 REFUSED = {
     "decord": {

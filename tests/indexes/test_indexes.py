@@ -37,6 +37,7 @@ def filled(kind: str, rows: np.ndarray):
     return index
 
 
+@pytest.mark.numeric
 def test_the_exact_index_equals_a_loop() -> None:
     rows = data("random", num=50)
     (found,) = filled("exact", rows).search(rows[3:4], k=5)
@@ -47,6 +48,7 @@ def test_the_exact_index_equals_a_loop() -> None:
     assert [score for _, score in found] == pytest.approx([scores[name] for name in best], abs=1e-6)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("content", ["random", "clustered", "duplicates"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_index_finds_what_the_exact_one_finds(kind: str, content: str) -> None:
@@ -120,6 +122,7 @@ def test_without_room_for_new_rows_the_error_says_so_and_a_stored_index_still_an
         index.add(["new"], rows[:1])
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("questions", [3, 40])
 def test_the_flat_index_looks_through_all_its_files_a_few_rows_at_a_time(
     questions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -151,6 +154,7 @@ def test_more_than_there_is_and_nothing_at_all(kind: str) -> None:
     assert [name for name, _ in index.search(data("random")[:1], k=50)[0]] == ["only"]
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stored_index_answers_the_same(kind: str, tmp_path: Path) -> None:
     rows = data("random")
@@ -254,6 +258,7 @@ def test_an_index_that_grows_by_the_drop_is_as_good_as_one_built_at_once(kind: s
     assert len(list(tmp_path.glob("*/*.f32"))) < 60
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", EXACT)
 def test_thousands_of_nearly_equal_rows_are_told_apart(kind: str) -> None:
     random = np.random.default_rng(0)
@@ -307,6 +312,7 @@ def recall(index: Index, exact: Index, queries: np.ndarray, **how: object) -> fl
     return float(np.mean(shares))
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", APPROXIMATE)
 def test_approximate_kinds_find_nearly_all_and_all_when_they_try_hard(kind: str, many: np.ndarray) -> None:
     index, exact = filled(kind, many), filled("exact", many)

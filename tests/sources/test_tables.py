@@ -22,6 +22,8 @@ from pipeline.report.formats import write_hits
 from pipeline.sources.catalog import find_sources
 from pipeline.sources.tables import csv_text, read_table, write_csv
 
+pytestmark = pytest.mark.versions
+
 # What is likely to go wrong comes up often.
 _CELLS = st.text(st.one_of(st.sampled_from("'=+-@\t\r\n,;\"0.x "), st.characters(codec="utf-8")), max_size=6)
 
