@@ -108,7 +108,7 @@ def environment(cell: Cell) -> str:
 
 
 VERSIONS = ("-m", "numeric or versions")
-SIGNALS = ("tests/test_commands.py", "-k", "ctrl_c or polite_end")
+SIGNALS = ("tests/commands/test_commands.py", "-k", "ctrl_c or polite_end")
 # What `nohup make test &` hands down to the tests in a shell without job control.
 BACKGROUND = ("sh", "-c", 'trap "" INT; exec nohup "$@"', "sh")
 # Root writes everywhere unless it gives up the capability that lets it.

@@ -52,7 +52,7 @@ def check_source(archive: Path, folder: Path) -> None:
     (source,) = folder.iterdir()
     missing = [name for name in IN_SOURCE if not (source / name).is_file()]
     assert not missing, f"{archive.name} lacks {missing}"
-    tests = ["tests/test_segments.py", "tests/test_commands.py", "-k", "segment or cli_py"]
+    tests = ["tests/classification/test_segments.py", "tests/commands/test_commands.py", "-k", "segment or cli_py"]
     # Of its own folder, not of this tree: PYTHONPATH comes before an editable install.
     environment = {**os.environ, "PYTHONPATH": str(source)}
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]

@@ -41,7 +41,7 @@ def temporal_weights(*, steps: int) -> dict[str, np.ndarray]:
 def test_a_lock_that_is_held_names_the_process(tmp_path: Path) -> None:
     with (
         locked(tmp_path, "one"),
-        pytest.raises(HeadError, match="being changed by process"),
+        pytest.raises(HeadError, match="has held the head"),
         locked(tmp_path, "one", wait_seconds=0.05),
     ):
         pass
@@ -156,7 +156,7 @@ class TestAtOnce:
     def test_training_does_not_replace_a_head_that_was_changed_meanwhile(
         self, bank: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.meanwhile("train", "validate", lambda: self.add("left", self.rows[8:12], bank), monkeypatch)
+        self.meanwhile("classification.train", "validate", lambda: self.add("left", self.rows[8:12], bank), monkeypatch)
         with pytest.raises(HeadError, match="'default' was changed by add-class 'left' while this one was trained"):
             train_head(bank=bank, head="prototype")
         assert load_head(bank / "heads", "default")[1].classes == ("class 0", "class 1", "left")
@@ -175,7 +175,7 @@ class TestAtOnce:
         said = LabelRow("another", "/another.mp4", "jump")
         if verb == "undo":
             rename_class("class 0", "zero", bank=bank)
-        module = "change_classes"
+        module = "classification.edit_classes"
         step = "commit_change" if verb == "rename" else "commit_undo"
         self.meanwhile(module, step, lambda: Labels(bank).add([said]), monkeypatch)
         if verb == "rename":
