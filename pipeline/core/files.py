@@ -69,6 +69,16 @@ def make_folder(path: Path) -> None:
         sync_folder(folder.parent)
 
 
+def bytes_in(folder: Path) -> int:
+    """Size of all files below a folder, in bytes. Files and folders that vanish meanwhile do not count."""
+    total = 0
+    for here, _, names in os.walk(folder):  # unlike Path.rglob it goes on when a folder has vanished
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(here, name).stat().st_size
+    return total
+
+
 def sync_file(path: Path) -> None:
     """Write a file's content to disk.
 

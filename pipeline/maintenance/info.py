@@ -8,6 +8,7 @@ from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.format_file import FORMAT_FILE
+from ..core.files import bytes_in
 from ..core.types import VideoRow
 from ..encoders import at_hand, cards, encoders
 from ..heads import read_cards
@@ -41,7 +42,7 @@ def bank_info(*, bank: BankLike = "bank") -> dict[str, Any]:
         "indexes": sorted(
             f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
         ),
-        "bytes": sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file()),
+        "bytes": bytes_in(store.folder),
     }
 
 

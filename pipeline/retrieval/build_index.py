@@ -16,14 +16,14 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..core.errors import BankError, UsageError
-from ..core.files import replacing
+from ..core.files import bytes_in, replacing
 from ..core.recipe import Recipe
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
 from ..encoders import Encoder, encoder_class_for, load_for
 from ..indexes import Index, indexes, remove_stored
 from ..indexes._checked import DamagedIndex, signed
-from .index_store import KIND_FILE, bytes_in, index_folder, kind_facts, search_as_hard
+from .index_store import KIND_FILE, index_folder, kind_facts, search_as_hard
 
 AUTO = "auto"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from collections.abc import Collection, Iterator
@@ -49,15 +48,6 @@ def _parsed_kind(path: Path) -> dict[str, Any]:
     if facts.get("kind") not in indexes.names():
         raise ValueError(f"no kind of index is called {facts.get('kind')!r}")
     return facts
-
-
-def bytes_in(folder: Path) -> int:
-    """Size of all files in a folder, in bytes."""
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # another process has replaced the index
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def search_as_hard(index: Index, folder: Path) -> None:
