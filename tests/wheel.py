@@ -6,6 +6,7 @@ wheel goes into an environment of its own, whose dependencies are those of the e
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -43,6 +44,18 @@ def check_dependencies() -> None:
     done = subprocess.run(check, capture_output=True, text=True)
     complaints = set((done.stdout + done.stderr).splitlines()) - {KNOWN, "No broken requirements found."}
     assert not complaints, f"pip check: {sorted(complaints)}"
+
+
+def check_editable() -> None:
+    """An editable install is a path that type checkers follow, not a hook that only Python knows."""
+    site = Path(sysconfig.get_path("purelib"))
+    direct = next(site.glob("clipdex-*.dist-info/direct_url.json"), None)
+    if direct is None or not json.loads(direct.read_text()).get("dir_info", {}).get("editable"):
+        return
+    lines = [line for path in site.glob("__editable__*clipdex*.pth") for line in path.read_text().splitlines()]
+    assert lines, "an editable install without a path file"
+    hooks = [line for line in lines if not Path(line).is_dir()]
+    assert not hooks, hooks
 
 
 def check_source(archive: Path, folder: Path) -> None:
@@ -83,6 +96,7 @@ def check_wheel(wheel: Path, folder: Path) -> None:
 
 def main() -> None:
     check_dependencies()
+    check_editable()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Without --wheel or --sdist the wheel is built from the source distribution, as an installer would do.

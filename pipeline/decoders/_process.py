@@ -7,9 +7,11 @@ script, and a hung one is killed without asking. It ends with its parent, even i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shlex
+import subprocess
 import sys
 import threading
 import time
@@ -29,6 +31,9 @@ from ._remote_errors import translated
 from ._shared import SharedFrames
 
 _START_SECONDS = 120.0
+
+# How long to wait for a killed child.
+_END_SECONDS = 1.0
 
 # Those of this process, for a fork to let go of.
 _STARTED: weakref.WeakSet[ReadingProcess] = weakref.WeakSet()
@@ -63,6 +68,8 @@ class ReadingProcess:
         self._path = Path()
         self._shared: SharedFrames | None = None
         self._group = execnet.Group()
+        # execnet's own clean-up starts a thread, which Python 3.12 refuses at exit; ``close`` does without.
+        atexit.unregister(self._group._cleanup_atexit)
         _STARTED.add(self)
         # -P: nothing that lies in the working directory, perhaps among strangers' files, is taken for a module.
         python = f"{shlex.quote(sys.executable)} -P"
@@ -147,7 +154,14 @@ class ReadingProcess:
     def close(self) -> None:
         """End the child, whatever it is doing."""
         self.idle = False
-        self._group.terminate(timeout=0.0)
+        self._gateway.exit()
+        pipe: Any = self._gateway._io
+        child: subprocess.Popen[bytes] = pipe.popen
+        child.kill()
+        with contextlib.suppress(
+            subprocess.TimeoutExpired
+        ):  # the system holds it, for instance on a dead network drive
+            child.wait(_END_SECONDS)
         shared, self._shared = self._shared, None
         if shared is not None:
             shared.close()

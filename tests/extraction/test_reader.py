@@ -350,6 +350,24 @@ class TestMisfortune:
                 list(opened.frames(range(60)))
 
 
+@pytest.mark.versions
+def test_a_program_that_has_read_a_video_ends_without_a_word(video: Path) -> None:
+    """Python 3.12 starts no thread while the interpreter shuts down, so ending the reading process needs none."""
+    script = """
+import sys
+from pathlib import Path
+from pipeline.decoders import reading_process
+with reading_process() as process, process.open(Path(sys.argv[1])) as opened:
+    print(len(list(opened.frames(range(3)))), process.pid)
+"""
+    done = subprocess.run([sys.executable, "-c", script, video], capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    count, pid = map(int, done.stdout.split())
+    assert count == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_a_clip_that_was_read_twice_and_refused_is_not_said_to_be_stored(
     tmp_path: Path, bank: Path, videomae: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
