@@ -21,7 +21,7 @@ from pipeline.maintenance.info import bank_info
 from pipeline.retrieval.build_index import build_index
 
 _ROWS, _DIM, _CLASSES = 1500, 16, 4  # more rows than approximate indexes compare one by one
-_INDEXES = ("exact", "flat", "sq8", "ivf", "ivfpq", "hnsw")
+_INDEXES = ("flat", "sq8", "ivf", "ivfpq", "hnsw")
 _HEADS: dict[str, dict[str, Any]] = {
     "linear": {},
     "prototype": {},

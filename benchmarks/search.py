@@ -28,7 +28,7 @@ from pages import PERFORMANCE, put, table
 from processes import held_megabytes
 
 from pipeline.core.vectors import unit
-from pipeline.indexes import indexes
+from pipeline.indexes import local_kind
 
 _BLOCK = 50_000
 _BATCH = 200
@@ -87,7 +87,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             before, started = held_megabytes(), time.perf_counter()
-            index = indexes.get(kind)(arguments.dim, scratch=folder)
+            index = local_kind(kind)(arguments.dim, scratch=folder)
             for start in range(0, len(rows), _BLOCK):
                 block = rows[start : start + _BLOCK]
                 index.add([f"{number:032x}" for number in range(start, start + len(block))], block)
@@ -95,7 +95,7 @@ def main() -> None:
             built = time.perf_counter() - started
             del index
             started = time.perf_counter()
-            loaded = indexes.get(kind).load(folder / "saved")
+            loaded = local_kind(kind).load(folder / "saved")
             assert loaded is not None
             loading = time.perf_counter() - started
 

@@ -29,6 +29,7 @@ from .evaluation.k_shot import k_shot_curves as k_shot_curves
 from .extraction.extract import extract as extract
 from .extraction.retry import retry as retry
 from .extraction.run import Extraction as Extraction
+from .extraction.runners.processes import Processes as Processes
 from .extraction.watch import watch as watch
 from .heads import load_head as load_head
 from .heads._trained.sklearn import as_scikit_learn as as_scikit_learn

@@ -26,7 +26,7 @@ from .choose_recipe import choose_recipe
 from .clip_table import ClipTable
 from .features import FeatureArrays, write_features
 from .format_file import check_format
-from .parquet import listed_again, next_stamp, parts_in, read_columns, write_part
+from .parquet import folders_in, listed_again, next_stamp, parts_in, read_columns, write_part
 from .schema import (
     CLIP_FIELDS,
     RECIPE_KEY,
@@ -78,7 +78,7 @@ class Bank:
 
         def read() -> dict[str, Recipe]:
             found: dict[str, Recipe] = {}
-            for parts in sorted(self.folder.glob("clips/*/")):
+            for parts in folders_in(self.folder / "clips"):
                 for part in parts_in(parts):
                     recipe = recipe_of(part)
                     if recipe.id not in found or recipe.canary is not None:
@@ -201,7 +201,7 @@ class Bank:
 
     def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
-        return tuple(name for name in get_args(Keep) if any((self.folder / name / recipe_id).glob("part-*.parquet")))
+        return tuple(name for name in get_args(Keep) if parts_in(self.folder / name / recipe_id))
 
     def patches(self, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
         """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
@@ -14,25 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.predicates import Cells
 from ..core.types import LOST_FRAMES, ClipRow, FloatArray
 from .parquet import read_columns, read_rows
 from .schema import embedding_field, vectors_of
 
 # What a clip has of its own, beside its metadata.
 OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
-
-
-@dataclasses.dataclass(frozen=True)
-class Cells:
-    """A column of a table in which much repeats.
-
-    Attributes:
-        values: what stands in it, None for nothing.
-        codes: for each row the number of its value, (n,).
-    """
-
-    values: list[Any]
-    codes: npt.NDArray[np.int64]
 
 
 class ClipTable:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from ..core.errors import BankError
+from ..core.storage import storage_of
 from ..core.types import Keep
 from .features import check_kept
 from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
-from .parquet import CannotRead, check_part, parts_in, read_columns
+from .parquet import CannotRead, check_part, folders_in, parts_in, read_columns
 from .schema import read_clips, vectors_of
 from .video_log import VIDEOS, read_outcomes
 
@@ -22,9 +23,9 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     Raises:
         CannotRead: the system cannot read one now, so nothing can be said about it.
     """
-    kept = [part for name in get_args(Keep) for part in folder.glob(f"{name}/*/part-*.parquet")]
+    kept = [part for name in get_args(Keep) for part in _parts_below(folder / name)]
     checks: list[tuple[Path, Callable[[Path], object]]] = [
-        *((part, _check_clips) for part in folder.glob("clips/*/part-*.parquet")),
+        *((part, _check_clips) for part in _parts_below(folder / "clips")),
         *((part, check_kept) for part in kept),
         *((part, read_outcomes) for part in parts_in(folder / VIDEOS)),
         *((part, read_changes) for part in parts_in(folder / LABELS)),
@@ -38,8 +39,7 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
             raise
         except BankError as error:
             damaged.append((part, str(error)))
-    labels = folder / OLD_LABELS
-    if labels.exists():
+    for labels in storage_of(folder).objects(folder, OLD_LABELS):
         try:
             read_old(labels)
         except CannotRead:
@@ -47,6 +47,10 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
         except BankError as error:
             damaged.append((labels, str(error)))
     return damaged
+
+
+def _parts_below(folder: Path) -> list[Path]:
+    return [part for recipe in folders_in(folder) for part in parts_in(recipe)]
 
 
 def _check_clips(part: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ..core.errors import BankError
-from ..core.files import replacing
+from ..core.storage import storage_of
 
 FORMAT_VERSION = 1
 FORMAT_FILE = "bank.json"
@@ -23,14 +23,14 @@ def check_format(folder: Path, *, create: bool) -> None:
         BankError: the folder is no bank, or one of another format version.
     """
     path = folder / FORMAT_FILE
-    if not path.exists():
+    storage = storage_of(path)
+    if not storage.exists(path):
         if not create:
             raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
         if folder.exists() and not folder.is_dir():
             raise BankError(f"{folder} is a file, so it cannot become a bank; choose another folder")
         facts = {"format": _FORMAT, "version": FORMAT_VERSION}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        storage.write_new(path, (json.dumps(facts) + "\n").encode())
     version = _version(path)
     if version != FORMAT_VERSION:
         raise BankError(
@@ -42,7 +42,7 @@ def check_format(folder: Path, *, create: bool) -> None:
 def _version(path: Path) -> object:
     """The format's version that ``bank.json`` states."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(storage_of(path).read(path))
         if facts["format"] != _FORMAT:
             raise ValueError(f"it states the format {facts['format']!r}")
         return facts["version"]

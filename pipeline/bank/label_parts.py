@@ -16,8 +16,9 @@ from typing import Literal
 import pyarrow as pa
 
 from ..core.errors import BankError
+from ..core.storage import Facts, storage_of
 from ..core.types import LabelRow
-from .parquet import columns_of, listed_again, named, next_stamp, open_part, parts_in, stamp_of, write_part
+from .parquet import columns_of, listed_again, named, next_stamp, open_part, parts_in, remove_part, stamp_of, write_part
 from .schema import require_fields, require_values
 from .verified import digest
 
@@ -143,9 +144,9 @@ def _read(folder: Path) -> Listing:
         [part.name for part in parts],
         [one for part, _, own in read if part.name not in merged for one in own],
     )
-    if old.exists():
+    if storage_of(old).exists(old):
         # By its content, because an earlier release beside this one may write another file of that name.
-        name = f"{OLD_LABELS} {named(old, lambda: digest(old.read_bytes()))}"
+        name = f"{OLD_LABELS} {named(old, lambda: digest(storage_of(old).read(old)))}"
         names.append(name)
         parts = [old, *parts]
         changes = [*([] if name in merged else read_old(old)), *changes]
@@ -154,12 +155,11 @@ def _read(folder: Path) -> Listing:
 
 def _remembered(part: Path) -> tuple[list[str], list[Change]]:
     """``read_changes``, once in a process for each part: a part never changes."""
-    facts = named(part, part.stat)
-    return _read_once(part, facts.st_size, facts.st_mtime_ns)
+    return _read_once(part, named(part, lambda: storage_of(part).facts(part)))
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_once(part: Path, size_bytes: int, mtime_ns: int) -> tuple[list[str], list[Change]]:  # noqa: ARG001
+def _read_once(part: Path, facts: Facts) -> tuple[list[str], list[Change]]:  # noqa: ARG001
     return read_changes(part)
 
 
@@ -218,7 +218,7 @@ def remove_merged(listing: Listing) -> None:
     """
     for part in listing.parts:
         try:
-            part.unlink(missing_ok=True)
+            remove_part(part)
         except OSError as error:
             raise BankError(
                 f"cannot remove {part}: {error.strerror or error}; run clipdex bank compact again"

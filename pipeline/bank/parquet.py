@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import BankError
-from ..core.files import replacing
+from ..core.storage import StoredFile, storage_of
 from .verified import BLOCKS_KEY, described_blocks, digest, footer_of, open_verified, read_footer, verify_whole
 
 Result = TypeVar("Result")
@@ -56,14 +56,36 @@ def write_part(
     content = _serialised(table, dictionary=dictionary, row_group_size=row_group_size)
     stamp = next_stamp(folder) if stamp_ns is None else stamp_ns
     path = folder / f"part-{stamp:020d}-{digest(content)}-{digest(footer_of(content))}.parquet"
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    storage_of(path).write_new(path, content)  # one of this name holds the same
     return path
 
 
 def parts_in(folder: Path) -> list[Path]:
     """The parts of a folder, oldest first."""
-    return sorted(folder.glob("part-*.parquet"))
+    return storage_of(folder).objects(folder, "part-*.parquet")
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder of the bank, sorted."""
+    return storage_of(folder).folders(folder)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a part; one that is gone already is no error.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    storage_of(part).delete(part)
+
+
+def part_bytes(part: Path) -> int:
+    """Size of a part.
+
+    Raises:
+        OSError: it is gone, or cannot be reached.
+    """
+    return storage_of(part).facts(part).size_bytes
 
 
 def stamp_of(part: Path) -> int:
@@ -114,9 +136,8 @@ def _opened(path: Path) -> pq.ParquetFile:
         file = open_verified(path, read_footer(path, footer)) if footer else None
         if file is not None:
             return file
-        facts = path.stat()
-        verify_whole(path.absolute(), content, facts.st_size, facts.st_mtime_ns)
-    return pq.ParquetFile(path, page_checksum_verification=True)
+        verify_whole(path.absolute(), content, storage_of(path).facts(path))
+    return pq.ParquetFile(StoredFile(path), page_checksum_verification=True)
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -188,7 +209,7 @@ def check_part(path: Path) -> None:
         match = _NAME.fullmatch(path.stem)
         if match is None:
             raise ValueError("its name was changed and tells no checksum")
-        if digest(path.read_bytes()) != match[1]:
+        if digest(storage_of(path).read(path)) != match[1]:
             raise ValueError("its content does not match the checksum in its name")
 
     named(path, compare)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ..core.storage import Facts, StoredFile, storage_of
+
 BLOCKS_KEY = b"clipdex.blocks"
 
 _BLOCK_BYTES = 1 << 16
@@ -25,6 +27,8 @@ _ENDING_BYTES = 8
 # Most footers are shorter, so that one read gets them.
 _TAIL_BYTES = 1 << 16
 _HASH_DIGITS = 16
+# Bytes that are in memory at a time when a whole file is verified.
+_WHOLE_BYTES = 1 << 22
 
 
 def digest(content: bytes) -> str:
@@ -59,14 +63,12 @@ def read_footer(path: Path, expected: str) -> bytes:
     Raises:
         ValueError: they do not match.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
-        length = int.from_bytes(tail[-_ENDING_BYTES:-4], "little") + _ENDING_BYTES
-        if len(tail) < length <= size:
-            file.seek(size - length)
-            tail = file.read()
+    storage = storage_of(path)
+    size = storage.facts(path).size_bytes
+    tail = storage.read(path, max(0, size - _TAIL_BYTES), size)
+    length = int.from_bytes(tail[-_ENDING_BYTES:-4], "little") + _ENDING_BYTES
+    if len(tail) < length <= size:
+        tail = storage.read(path, size - length, size)
     footer = footer_of(tail)
     if digest(footer) != expected:
         raise ValueError("its footer does not match the checksum in its name")
@@ -90,55 +92,34 @@ def open_verified(path: Path, footer: bytes) -> pq.ParquetFile | None:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def verify_whole(path: Path, expected: str, size_bytes: int, mtime_ns: int) -> None:  # noqa: ARG001
-    """Compare all of a file with its checksum, once in a process as long as its size and date stay.
+def verify_whole(path: Path, expected: str, facts: Facts) -> None:
+    """Compare all of a file with its checksum, once in a process as long as its facts stay.
 
     Raises:
         ValueError: they do not match; nothing is remembered.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_DIGITS]
-    if found != expected:
+    found, storage = hashlib.sha256(), storage_of(path)
+    for start in range(0, facts.size_bytes, _WHOLE_BYTES):
+        found.update(storage.read(path, start, start + _WHOLE_BYTES))
+    if found.hexdigest()[:_HASH_DIGITS] != expected:
         raise ValueError("its content does not match the checksum in its name")
 
 
-class _VerifiedFile(io.RawIOBase):
-    """The bytes of a file, each block compared with its CRC-32 before any of it is given out.
-
-    The file is opened for each read, so that no handle stays open as long as a table is in use.
-    """
+class _VerifiedFile(StoredFile):
+    """The bytes of a file, each block compared with its CRC-32 before any of it is given out."""
 
     def __init__(self, path: Path, footer: bytes, expected: Sequence[int], *, block_bytes: int) -> None:
-        super().__init__()
-        self._path = path
+        super().__init__(path)
         self._footer = footer
         self._expected = expected
         self._block_bytes = block_bytes
-        self._size = path.stat().st_size
         self._body_bytes = self._size - len(footer)
-        self._position = 0
         if len(expected) != -(-self._body_bytes // block_bytes):
             raise ValueError(
                 f"it has {self._body_bytes} bytes before its footer, which {len(expected)} blocks do not fit"
             )
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        start = self._position
-        stop = self._size if size is None or size < 0 else min(start + size, self._size)
-        self._position = max(start, stop)
+    def _range(self, start: int, stop: int) -> bytes:
         body = self._body(start, min(stop, self._body_bytes)) if start < self._body_bytes else b""
         if stop <= self._body_bytes:
             return body
@@ -147,9 +128,7 @@ class _VerifiedFile(io.RawIOBase):
     def _body(self, start: int, stop: int) -> bytes:
         first, last = start // self._block_bytes, -(-stop // self._block_bytes)
         origin = first * self._block_bytes
-        with self._path.open("rb") as file:
-            file.seek(origin)
-            content = file.read(min(last * self._block_bytes, self._body_bytes) - origin)
+        content = self._storage.read(self._path, origin, min(last * self._block_bytes, self._body_bytes))
         view = memoryview(content)
         for number in range(first, last):
             place = number * self._block_bytes - origin

@@ -23,6 +23,7 @@ from ..encoders import load_for
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
 from ..extraction.run import Extraction
+from ..extraction.runners import LOCAL, Runner
 from ..heads import Head, HeadCard, TrainedHead, load_trained
 from .class_effects import clips_to_compare, effect_on_others, recognised_elsewhere
 from .cross_validation import fit
@@ -81,6 +82,7 @@ def add_class(
     head_name: str = DEFAULT_NAME,
     retrain: bool | None = None,
     device: Device = "auto",
+    runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AddReport:
     """Add a class to a stored head, or more clips of one it has.
@@ -89,6 +91,7 @@ def add_class(
         moments: files, or ``FILE@START-STOP`` in seconds; each becomes a clip, unless it is one already.
         retrain: train the whole head again, or learn the class alone if its kind can; by default alone, except for
             networks with few enough clips that training them again takes seconds.
+        runner: where new moments are extracted, see ``extract``.
 
     Raises:
         HeadError: there is no such head.
@@ -98,7 +101,7 @@ def add_class(
     class_name = class_name.strip()
     store = open_bank(bank)
     recipe = _trained_here(load_trained(heads_in(store.folder), head_name)).card.recipe
-    extraction = extract_for(recipe, moments, store=store, device=device, on_progress=on_progress)
+    extraction = extract_for(recipe, moments, store=store, device=device, runner=runner, on_progress=on_progress)
     with changing(store.folder, head_name) as folder:  # only now: extraction may take hours
         before = _trained_here(load_trained(folder, head_name))
         before.card.check_recipe(recipe)

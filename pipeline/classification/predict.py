@@ -22,6 +22,7 @@ from ..core.vectors import softmax
 from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
+from ..extraction.runners import LOCAL, Runner
 from ..heads import ACCEPT_KNOWN, HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
@@ -43,6 +44,7 @@ class PredictOptions:
             than nearly all held-out ones did, or whose class is less sure than its threshold.
         accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
         recipe: id, encoder or checkpoint, where the bank holds several.
+        runner: where new sources are extracted, see ``extract``.
 
     Raises:
         UsageError: both a head and prompts, or a share that is none.
@@ -57,6 +59,7 @@ class PredictOptions:
     accept_known: float = ACCEPT_KNOWN
     recipe: str | None = None
     device: Device = "auto"
+    runner: Runner | str = LOCAL
 
     def __post_init__(self) -> None:
         for name in ("prompts", "templates"):  # a single string is one of them
@@ -189,15 +192,15 @@ def score_clips(
     """
     store = open_bank(asked.bank)
     judged = None if asked.prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
-    if judged is None:
-        chosen = store.recipe(asked.recipe)
-    else:
-        chosen = judged.card.recipe if asked.recipe is None else store.recipe(asked.recipe)
+    chosen = judged.card.recipe if judged is not None and asked.recipe is None else store.recipe(asked.recipe)
+    if judged is not None:
         judged.card.check_recipe(chosen)
     rows: list[VideoRow] = []
     if sources:
         cut = cut or (None if judged is None else _cut_like(judged.card, store))
-        done = extract_for(chosen, sources, store=store, cut=cut, device=asked.device, on_progress=on_progress)
+        done = extract_for(
+            chosen, sources, store=store, cut=cut, device=asked.device, runner=asked.runner, on_progress=on_progress
+        )
         rows = list(done.rows)
     clips, vectors = _chosen(store, chosen, rows if sources else None)
     if judged is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
@@ -12,6 +12,9 @@ from ..core.types import Device, Limits
 from ._bank_option import bank_option
 from ._complete import complete_head, complete_recipe
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..extraction.runners import Runner
 
 __all__ = ["bank_option"]
 
@@ -94,6 +97,28 @@ effort_options = several(
     ),
     click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Clips per batch [suited to the device]."),
 )
+
+
+def _runner(_: click.Context, __: click.Parameter, num_processes: int) -> Runner | str:
+    if num_processes == 1:
+        return "local"
+    from ..extraction.runners.processes import Processes
+
+    return Processes(num_processes)
+
+
+def processes_option(command: Command) -> Command:
+    """``--processes``; the command gets a ``Runner`` or its name as its argument ``runner``."""
+    return click.option(
+        "--processes",
+        "runner",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        callback=_runner,
+        help="Encoders in parallel, each in a process of its own and, with CUDA, on a GPU of its own.",
+    )(command)
 
 
 def raw_cells_option(command: Command) -> Command:

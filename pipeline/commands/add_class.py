@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ._options import bank_option, device_option, head_name_option, output_option
+from ._options import bank_option, device_option, head_name_option, output_option, processes_option
 from ._terminal import Terminal
 
 
@@ -22,6 +22,7 @@ from ._terminal import Terminal
 @head_name_option
 @bank_option
 @device_option
+@processes_option
 @output_option
 def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **options: Any) -> None:
     """Add a class to a head from a few clips.

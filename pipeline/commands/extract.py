@@ -13,7 +13,15 @@ import click
 from ..core.registry import part_names
 from ..core.types import Keep, Precision
 from ._complete import complete_encoder
-from ._options import bank_option, device_option, effort_options, limit_options, output_option, take_limits
+from ._options import (
+    bank_option,
+    device_option,
+    effort_options,
+    limit_options,
+    output_option,
+    processes_option,
+    take_limits,
+)
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
@@ -56,15 +64,7 @@ if TYPE_CHECKING:
     help="Number format of the network; auto: bfloat16 on a GPU, if a test clip's vector stays close enough.",
 )
 @effort_options
-@click.option(
-    "--processes",
-    "num_processes",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Encoders in parallel, each in a process of its own and, with CUDA, on a GPU of its own.",
-)
+@processes_option
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [as its authors do].")
 @click.option(
     "--keep",
@@ -126,25 +126,18 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
         raise SystemExit(1)
 
 
-def _extract(
-    bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
-) -> Extraction:
+def _extract(bank: Path, terminal: Terminal, **options: Any) -> Extraction:
     from ..extraction.extract import extract
-    from ..extraction.runners.processes import extract_in_processes
     from ._terminal import followed
 
     with followed(terminal) as update:
-        if num_processes > 1:
-            return extract_in_processes(sources, bank=bank, num_processes=num_processes, on_progress=update, **options)
-        return extract(sources, bank=bank, on_progress=update, **options)
+        return extract(bank=bank, on_progress=update, **options)
 
 
 def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
     from ..extraction.watch import watch
     from ._terminal import followed, report_extraction
 
-    if options.pop("num_processes") > 1:
-        raise click.UsageError("--watch runs in one process: leave out --processes")
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job
     terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False

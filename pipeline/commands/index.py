@@ -12,6 +12,8 @@ from ..core.registry import part_names
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
 
+_KINDS = ["exact", *part_names("indexes")]
+
 
 @click.group("index")
 def command() -> None:
@@ -27,13 +29,14 @@ def command() -> None:
 
 
 def _options(inner: click.decorators.FC) -> click.decorators.FC:
-    kinds = click.Choice(["auto", *part_names("indexes")])
+    kinds = click.Choice(["auto", *_KINDS])
     kind = click.option(
         "--kind",
         type=kinds,
         default="auto",
         show_default=True,
-        help="Type of index; auto: the one built last; for build, or if there is none, one suited to the bank's size.",
+        help="Type of index; auto: the one built last; for build, or if there is none, one suited to the bank's size; "
+        "exact: the same as flat.",
     )
     for option in (output_option, device_option, recipe_option, kind, bank_option):
         inner = option(inner)
@@ -80,7 +83,7 @@ def add(terminal: Terminal, **options: Any) -> None:
 
 
 @command.command("remove")
-@click.option("--kind", type=click.Choice([*part_names("indexes")]), help="Delete only this type of index [all].")
+@click.option("--kind", type=click.Choice(_KINDS), help="Delete only this type of index [all].")
 @bank_option
 @recipe_option
 @output_option

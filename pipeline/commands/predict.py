@@ -14,6 +14,7 @@ from ._options import (
     bank_option,
     device_option,
     output_option,
+    processes_option,
     prompt_options,
     raw_cells_option,
     recipe_option,
@@ -90,6 +91,7 @@ _segment_options = several(
 @bank_option
 @recipe_option
 @device_option
+@processes_option
 @output_option
 def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal: Terminal, **options: Any) -> None:
     """Predict the classes of videos or of the whole bank.

@@ -13,6 +13,7 @@ from ._options import (
     effort_options,
     limit_options,
     output_option,
+    processes_option,
     recipe_option,
     take_limits,
 )
@@ -24,6 +25,7 @@ from ._terminal import Terminal
 @recipe_option
 @device_option
 @effort_options
+@processes_option
 @limit_options
 @output_option
 def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Any) -> None:

@@ -34,19 +34,32 @@ _JOINERS = "\u200c\u200d\u00ad"  # format characters that words of some language
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is synced and renamed over ``path``.
 
-    A kill at any moment leaves either the old file or the new one. The temporary name begins with
-    a dot and ends in ``.tmp``, so no reader takes it for data; it says which process writes it, for ``sweep``.
+    A kill at any moment leaves either the old file or the new one.
 
     Raises:
         BankError: the folder cannot be written (read-only, full); the old file is untouched.
+    """
+    with temporary_for(path) as temporary:
+        yield temporary
+        sync_file(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_for(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, in a folder that exists; in the end it is removed, if it is still there.
+
+    The temporary name begins with a dot and ends in ``.tmp``, so no reader takes it for data; it says which process
+    writes it, for ``sweep``.
+
+    Raises:
+        BankError: writing raised an ``OSError`` (read-only, full).
     """
     temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")
     try:
         make_folder(path.parent)
         yield temporary
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
     except OSError as error:
         raise BankError(
             f"cannot write {path}: {error.strerror or error}. Nothing stored before was changed; "

@@ -18,7 +18,7 @@ Part = TypeVar("Part")
 
 
 def part_names(folder: str) -> tuple[str, ...]:
-    """The parts in a folder of this package, e.g. ``"decoders"``, sorted. Imports nothing, not even the folder."""
+    """The parts in a folder of this package such as ``"extraction/runners"``, sorted. Imports nothing."""
     path = str(Path(__file__).parents[1] / folder)
     names = (module.name for module in pkgutil.iter_modules([path]))
     return tuple(sorted(name for name in names if not name.startswith("_")))
@@ -40,7 +40,7 @@ class Registry(Generic[Part]):
 
     def names(self) -> tuple[str, ...]:
         """The names a user can type, sorted. Imports no part."""
-        return part_names(self._package.rpartition(".")[2])
+        return part_names(self._package.partition(".")[2].replace(".", "/"))
 
     def get(self, name: str) -> type[Part]:
         """The class of the part called ``name``.

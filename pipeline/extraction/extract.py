@@ -1,4 +1,4 @@
-"""The loop: catalogue -> decode -> encode -> bank; what is stored already is not done again.
+"""Sources -> bank: what is to be extracted, as a job for a runner; what is stored already is not done again.
 
 Threads read (``reading``); the encoder runs here, in the calling thread, on batches that mix clips of
 several videos. One video's failure is its own outcome row. Whatever stops the run, parts that were written
@@ -12,29 +12,29 @@ import functools
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.bank import Bank, BankLike
 from ..core.arguments import as_list, check_choice
-from ..core.errors import BankError, UsageError
+from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Limits, Precision, Source
 from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
     DEFAULT_ENCODER,
     Encoder,
-    check_canary,
     check_keep,
     encode_canary,
     encoder_class,
     encoder_class_for,
     load_encoder,
-    load_for,
 )
 from ..sources.catalog import find_sources
 from ..sources.sampling import ClipPlan, Segmentation
 from .encode_loop import Progress
 from .resume import ResumeState
-from .run import Extraction, ExtractionJob, run_job
+from .run import EncoderSpec, Extraction, ExtractionJob
+from .runners import LOCAL, Runner, as_runner
 
 
 def extract(
@@ -56,6 +56,7 @@ def extract(
     labels_from_folders: bool = False,
     root: str | Path | None = None,
     limits: Limits | None = None,
+    runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
     """Store the clips of every input in the bank, encoding only what is not there yet.
@@ -78,6 +79,7 @@ def extract(
             lack it are encoded again for it, and their vectors stay as they are.
         root: a folder outside of which no video is read, whatever a manifest or a link says.
         limits: what one video may cost, how much of it may be lost, and which are too short.
+        runner: where it runs, such as ``Processes(4)``; by default in this process.
         on_progress: called in the calling thread after each input and each batch.
 
     Raises:
@@ -93,61 +95,16 @@ def extract(
     inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
     if root is not None:  # it stays with each input, for whoever reads it again
         inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
-    plan = ExtractionJob(inputs, cut, keep, limits, batch_size, num_workers)
-    store = open_bank(bank, create=True)
-    loaded = prepared_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=precision)
-    recipe = loaded.recipe(decoder=decoder)
-    if (stored := store.recipes().get(recipe.id)) is not None:
-        check_canary(recipe, stored)
-    return run_job(
-        plan,
-        store=store,
-        encoder=loaded,
-        recipe=recipe,
-        stored=ResumeState(store, recipe.id, keep=keep),
-        on_progress=on_progress,
+    loading: dict[str, Any] = {"num_frames": num_frames, "pooling": pooling, "precision": precision}
+    loaded = None if isinstance(encoder, str) else prepared_encoder(encoder, device=device, **loading)
+    job = ExtractionJob(
+        bank,
+        inputs,
+        cut,
+        loaded or EncoderSpec(str(encoder), **loading),
+        *(decoder, device, keep, limits, batch_size, num_workers),
     )
-
-
-def stored_already(
-    inputs: Sequence[Source],
-    *,
-    bank: BankLike = "bank",
-    encoder: str = DEFAULT_ENCODER,
-    clips: Segmentation = "windows",
-    window_seconds: float | None = None,
-    stride_seconds: float | None = None,
-    keep: Keep | Collection[Keep] = (),
-    decoder: str = DEFAULT_DECODER,
-    num_frames: int | None = None,
-    pooling: str | None = None,
-    precision: Precision | None = None,
-) -> bool:
-    """Whether the bank seems to hold all inputs under this encoder, as far as their size and date tell. Nothing is
-    loaded for it: whoever gets True still has to ``extract``, which then probably has nothing to encode. What only
-    the loaded encoder could tell counts as not stored.
-
-    Args:
-        inputs, and the others: as for ``extract``.
-    """
-    keep = as_list(keep)
-    cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
-    try:
-        store = open_bank(bank)
-        recipes = [
-            recipe
-            for recipe in store.recipes().values()
-            if (encoder in (recipe.encoder, recipe.checkpoint) or str(Path(encoder).resolve()) == recipe.checkpoint)
-            and (recipe.decoder, recipe.precision) == (decoder, precision or "float32")
-            and num_frames in (None, recipe.num_frames)
-            and (pooling is None or encoder_class(encoder).poolings.get(pooling) == recipe.pooling)
-        ]
-        stored = [ResumeState(store, recipe.id, keep=keep) for recipe in recipes]
-    except BankError:  # there is none yet, or extracting tells what is wrong with it
-        return not inputs
-    return not inputs or any(
-        all(one.seen(source.path, cut.name(source.span)) is not None for source in inputs) for one in stored
-    )
+    return as_runner(runner).run(job, on_progress=on_progress)
 
 
 def _checked_cut(
@@ -197,6 +154,7 @@ def extract_for(
     store: Bank,
     cut: ClipPlan | None = None,
     device: Device = "auto",
+    runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
     """Store what is missing of ``sources`` under a recipe that the bank has; only then load the encoder. New clips
@@ -204,6 +162,7 @@ def extract_for(
 
     Args:
         cut: by default windows of the encoder's natural span.
+        runner: see ``extract``.
     """
     started = time.monotonic()
     span = encoder_class_for(recipe).card.span_seconds
@@ -213,11 +172,13 @@ def extract_for(
     there = [row for source in inputs if (row := stored.seen(source.path, cut.name(source.span))) is not None]
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
-    return run_job(
-        ExtractionJob(inputs, cut, store.kept_names(recipe.id), Limits()),
-        store=store,
-        encoder=load_for(recipe, device=device),
-        recipe=recipe,
-        stored=stored,
-        on_progress=on_progress,
+    job = ExtractionJob(
+        store,
+        inputs,
+        cut,
+        recipe,
+        device=device,
+        keep=store.kept_names(recipe.id),
+        requires_kept=False,
     )
+    return as_runner(runner).run(job, on_progress=on_progress)

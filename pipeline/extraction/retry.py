@@ -16,8 +16,8 @@ from ..encoders import load_for
 from ..sources.catalog import find_sources
 from ..sources.sampling import WHOLE, ClipPlan
 from .encode_loop import Progress
-from .resume import ResumeState
-from .run import Extraction, ExtractionJob, run_job, together
+from .run import Extraction, ExtractionJob, together
+from .runners import LOCAL, Runner, as_runner
 
 
 def failures(bank: Bank, recipe_id: str) -> list[VideoRow]:
@@ -43,6 +43,7 @@ def retry(
     device: Device = "auto",
     batch_size: int | None = None,
     num_workers: int | None = None,
+    runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
     """Read again what failed or was stored in part, as it was asked for then, with its labels and metadata.
@@ -50,6 +51,7 @@ def retry(
     Args:
         recipe: id, encoder or checkpoint, where the bank holds several.
         limits: what one video may cost this time.
+        runner: see ``extract``.
 
     Raises:
         BankError, UsageError, EncoderError: nothing was tried.
@@ -63,19 +65,26 @@ def retry(
         by_cut.setdefault(cut, []).extend(_inputs_of(row))
     if not by_cut:
         return Extraction((), (), chosen, 0, time.monotonic() - started)
-    encoder = load_for(chosen, device=device)
-    keep = store.kept_names(chosen.id)
-    done = [
-        run_job(
-            ExtractionJob(inputs, cut, keep, limits or Limits(), batch_size, num_workers),
-            store=store,
-            encoder=encoder,
-            recipe=chosen,
-            stored=ResumeState(store, chosen.id, trust_partial=False),
-            on_progress=on_progress,
+    runs = as_runner(runner)
+    encoder = load_for(chosen, device=device) if runs.shares_encoder else chosen
+    jobs = [
+        ExtractionJob(
+            store,
+            inputs,
+            cut,
+            encoder,
+            decoder=chosen.decoder,
+            device=device,
+            keep=store.kept_names(chosen.id),
+            limits=limits or Limits(),
+            batch_size=batch_size,
+            num_workers=num_workers,
+            requires_kept=False,
+            trust_partial=False,
         )
         for cut, inputs in by_cut.items()
     ]
+    done = [runs.run(job, on_progress=on_progress) for job in jobs]
     return together(
         done,
         inputs=[source for one in done for source in one.inputs],

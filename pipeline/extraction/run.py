@@ -6,16 +6,18 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
-from ..core.errors import UsageError
+from ..core.errors import BankError, UsageError
 from ..core.files import sweep
 from ..core.recipe import Recipe
 from ..core.timing import Profile
-from ..core.types import Keep, Limits, Moment, Source, Status, VideoRow
-from ..encoders import Encoder
+from ..core.types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
+from ..decoders import DEFAULT_DECODER
+from ..encoders import Encoder, encoder_class
 from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
 from .reader import Reader
@@ -64,27 +66,83 @@ class Extraction:
 
 
 @dataclasses.dataclass(frozen=True)
+class EncoderSpec:
+    """An encoder that is not loaded yet, by what ``load_encoder`` needs. None stands for the encoder's own."""
+
+    name: str
+    num_frames: int | None = None
+    pooling: str | None = None
+    precision: Precision | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class ExtractionJob:
-    """What is to be read, and how.
+    """What is to be read, and how: plain data that can be sent to another process, once ``bank`` is a path and
+    ``encoder`` is not loaded.
 
     Attributes:
+        encoder: one to load, one that is loaded, or the recipe of stored vectors, whose encoder is loaded.
+        decoder: for an encoder; a recipe names its own.
         batch_size: clips that go through the encoder together; by default as many as pay on its device.
         num_workers: reading processes; by default one for each core, at most 8.
+        requires_kept: whether stored clips that lack something of ``keep`` are encoded again for it.
+        trust_partial: whether a video that is stored in part is left as it is.
 
     Raises:
         UsageError: no workers, or empty batches.
     """
 
+    bank: BankLike
     inputs: Sequence[Source]
     cut: ClipPlan
-    keep: Collection[Keep]
-    limits: Limits
+    encoder: EncoderSpec | Encoder | Recipe
+    decoder: str = DEFAULT_DECODER
+    device: Device = "auto"
+    keep: Collection[Keep] = ()
+    limits: Limits = dataclasses.field(default_factory=Limits)
     batch_size: int | None = None
     num_workers: int | None = None
+    requires_kept: bool = True
+    trust_partial: bool = True
 
     def __post_init__(self) -> None:
         if any(number is not None and number < 1 for number in (self.batch_size, self.num_workers)):
             raise UsageError(f"batch size and workers must be at least 1, not {self.batch_size} and {self.num_workers}")
+
+
+def is_stored(job: ExtractionJob) -> bool:
+    """Whether the bank seems to hold all inputs of a job, as far as their size and date tell. Nothing is loaded for it:
+    whoever gets True still has to run the job, which then probably has nothing to encode. What only the loaded encoder
+    could tell counts as not stored.
+    """
+    keep = job.keep if job.requires_kept else ()
+    try:
+        store = open_bank(job.bank)
+        stored = [
+            ResumeState(store, recipe.id, keep=keep, trust_partial=job.trust_partial)
+            for recipe in store.recipes().values()
+            if _may_be_of(recipe, job)
+        ]
+    except BankError:  # there is none yet, or extracting tells what is wrong with it
+        return not job.inputs
+    return not job.inputs or any(
+        all(one.seen(source.path, job.cut.name(source.span)) is not None for source in job.inputs) for one in stored
+    )
+
+
+def _may_be_of(recipe: Recipe, job: ExtractionJob) -> bool:
+    """Whether a job may store vectors of a recipe, as far as can be told before its encoder is loaded."""
+    spec = job.encoder
+    if isinstance(spec, Recipe):
+        return recipe.id == spec.id
+    if isinstance(spec, Encoder):
+        return recipe.id == spec.recipe(decoder=job.decoder).id
+    return (
+        (spec.name in (recipe.encoder, recipe.checkpoint) or str(Path(spec.name).resolve()) == recipe.checkpoint)
+        and (recipe.decoder, recipe.precision) == (job.decoder, spec.precision or "float32")
+        and spec.num_frames in (None, recipe.num_frames)
+        and (spec.pooling is None or encoder_class(spec.name).poolings.get(spec.pooling) == recipe.pooling)
+    )
 
 
 def together(

@@ -16,6 +16,7 @@ from ..decoders import looks_readable
 from ..sources.catalog import find_sources
 from .extract import extract, prepared_encoder
 from .run import Extraction
+from .runners import LOCAL, Runner, as_runner
 
 # Size and date of last change: both stay when nobody writes any more.
 _Look = tuple[int, int]
@@ -78,6 +79,7 @@ def watch(
     poll_seconds: float = 5.0,
     labels_from_folders: bool = False,
     sleep: Callable[[float], object] = time.sleep,
+    runner: Runner | str = LOCAL,
     **options: Any,
 ) -> Iterator[Extraction]:
     """Look at ``sources`` again and again, extract what has arrived, and yield what was done; ends when the caller
@@ -86,6 +88,7 @@ def watch(
     Args:
         poll_seconds: between two looks; a file counts as complete when it did not change from one to the next.
         sleep: how to wait.
+        runner: see ``extract``. One that runs elsewhere loads the encoder again for each arrival.
         options: as for ``extract``.
 
     Raises:
@@ -93,10 +96,11 @@ def watch(
         EncoderError, BankError, UsageError: see ``extract``.
     """
     arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, limits=options.get("limits"))
-    loading = {name: options.pop(name) for name in _LOADING if name in options}
-    encoder = None
+    runs = as_runner(runner)
+    loading = {name: options.pop(name) for name in _LOADING if name in options and runs.shares_encoder}
     while True:
         if ready := arrivals.look():
-            encoder = encoder or prepared_encoder(**loading)
-            yield extract(ready, encoder=encoder, **options)
+            if runs.shares_encoder and "encoder" not in options:
+                options["encoder"] = prepared_encoder(**loading)
+            yield extract(ready, runner=runs, **options)
         sleep(poll_seconds)

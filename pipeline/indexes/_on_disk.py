@@ -1,4 +1,4 @@
-"""What all kinds share but the oracle: the exact vectors lie on disk, mapped into memory."""
+"""What local kinds share: the exact vectors lie on disk, mapped into memory."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.types import FloatArray
-from . import Index
+from ._local import LocalIndex
 from ._rows import Rows
 
 
-class OnDisk(Index):
+class OnDisk(LocalIndex):
     """See the module. Subclasses say how the rows are searched, and keep what helps them beside the rows."""
 
     def __init__(self, dim: int, *, scratch: Path | None = None) -> None:
         super().__init__(dim, scratch=scratch)
         self._rows = Rows(dim, scratch=scratch)
 
-    def _add(self, vectors: FloatArray) -> None:
+    def _add_rows(self, vectors: FloatArray) -> None:
         self._rows.append(vectors)
 
-    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
+    def _remove_rows(self, rows: npt.NDArray[np.int64]) -> None:
         self._rows.drop(rows)
 
-    def _vectors(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+    def _read_rows(self, rows: npt.NDArray[np.int64]) -> FloatArray:
         return self._rows.read(rows)
 
     def _save(self, folder: Path) -> None:
         self._rows.save(folder)
 
     def _load(self, folder: Path) -> None:
-        self._rows = Rows.load(folder, dim=self.dim, count=len(self.ids), scratch=self.scratch)
+        self._rows = Rows.load(folder, dim=self.dim, count=len(self._ids), scratch=self.scratch)
+
+    def _release(self) -> None:
+        self._rows = Rows(self.dim)  # the mapped files go with the last reference

@@ -77,8 +77,8 @@ class Rescored(OnDisk):
     def _sample_size(count: int) -> int:
         """How many rows it is trained on."""
 
-    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
-        super()._remove(rows)
+    def _remove_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        super()._remove_rows(rows)
         self._numbers = np.delete(self._numbers, rows[rows < len(self._numbers)])
 
     def _settle(self) -> None:
@@ -112,7 +112,7 @@ class Rescored(OnDisk):
         self._file = None
         return True
 
-    def _search(
+    def _search_rows(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         self._settle()
@@ -162,7 +162,7 @@ class Rescored(OnDisk):
         self._next, self._fitted_to, self.effort = (int(facts[name]) for name in ("next", "fitted_to", "effort"))
         self._numbers = np.load(folder / _NUMBERS, allow_pickle=False)
         if not self._fits():
-            raise DamagedIndex(f"its {_NUMBERS} or {_FACTS} does not fit {len(self.ids)} ids")
+            raise DamagedIndex(f"its {_NUMBERS} or {_FACTS} does not fit {len(self._ids)} ids")
         path = folder / _STRUCTURE
         if path.exists():  # its checksum is right: FAISS trusts what it reads
             self._file, self._file_sum = path, stored_sum(path)
@@ -171,9 +171,13 @@ class Rescored(OnDisk):
         if held != (self.dim, self._next):
             raise DamagedIndex(f"its {_STRUCTURE} does not hold {self._next} rows of {self.dim} numbers")
 
+    def _release(self) -> None:
+        super()._release()
+        self._structure = None
+
     def _fits(self) -> bool:
         numbers = self._numbers
-        if numbers.dtype != np.int64 or numbers.ndim != 1 or len(numbers) > len(self.ids):
+        if numbers.dtype != np.int64 or numbers.ndim != 1 or len(numbers) > len(self._ids):
             return False
         ascending = bool((np.diff(numbers, prepend=-1) > 0).all()) and (not len(numbers) or numbers[-1] < self._next)
         return ascending and self._next >= 0 and self._fitted_to >= 0 and 1 <= self.effort <= _MOST_EFFORT

@@ -21,7 +21,7 @@ _MANY, _TOGETHER = 16, 512
 class Flat(OnDisk):
     """See the module."""
 
-    def _search(
+    def _search_rows(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         parts = [

@@ -58,12 +58,12 @@ class SQ8(OnDisk):
         for block in self._rows.in_blocks(self._index.ntotal):
             self._index.add(block)
 
-    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
+    def _remove_rows(self, rows: npt.NDArray[np.int64]) -> None:
         self._squeeze()
-        super()._remove(rows)
+        super()._remove_rows(rows)
         self._index.remove_ids(rows)
 
-    def _search(
+    def _search_rows(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         self._squeeze()
@@ -109,18 +109,22 @@ class SQ8(OnDisk):
         super()._load(folder)
         codes = np.load(folder / "codes.npy", allow_pickle=False)
         ranges = np.load(folder / "ranges.npy", allow_pickle=False)
-        count = len(self.ids)
+        count = len(self._ids)
         fits = codes.shape == (count, self.dim) and (not count or ranges.size == 2 * self.dim)
         if not fits or (codes.dtype, ranges.dtype) != (np.uint8, np.float32):
             raise ValueError(f"arrays of {codes.shape} and {ranges.shape} for {count} ids of {self.dim}")
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        self._learned_from = int(facts["learned_from"]) if self.ids else 0
+        self._learned_from = int(facts["learned_from"]) if self._ids else 0
         self._index = self._new()
-        if self.ids:
+        if self._ids:
             faiss.copy_array_to_vector(ranges, self._index.sq.trained)
             faiss.copy_array_to_vector(codes.ravel(), self._index.codes)
             self._index.ntotal = len(codes)
             self._index.is_trained = True
+
+    def _release(self) -> None:
+        super()._release()
+        self._index = self._new()
 
 
 def _may_be_more(exact: FloatArray, squeezed: FloatArray, *, worst: float) -> bool:

@@ -12,7 +12,7 @@ import filelock
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
-from ..bank.parquet import fast_to_verify, parts_in, read_columns
+from ..bank.parquet import fast_to_verify, folders_in, part_bytes, parts_in, read_columns
 from ..core.errors import BankError
 from ..core.files import is_there, path_of, sweep
 from ..core.types import Keep
@@ -142,14 +142,14 @@ def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> 
 
 def _folders(bank: Path) -> list[Path]:
     """Where parts lie."""
-    kept = [folder for name in get_args(Keep) for folder in bank.glob(f"{name}/*/")]
+    kept = [folder for name in get_args(Keep) for folder in folders_in(bank / name)]
     # What is kept beside clips comes first: as long as a clip is there, it can be told whose it is.
-    return [folder for folder in [*kept, *bank.glob("clips/*/"), bank / "videos"] if folder.is_dir()]
+    return [*kept, *folders_in(bank / "clips"), bank / "videos"]
 
 
 def _measured(bank: Path) -> tuple[int, int]:
     parts = [part for folder in _folders(bank) for part in parts_in(folder)]
-    return len(parts), sum(part.stat().st_size for part in parts)
+    return len(parts), sum(map(part_bytes, parts))
 
 
 @contextlib.contextmanager

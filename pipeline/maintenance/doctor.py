@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from ..bank.bank import Bank, BankLike
 from ..bank.damaged import damaged_parts
 from ..bank.head_changes import settle
-from ..bank.parquet import CannotRead
+from ..bank.parquet import CannotRead, folders_in
 from ..core.errors import BankError, ClipdexError, HeadError
 from ..core.files import make_folder, sync_folder
 from ..core.recipe import Recipe
@@ -100,7 +100,7 @@ def _head_checks(folder: Path) -> list[dict[str, Any]]:
 def _redo_checks(store: Bank, damaged: list[Path]) -> list[dict[str, Any]]:
     """Which videos have lost clips to damage: by recipe, by path."""
     checks = []
-    for recipe_id in sorted(path.name for path in store.folder.glob("clips/*/")):
+    for recipe_id in [path.name for path in folders_in(store.folder / "clips")]:
         try:
             redo = sorted({row.video for row in store.to_redo(recipe_id, damaged=damaged)})
         except BankError as error:

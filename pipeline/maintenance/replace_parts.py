@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..bank.features import ROW_GROUP as KEPT_ROW_GROUP
-from ..bank.parquet import check_part, read_columns, stamp_of, write_part
+from ..bank.parquet import check_part, part_bytes, read_columns, remove_part, stamp_of, write_part
 from ..bank.schema import RECIPE_KEY, ROW_GROUP
 from ..core.types import Keep
 
@@ -83,7 +83,7 @@ def replace_parts(parts: list[Path], change: Change) -> None:
         )
         parts = [part for part in parts if part != written]
     for part in parts:
-        part.unlink(missing_ok=True)
+        remove_part(part)
 
 
 def _metadata(tables: list[pa.Table]) -> dict[bytes, bytes]:
@@ -97,7 +97,7 @@ def small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
     run: list[Path] = []
     size = 0
     for part in parts:
-        more = part.stat().st_size
+        more = part_bytes(part)
         if run and size + more > _PART_BYTES:
             if len(run) > 1:
                 yield run

@@ -21,9 +21,9 @@ from ..core.recipe import Recipe
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
 from ..encoders import Encoder, encoder_class_for, load_for
-from ..indexes import Index, indexes, remove_stored
+from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
 from ..indexes._checked import DamagedIndex, signed
-from .index_store import KIND_FILE, index_folder, kind_facts, search_as_hard
+from .index_store import KIND_FILE, RENAMED, current_kind, index_folder, kind_facts, search_as_hard
 
 AUTO = "auto"
 
@@ -72,21 +72,21 @@ def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Enc
 
 def open_index(
     bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = AUTO
-) -> Index:
+) -> LocalIndex:
     """The bank's index of this kind, holding exactly these clips.
 
     Args:
         kind: "auto" is the one that was built last, or one that suits the number of clips.
         encoder: called only where new rows need it (see ``index_rows``).
     """
-    kind = _chosen(bank, recipe, clips) if kind == AUTO else kind
+    kind = _chosen(bank, recipe, clips, kind)
     folder = index_folder(bank, recipe, kind)
 
-    def remake(ids: list[str], error: DamagedIndex) -> Index:
+    def remake(ids: list[str], error: DamagedIndex) -> LocalIndex:
         return _rebuilt(bank, recipe, clips, encoder, kind=kind, ids=ids, reason=str(error))
 
     try:
-        index = indexes.get(kind).load(folder)
+        index = local_kind(kind).load(folder)
         if index is None:
             index = _build(clips, recipe, encoder, kind=kind, folder=folder)
             _keep(index, folder)
@@ -101,7 +101,7 @@ def open_index(
 
 
 def _bring_up_to_date(
-    index: Index, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], folder: Path
+    index: LocalIndex, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], folder: Path
 ) -> None:
     gone, new = set(index.ids).difference(clips.ids), set(clips.ids).difference(index.ids)
     if gone or new:
@@ -119,7 +119,7 @@ def _rebuilt(
     kind: str,
     ids: list[str],
     reason: str,
-) -> Index:
+) -> LocalIndex:
     """The index made from the bank, with rows in the order of ``ids``, in place of one that is damaged."""
     folder = index_folder(bank, recipe, kind)
     index = _empty(recipe, encoder, kind=kind, folder=folder)
@@ -129,12 +129,12 @@ def _rebuilt(
         vectors = clips.embeddings([numbers[name] for name in some])
         index.add(some, index_rows(recipe, vectors, encoder))
     search_as_hard(index, folder)
-    where = f"the {kind} index of {bank.folder} was rebuilt from the stored vectors"
+    where = ""
     try:
         index.save(folder)
     except BankError as error:
-        where += f" in memory only ({error})"
-    _log.warning("%s: %s", where, reason)
+        where = f" in memory only ({error})"
+    _log.warning("the %s index of %s was rebuilt from the stored vectors%s: %s", kind, bank.folder, where, reason)
     return index
 
 
@@ -162,7 +162,9 @@ def build_index(
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
     _no_rows(chosen, encoder)  # loads the encoder where it takes one, which is not part of building
-    kinds = [kind] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
+    kinds = (
+        [current_kind(kind)] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
+    )
     for one in kinds:
         started = time.monotonic()
         folder = index_folder(store, chosen, one)
@@ -194,7 +196,7 @@ def index_stats(
     store, chosen, encoder = _ready(bank, recipe, device)
     started = time.monotonic()
     clips = store.clips(chosen.id)
-    kind = _chosen(store, chosen, clips) if kind == AUTO else kind
+    kind = _chosen(store, chosen, clips, kind)
     index = open_index(store, chosen, clips, encoder=encoder, kind=kind)
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
@@ -204,12 +206,11 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     removed = []
-    for one in indexes.names() if kind is None else [kind]:
+    for one in [*local_kinds(), *RENAMED] if kind is None else [current_kind(kind)]:
         if remove_stored(index_folder(store, chosen, one)):
             removed.append(one)
-    pointer = store.folder / "indexes" / chosen.id / KIND_FILE
-    if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == kind:
-        pointer.unlink(missing_ok=True)
+    if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
+        (store.folder / "indexes" / chosen.id / KIND_FILE).unlink(missing_ok=True)
     return removed
 
 
@@ -219,10 +220,10 @@ def _ready(bank: BankLike, recipe: str | None, device: Device) -> tuple[Bank, Re
     return store, chosen, functools.cache(lambda: load_for(chosen, device=device))
 
 
-def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable) -> str:
-    """The kind that was built last; where none was, what suits."""
-    kind = kind_facts(bank.folder / "indexes" / recipe.id).get("kind")
-    return kind if kind in indexes.names() else _suiting(recipe, len(clips))
+def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable, kind: str = AUTO) -> str:
+    """The kind, for "auto" the one that was built last; if there is none, what suits."""
+    kind = kind_facts(bank.folder / "indexes" / recipe.id).get("kind", AUTO) if kind == AUTO else current_kind(kind)
+    return _suiting(recipe, len(clips)) if kind == AUTO else kind
 
 
 def _suiting(recipe: Recipe, count: int) -> str:
@@ -230,17 +231,17 @@ def _suiting(recipe: Recipe, count: int) -> str:
     return EXACT if 4 * numbers <= _FLAT_BYTES else _SQUEEZED if numbers <= _SQUEEZED_BYTES else _LISTS
 
 
-def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
+def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:
     index = _empty(recipe, encoder, kind=kind, folder=folder)
     _add(index, clips, recipe, encoder, set(clips.ids))
     return index
 
 
-def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> Index:
+def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:
     dim = _no_rows(recipe, encoder).shape[1]
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    return indexes.get(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
+    return local_kind(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
 
 
 def _no_rows(recipe: Recipe, encoder: Callable[[], Encoder]) -> FloatArray:
@@ -248,7 +249,7 @@ def _no_rows(recipe: Recipe, encoder: Callable[[], Encoder]) -> FloatArray:
 
 
 def _add(
-    index: Index, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], names: Collection[str]
+    index: LocalIndex, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], names: Collection[str]
 ) -> None:
     """Add these clips, part by part."""
     if not names:
@@ -259,7 +260,7 @@ def _add(
             index.add([ids[number] for number in new], index_rows(recipe, vectors[new], encoder))
 
 
-def _keep(index: Index, folder: Path) -> None:
+def _keep(index: LocalIndex, folder: Path) -> None:
     # A bank that cannot be written can still be searched; the index is then made again each time.
     try:
         index.save(folder)
@@ -273,7 +274,7 @@ def _stats(
     bank: Bank,
     recipe: Recipe,
     clips: ClipTable,
-    index: Index,
+    index: LocalIndex,
     encoder: Callable[[], Encoder],
     kind: str,
     *,
@@ -284,8 +285,7 @@ def _stats(
     truth = _truth(clips, recipe, encoder, queries)
     found = index.search(queries, k=_RECALL_AT)
     shares = [_found_again(scores, hits) for scores, hits in zip(truth, found, strict=True)]
-    folder = index_folder(bank, recipe, kind)
-    size = bytes_in(folder)
+    size = bytes_in(index_folder(bank, recipe, kind))
     return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)) if shares else 1.0, seconds)
 
 

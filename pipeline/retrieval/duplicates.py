@@ -11,10 +11,11 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..core.errors import UsageError
+from ..core.predicates import CLIP_ID, Not, OneOf, Predicate
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import components, unit
 from ..encoders import load_for
-from ..indexes import Index
+from ..indexes import VectorIndex
 from .build_index import AUTO, open_index
 
 # The threshold is chosen on so many clips, and what is near to them among so many.
@@ -133,13 +134,12 @@ class _Near:
         group_of: numbers of groups, (n,).
     """
 
-    def __init__(self, table: ClipTable, index: Index, least: float) -> None:
+    def __init__(self, table: ClipTable, index: VectorIndex, least: float) -> None:
         self.rows = list(table.rows())
         self.best = np.full(len(table), -np.inf)
         self.group_of: npt.NDArray[np.integer] = np.arange(len(table))
         self._table, self._index, self._least = table, index, least
         numbers = {name: number for number, name in enumerate(table.ids)}
-        self._order = np.array([numbers[name] for name in index.ids], np.int64)
         self._numbers = numbers
         self._pairs: list[tuple[int, int]] = []
 
@@ -152,19 +152,21 @@ class _Near:
             for group in np.unique(before[asking]):
                 own = asking[before[asking] == group]
                 k = _NEIGHBOURS
+                members = np.flatnonzero(before == group).tolist()
+                others = Not(OneOf(CLIP_ID, frozenset(self._table.ids[number] for number in members)))
                 while len(own):  # only windows that overlap may fill the places again and again
-                    own, k = self._asked(own, among=before[self._order] != group, k=k), k * _WIDER
+                    own, k = self._asked(own, among=others, k=k), k * _WIDER
             self._together()
             grown = np.bincount(self.group_of)[self.group_of] > np.bincount(before)[before]
             asking = asking[grown[asking]]
 
     def _asked(
-        self, numbers: npt.NDArray[np.int64], *, among: npt.NDArray[np.bool_] | None, k: int = _NEIGHBOURS
+        self, numbers: npt.NDArray[np.int64], *, among: Predicate | None, k: int = _NEIGHBOURS
     ) -> npt.NDArray[np.int64]:
         """Remember near neighbours of these clips; gives those that may have more.
 
         Args:
-            among: which rows of the index count, (n,).
+            among: which clips count.
         """
         more = []
         for start in range(0, len(numbers), _BLOCK_ROWS):

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import functools
-import operator
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyparsing as pp
 
-from ..bank.clip_table import OWN_COLUMNS, Cells, ClipTable
+from ..bank.clip_table import OWN_COLUMNS, ClipTable
 from ..core.arguments import as_list
 from ..core.errors import UsageError
+from ..core.predicates import (
+    AllOf,
+    AnyOf,
+    Cells,
+    Compare,
+    Condition,
+    Like,
+    Not,
+    Predicate,
+    evaluate,
+    fulfilled_cells,
+    matching,
+    rewritten,
+)
 
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_ORDERS = ("<", "<=", ">", ">=")
+_COMPARISONS = ("=", "==", "!=", "<", "<=", ">", ">=")
 _LABEL = "label"
 
-Bools = npt.NDArray[np.bool_]
-Column = Callable[[str], Cells]
-Condition = Callable[[Column], Bools]
+LabelsOfClips = Callable[[], Sequence[str | None]]
 
 
-def fulfilled(
-    clips: ClipTable, conditions: str | Sequence[str], *, labels: Callable[[], Sequence[str | None]] | None = None
-) -> Bools:
-    """Which clips fulfil all conditions, (n,).
+def predicate_of(conditions: str | Sequence[str]) -> Predicate:
+    """All of these conditions as a value.
 
     A condition compares ``label``, a clip's own columns or its metadata with a value by ``= != < <= > >=``, by ``in (A,
     B)`` or by ``like 'PATTERN'`` (``%`` for any text, ``_`` for any letter, whatever the case), and joins such by
@@ -44,35 +43,79 @@ def fulfilled(
     without the column fulfils only ``!=`` and what ``not`` turns round. Values with brackets, quotes or the words
     ``and`` and ``or`` stand in quotes.
 
+    Raises:
+        UsageError: no condition.
+    """
+    return AllOf(tuple(_read(text) for text in as_list(conditions)))
+
+
+def fulfilled(
+    clips: ClipTable, conditions: str | Sequence[str], *, labels: LabelsOfClips | None = None
+) -> npt.NDArray[np.bool_]:
+    """Which clips fulfil all conditions, (n,).
+
     Args:
-        labels: the clips' labels; called only where a condition asks for them.
+        labels: the clips' labels; called only if a condition is about them.
 
     Raises:
         UsageError: no condition, a column that no clip has, or a number compared with what is none.
     """
-    named = functools.cache(lambda: list(labels()) if labels is not None else [None] * len(clips))
+    columns = _Columns(clips, labels)
+    return evaluate(predicate_of(conditions), columns.holds) if as_list(conditions) else np.ones(len(clips), np.bool_)
 
-    def column(name: str) -> Cells:
-        cells = clips.cells(name)
-        if name == _LABEL:  # what people said goes before what came with the file
-            said = [cells.values[code] if own is None else own for own, code in zip(named(), cells.codes, strict=True)]
-            cells = Cells(said, np.arange(len(said)))
-        known = clips.metadata_names().union(OWN_COLUMNS)
-        if len(clips) and name not in known and not (name == _LABEL and any(named())):
-            known |= {_LABEL} if any(named()) else set()
+
+def for_index(clips: ClipTable, conditions: str | Sequence[str], *, labels: LabelsOfClips | None = None) -> Predicate:
+    """All conditions as an index takes them, which knows the clips' columns but not their labels.
+
+    Conditions on labels become sets of clip ids.
+
+    Args:
+        labels: see ``fulfilled``.
+
+    Raises:
+        UsageError: see ``fulfilled``.
+    """
+    columns = _Columns(clips, labels)
+
+    def known(condition: Condition) -> Predicate:
+        if condition.column == _LABEL:
+            return matching(columns.holds(condition), clips.ids)
+        columns.check(condition.column)
+        return condition
+
+    return rewritten(predicate_of(conditions), known)
+
+
+class _Columns:
+    """The columns of clips, with ``label`` from people's labels."""
+
+    def __init__(self, clips: ClipTable, labels: LabelsOfClips | None) -> None:
+        self._clips = clips
+        self._labels = functools.cache(lambda: list(labels()) if labels is not None else [None] * len(clips))
+
+    def holds(self, condition: Condition) -> npt.NDArray[np.bool_]:
+        self.check(condition.column)
+        return fulfilled_cells(condition, self._cells(condition.column))
+
+    def check(self, name: str) -> None:
+        """Raises a ``UsageError`` if no clip has a column of this name."""
+        known = self._clips.metadata_names().union(OWN_COLUMNS)
+        if len(self._clips) and name not in known and not (name == _LABEL and any(self._labels())):
+            known |= {_LABEL} if any(self._labels()) else set()
             raise UsageError(f"no clip has a column {name!r}; there are: {', '.join(sorted(known))}")
-        return cells
 
-    result = np.ones(len(clips), dtype=np.bool_)
-    for text in as_list(conditions):
-        try:
-            result &= _read(text)(column)
-        except RecursionError as error:
-            raise UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'") from error
-    return result
+    def _cells(self, name: str) -> Cells:
+        cells = self._clips.cells(name)
+        if name != _LABEL:
+            return cells
+        # What people said goes before what came with the file.
+        pairs = zip(self._labels(), cells.codes, strict=True)
+        labels = [cells.values[code] if own is None else own for own, code in pairs]
+        values = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+        return Cells(list(values), np.array([values[label] for label in labels], np.int64))
 
 
-def _read(text: str) -> Condition:
+def _read(text: str) -> Predicate:
     try:
         (condition,) = _grammar().parse_string(text, parse_all=True)
     except pp.ParseException as error:
@@ -81,7 +124,9 @@ def _read(text: str) -> Condition:
             "start_seconds>60 and label in (walk, run), or place like 'gate%'. Quote values that contain "
             "brackets, quotes, and, or"
         ) from error
-    found: Condition = condition
+    except RecursionError as error:
+        raise UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'") from error
+    found: Predicate = condition
     return found
 
 
@@ -95,58 +140,19 @@ def _grammar() -> pp.ParserElement:
     listed = quoted | pp.Regex(r"[^\s,()'\"][^,()]*").set_parse_action(lambda found: found[0].strip())
     column = pp.Regex(r"[^\W\d]\w*") | pp.QuotedString("`")
 
-    compared = column + pp.one_of(list(_COMPARISONS)) + value
+    compared = column + pp.one_of(_COMPARISONS) + value
     among = column + pp.CaselessKeyword("in").suppress() + pp.Group("(" + pp.DelimitedList(listed) + ")")
     alike = column + pp.CaselessKeyword("like").suppress() + value
-    compared.set_parse_action(lambda found: _where(found[0], lambda cell: _holds(cell, found[1], found[2])))
-    among.set_parse_action(
-        lambda found: _where(found[0], lambda cell: any(_holds(cell, "=", one) for one in found[1][1:-1]))
-    )
-    alike.set_parse_action(lambda found: _where(found[0], functools.partial(_alike, _pattern(found[1]))))
+    compared.set_parse_action(lambda found: Compare(found[0], "=" if found[1] == "==" else found[1], found[2]))
+    among.set_parse_action(lambda found: AnyOf(tuple(Compare(found[0], "=", one) for one in found[1][1:-1])))
+    alike.set_parse_action(lambda found: Like(found[0], found[1]))
     words = {name: pp.CaselessKeyword(name).suppress() for name in ("not", "and", "or")}
     grammar: pp.ParserElement = pp.infix_notation(  # type: ignore[no-untyped-call]
         among | alike | compared,
         [
-            (words["not"], 1, pp.OpAssoc.RIGHT, lambda found: _not(found[0][0])),
-            (words["and"], 2, pp.OpAssoc.LEFT, lambda found: _joined(np.logical_and, found[0])),
-            (words["or"], 2, pp.OpAssoc.LEFT, lambda found: _joined(np.logical_or, found[0])),
+            (words["not"], 1, pp.OpAssoc.RIGHT, lambda found: Not(found[0][0])),
+            (words["and"], 2, pp.OpAssoc.LEFT, lambda found: AllOf(tuple(found[0]))),
+            (words["or"], 2, pp.OpAssoc.LEFT, lambda found: AnyOf(tuple(found[0]))),
         ],
     )
     return grammar
-
-
-def _where(name: str, holds: Callable[[Any], bool]) -> Condition:
-    def condition(column: Column) -> Bools:
-        cells = column(name)
-        found: Bools = np.array([holds(value) for value in cells.values], dtype=np.bool_)[cells.codes]
-        return found
-
-    return condition
-
-
-def _not(condition: Condition) -> Condition:
-    return lambda column: ~condition(column)
-
-
-def _joined(join: Any, conditions: Sequence[Condition]) -> Condition:
-    return lambda column: functools.reduce(join, [condition(column) for condition in conditions])
-
-
-def _pattern(like: str) -> re.Pattern[str]:
-    parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in like)
-    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
-
-
-def _alike(pattern: re.Pattern[str], cell: Any) -> bool:
-    return cell is not None and pattern.fullmatch(str(cell)) is not None
-
-
-def _holds(cell: Any, compare: str, value: str) -> bool:
-    if cell is None:
-        return compare == "!="
-    try:
-        return _COMPARISONS[compare](float(cell), float(value))
-    except (TypeError, ValueError) as error:
-        if compare in _ORDERS and isinstance(cell, int | float):
-            raise UsageError(f"{cell:g} {compare} {value!r} makes no sense: {value!r} is no number") from error
-        return _COMPARISONS[compare](str(cell), value)

@@ -10,10 +10,13 @@ from typing import Any
 
 from ..bank.bank import Bank
 from ..core.recipe import Recipe
-from ..indexes import Index, indexes, remove_stored
+from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
 from ..indexes._checked import UNREADABLE, DamagedIndex, signed_facts
 
 KIND_FILE = "kind.json"
+
+# Kinds of earlier releases, and what they are called now.
+RENAMED = {"exact": "flat"}
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +24,11 @@ _log = logging.getLogger(__name__)
 def index_folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
     """Where an index of this kind is stored."""
     return bank.folder / "indexes" / recipe.id / kind
+
+
+def current_kind(kind: str) -> str:
+    """What a kind is called now."""
+    return RENAMED.get(kind, kind)
 
 
 def kind_facts(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -42,15 +50,16 @@ def kind_facts(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
 def _parsed_kind(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     facts = json.loads(content)
-    if isinstance(facts, dict) and facts.keys() == {"kind"} and facts["kind"] in indexes.names():
-        return facts  # written by a release that wrote no checksums
+    if isinstance(facts, dict) and facts.keys() == {"kind"} and facts["kind"] in (*local_kinds(), *RENAMED):
+        return {"kind": current_kind(facts["kind"])}  # written by a release that wrote no checksums
     facts = signed_facts(content)
-    if facts.get("kind") not in indexes.names():
-        raise ValueError(f"no kind of index is called {facts.get('kind')!r}")
+    facts["kind"] = current_kind(str(facts.get("kind")))
+    if facts["kind"] not in local_kinds():
+        raise ValueError(f"no kind of index is called {facts['kind']!r}")
     return facts
 
 
-def search_as_hard(index: Index, folder: Path) -> None:
+def search_as_hard(index: LocalIndex, folder: Path) -> None:
     """Let a rebuilt index search as hard as the one before, which ``index build --min-recall`` measured."""
     stored = kind_facts(folder.parent, quiet=True)
     effort = stored.get("effort") if stored.get("kind") == folder.name else None
@@ -76,9 +85,9 @@ def damaged_indexes(bank: Path) -> Iterator[tuple[Path, str]]:
                 _parsed_kind(recipe / KIND_FILE)
         except UNREADABLE as error:
             yield recipe / KIND_FILE, f"it does not name the kind that was built last ({error})"
-        for kind in indexes.names():
+        for kind in local_kinds():
             try:
-                index = indexes.get(kind).load(recipe / kind)
+                index = local_kind(kind).load(recipe / kind)
                 if index is not None:
                     index.check()
             except DamagedIndex as error:
@@ -87,10 +96,12 @@ def damaged_indexes(bank: Path) -> Iterator[tuple[Path, str]]:
 
 def forget(bank: Bank, recipe: Recipe, ids: Collection[str]) -> None:
     """Take clips out of all stored indexes of a recipe; one that is damaged is deleted, and made when it is needed."""
-    for kind in indexes.names():
+    for kind in RENAMED:
+        remove_stored(index_folder(bank, recipe, kind))
+    for kind in local_kinds():
         folder = index_folder(bank, recipe, kind)
         try:
-            index = indexes.get(kind).load(folder)
+            index = local_kind(kind).load(folder)
             if index is not None and (there := sorted(set(ids).intersection(index.ids))):
                 index.remove(there)
                 index.save(folder)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
+from ..core.predicates import AllOf, Not, OneOf, Predicate
 from ..core.recipe import Recipe
 from ..core.results import Hit
 from ..core.types import ClipRow, Device, FloatArray
@@ -23,7 +23,7 @@ from ..core.vectors import unit
 from ..encoders import Encoder, load_for, text_cosines
 from .build_index import AUTO, EXACT, open_index
 from .duplicates import NearDuplicates
-from .filters import fulfilled
+from .filters import for_index, fulfilled
 from .merge_hits import MergePolicy, moments
 from .query import Part, QueryEncoder
 
@@ -71,6 +71,7 @@ class Searcher:
         """Read the bank as it is now: clips may have come and gone, and files been merged."""
         self.clips = self._bank.clips(self.recipe.id)
         self._index = open_index(self._bank, self.recipe, self.clips, encoder=self.encoder, kind=self._kind)
+        self._index.columns = self.clips
         self._asker = QueryEncoder(self.recipe, self.clips, self.encoder, dim=self._index.dim)
         self._numbers = self._asker.numbers
         self._twins: NearDuplicates | None = None
@@ -135,9 +136,7 @@ class Searcher:
             hits = self._moments(query, allowed, grouping, k=k)
         return self._explained(hits, parts, vectors)
 
-    def _moments(
-        self, query: FloatArray, allowed: npt.NDArray[np.bool_] | None, grouping: MergePolicy, *, k: int
-    ) -> list[Hit]:
+    def _moments(self, query: FloatArray, allowed: Predicate | None, grouping: MergePolicy, *, k: int) -> list[Hit]:
         """The best moments, from as many clips as it takes to settle them."""
         count = max(_FETCHED, _FETCHED_PER_HIT * k)
         while True:
@@ -146,8 +145,9 @@ class Searcher:
             hits, settled = moments(self._hits(found, grouping), grouping, k=k)
             if grouping.merge_gap is not None and not all_seen:
                 # However weak, clips that lie close enough belong to a range: all of these videos are looked at.
-                own = self._inside({hit.video_id for hit in hits}) & (True if allowed is None else allowed)
-                (found,) = self._index.search(query, k=len(self.clips), allowed=own)
+                own = OneOf("video_id", frozenset(hit.video_id for hit in hits))
+                inside = own if allowed is None else AllOf((own, allowed))
+                (found,) = self._index.search(query, k=len(self.clips), allowed=inside)
                 hits, settled = moments(self._hits(found, grouping), grouping, k=k)
             if settled or all_seen:
                 return hits
@@ -159,23 +159,12 @@ class Searcher:
         Raises:
             UsageError: one makes no sense.
         """
-        return int(self._allowed(where, ()).sum())
+        return int(fulfilled(self.clips, where, labels=self._labels).sum())
 
-    def _allowed(self, where: str | Sequence[str], without: Collection[str]) -> npt.NDArray[np.bool_]:
-        """Which rows of the index fulfil the conditions and are of other videos."""
-        allowed = fulfilled(self.clips, where, labels=self._labels)[self._order]
-        return allowed & ~self._inside(without) if without else allowed
-
-    def _inside(self, video_ids: Collection[str]) -> npt.NDArray[np.bool_]:
-        """Which rows of the index are of these videos."""
-        inside = np.zeros(len(self.clips), np.bool_)
-        inside[self.clips.of_videos(video_ids)] = True
-        return inside[self._order]
-
-    @property
-    def _order(self) -> list[int]:
-        """For each row of the index the number of its clip."""
-        return [self._numbers[name] for name in self._index.ids]
+    def _allowed(self, where: str | Sequence[str], without: Collection[str]) -> Predicate:
+        """The clips that fulfil the conditions and are of other videos."""
+        fitting = for_index(self.clips, where, labels=self._labels)
+        return AllOf((fitting, Not(OneOf("video_id", frozenset(without))))) if without else fitting
 
     def _hits(self, found: Sequence[tuple[str, float]], grouping: MergePolicy) -> list[Hit]:
         if grouping.same is not None and self._twins is not None:

@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline import Bank, extract
-from pipeline.bank.labels import Labels
-from pipeline.core.errors import ClipdexError, UsageError
+from pipeline import Bank, extract, load_encoder
+from pipeline.core.errors import UsageError
 from pipeline.core.files import replacing
 from pipeline.core.types import Source
-from pipeline.extraction.encode_loop import Progress
-from pipeline.extraction.extract import stored_already
+from pipeline.encoders import encoder_class
+from pipeline.extraction.run import EncoderSpec, ExtractionJob, is_stored
 from pipeline.extraction.runners import processes as side_by_side
-from pipeline.extraction.runners.processes import deal, extract_in_processes
-
-
-def test_two_processes_store_what_one_stores(videos: Path, tmp_path: Path, videomae: Path) -> None:
-    shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
-    (videos / "blue" / "broken.mp4").write_bytes(b"\0" * 3000)
-    (videos / "blue" / "loop.mp4").symlink_to(videos / "blue" / "loop.mp4")
-    options = {"encoder": str(videomae), "window_seconds": 1.0, "labels_from_folders": True}
-    alone = extract([videos], bank=tmp_path / "alone", **options)
-    seen: list[Progress] = []
-    both = extract_in_processes([videos], bank=tmp_path / "both", num_processes=2, on_progress=seen.append, **options)
-    assert [(row.video, row.status, row.clip_ids) for row in both.rows] == [
-        (row.video, row.status, row.clip_ids) for row in alone.rows
-    ]
-    assert {Path(row.video).name for row in both.rows if row.status == "failed"} == {"broken.mp4", "loop.mp4"}
-    assert (both.recipe.id, both.encoded_clips) == (alone.recipe.id, alone.encoded_clips)
-    ours, theirs = (Bank(tmp_path / name).clips(alone.recipe.id) for name in ("both", "alone"))
-    by_id = dict(zip(theirs.ids, theirs.embeddings(), strict=True))
-    assert sorted(ours.ids) == sorted(theirs.ids)
-    for name, vector in zip(ours.ids, ours.embeddings(), strict=True):
-        assert vector == pytest.approx(by_id[name], rel=1e-4, abs=1e-4)
-    assert len(Labels(tmp_path / "both").rows()) == len(Labels(tmp_path / "alone").rows())
-    assert (seen[-1].videos, seen[-1].videos_total, seen[-1].clips) == (6, 6, alone.encoded_clips)
+from pipeline.extraction.runners.processes import Processes, deal
+from pipeline.sources.sampling import ClipPlan
 
 
 def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
@@ -65,40 +43,17 @@ def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
 def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="--processes must be at least 1, not 0"):
-        extract_in_processes([videos], bank=tmp_path, num_processes=0)
+    with pytest.raises(UsageError, match="the number of processes must be at least 1, not 0"):
+        Processes(0)
     monkeypatch.setattr(side_by_side, "cuda_devices", lambda: ["0", "3"])
     with pytest.raises(UsageError, match="each of 3 processes needs a GPU, but there are 2"):
-        extract_in_processes([videos], bank=tmp_path, num_processes=3)
+        extract([videos], bank=tmp_path, encoder="lite", runner=Processes(3))
     assert side_by_side._places(2, device="auto") == [
         {"gpu": "0", "num_threads": None},
         {"gpu": "3", "num_threads": None},
     ]
     with pytest.raises(UsageError, match="each process loads its own encoder"):
-        extract_in_processes([videos], bank=tmp_path, num_processes=2, encoder=object())
-
-
-@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
-def test_one_that_is_stopped_or_dies_ends_all_and_what_is_stored_stays(
-    videos: Path, tmp_path: Path, videomae: Path, blow: signal.Signals
-) -> None:
-    struck: list[int] = []
-
-    def strike(_: Progress) -> None:
-        if not struck:
-            struck.extend(child.pid for child in multiprocessing.active_children() if child.name == "clipdex-encoder")
-            os.kill(struck[0], blow)
-
-    for number in range(30):
-        shutil.copy(videos / "red" / "0.mp4", videos / f"copy{number}.mp4")
-        with (videos / f"copy{number}.mp4").open("ab") as file:
-            file.write(bytes(number + 1))
-    with pytest.raises(ClipdexError, match=r"an encoder process (was stopped|died)"):
-        extract_in_processes(
-            [videos], bank=tmp_path / "bank", num_processes=2, on_progress=strike, encoder=str(videomae)
-        )
-    done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
-    assert len(Bank(tmp_path / "bank").clips(done.recipe.id)) == 33
+        extract([videos], bank=tmp_path, runner=Processes(2), encoder=load_encoder("lite"))
 
 
 def _descendants(pid: int) -> set[int]:
@@ -178,17 +133,6 @@ def test_without_the_kernels_help_a_child_sees_that_its_parent_ended(tmp_path: P
     _until(lambda: not _living({pid}))
 
 
-def test_with_nothing_to_do_no_process_starts(
-    videos: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = {"encoder": str(videomae), "bank": tmp_path / "bank"}
-    extract([videos], **options)
-    monkeypatch.setattr(side_by_side, "_start", lambda *_, **__: pytest.fail("a process was started"))
-    done = extract_in_processes([videos], num_processes=2, **options)
-    assert [row.status for row in done.rows] == ["unchanged"] * 3
-    assert extract_in_processes([], num_processes=2, **options).rows == ()
-
-
 def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(
     videos: Path, tmp_path: Path, videomae: Path
 ) -> None:
@@ -218,8 +162,17 @@ def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(
 def test_stored_under_other_settings_is_not_stored(videos: Path, tmp_path: Path, videomae: Path) -> None:
     bank = tmp_path / "bank"
     done = extract([videos], bank=bank, encoder=str(videomae))
-    options = {"bank": bank, "encoder": str(videomae)}
-    assert stored_already(done.inputs, **options)
-    assert stored_already(done.inputs, **options, num_frames=done.recipe.num_frames, precision="float32")
-    for other in ({"num_frames": 2}, {"precision": "bfloat16"}, {"pooling": "no such"}, {"decoder": "decord"}):
-        assert not stored_already(done.inputs, **options, **other), other
+    span = encoder_class(str(videomae)).card.span_seconds
+    job = ExtractionJob(bank, done.inputs, ClipPlan("windows", span, span), EncoderSpec(str(videomae)))
+
+    def changed(**settings: Any) -> ExtractionJob:
+        return dataclasses.replace(job, encoder=dataclasses.replace(job.encoder, **settings))
+
+    assert is_stored(job)
+    assert is_stored(dataclasses.replace(job, encoder=done.recipe))
+    assert is_stored(changed(num_frames=done.recipe.num_frames, precision="float32"))
+    assert not is_stored(dataclasses.replace(job, decoder="decord"))
+    assert not is_stored(dataclasses.replace(job, encoder=dataclasses.replace(done.recipe, precision="bfloat16")))
+    assert not is_stored(dataclasses.replace(job, bank=tmp_path / "no bank"))
+    for other in ({"num_frames": 2}, {"precision": "bfloat16"}, {"pooling": "no such"}):
+        assert not is_stored(changed(**other)), other

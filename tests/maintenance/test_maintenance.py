@@ -248,7 +248,7 @@ class TestPrune:
         assert str(broken) not in {path for path, _ in Bank(bank).videos(recipe.id)}
 
     def test_an_index_forgets_them_too(self, videos: Path, tmp_path: Path, xclip: Path) -> None:
-        from pipeline.indexes import indexes
+        from pipeline.indexes import local_kind
 
         bank = tmp_path / "bank"
         extract([videos], bank=bank, encoder=str(xclip), clips="whole")
@@ -256,7 +256,7 @@ class TestPrune:
         (videos / "red" / "1.mp4").unlink()
         prune(bank=bank)
         (folder,) = bank.glob("indexes/*/flat")
-        assert len(indexes.get("flat").load(folder).ids) == 2
+        assert len(local_kind("flat").load(folder).ids) == 2
         assert len(search("a dog", bank=bank)) == 2
 
 

@@ -16,12 +16,13 @@ from small_banks import fill
 
 from pipeline import Part, Searcher
 from pipeline.bank.bank import Bank
-from pipeline.indexes import indexes
+from pipeline.indexes import local_kinds
+from pipeline.indexes._checked import signed
 from pipeline.maintenance.doctor import _index_checks
 from pipeline.retrieval.build_index import build_index, index_stats, remove_indexes
 from pipeline.retrieval.index_store import forget
 
-KINDS = indexes.names()
+KINDS = local_kinds()
 
 
 def answers(bank: Path, kind: str = "auto") -> list[tuple[str, float]]:
@@ -137,7 +138,7 @@ def test_clips_are_forgotten_by_a_damaged_index_too(bank: Path, caplog: pytest.L
 def _work(bank: Path, verb: str, seconds: float, problems: multiprocessing.Queue[str]) -> None:
     logging.disable(logging.WARNING)
     stop = time.monotonic() + seconds
-    expected = answers(bank, "exact") if verb == "search" else []
+    expected = answers(bank, "hnsw") if verb == "search" else []
     number = 0
     try:
         while time.monotonic() < stop:
@@ -171,3 +172,19 @@ def test_processes_that_search_build_add_and_remove_at_once_all_succeed(bank: Pa
             worker.kill()
             worker.join()
     assert np.isfinite([score.expected for _, score in answers(bank)]).all()
+
+
+@pytest.mark.parametrize("signed_by_us", [True, False])
+def test_the_kind_that_was_called_exact_is_flat_now_and_its_folder_goes(signed_by_us: bool, bank: Path) -> None:
+    store = Bank(bank)
+    folder = bank / "indexes" / store.recipe().id
+    (folder / "exact" / ("0" * 32)).mkdir(parents=True)
+    (folder / "exact" / "index.json").write_text("{}")
+    facts = {"kind": "exact", "effort": 1}
+    (folder / "kind.json").write_text(signed(facts) if signed_by_us else json.dumps({"kind": "exact"}))
+    assert index_stats(bank=bank).kind == build_index(bank=bank, kind="exact").kind == "flat"
+    assert answers(bank, "exact") == answers(bank, "flat")
+    assert [check["ok"] for check in _index_checks(bank)] == [True]
+    forget(store, store.recipe(), ["of no clip"])
+    assert not (folder / "exact" / "index.json").exists()
+    assert remove_indexes(bank=bank, kind="exact") == ["flat"]

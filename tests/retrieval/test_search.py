@@ -17,13 +17,14 @@ from pipeline import Bank, Part, Searcher, extract, load_encoder, search
 from pipeline.bank.clip_table import ClipTable
 from pipeline.bank.schema import clip_table
 from pipeline.core.errors import BankError, EncoderError, UsageError
+from pipeline.core.predicates import AllOf, AnyOf, Compare, Not, OneOf
 from pipeline.core.results import Hit
 from pipeline.core.types import ClipRow
 from pipeline.decoders import open_video
-from pipeline.indexes import Index, indexes
+from pipeline.indexes import VectorIndex, indexes
 from pipeline.retrieval import build_index as indexing
 from pipeline.retrieval.build_index import build_index, index_stats
-from pipeline.retrieval.filters import fulfilled
+from pipeline.retrieval.filters import for_index, fulfilled
 from pipeline.retrieval.merge_hits import MergePolicy, moments
 
 RECIPE = make_recipe()
@@ -145,7 +146,7 @@ def test_the_index_follows_the_bank(tmp_path: Path, videos: Path, xclip: Path) -
     assert len(search("a", bank=bank)) == 2
     stats = index_stats(bank=bank)
     assert (stats.vectors, stats.dim, stats.recall_at_10) == (2, 16, 1.0)
-    assert build_index(bank=bank, kind="exact").kind == "exact"
+    assert build_index(bank=bank, kind="exact").kind == "flat"
 
 
 def test_an_encoder_with_a_text_space_of_its_own_serves_both_kinds_of_question(tmp_path: Path, videos: Path) -> None:
@@ -432,7 +433,7 @@ class TestIndexKinds:
         monkeypatch.setattr(indexing, "_FLAT_BYTES", 10)
         honest = indexes.get("sq8").search
 
-        def poor(index: Index, queries: np.ndarray, **options: Any) -> list[list[tuple[str, float]]]:
+        def poor(index: VectorIndex, queries: np.ndarray, **options: Any) -> list[list[tuple[str, float]]]:
             return [found[5:] for found in honest(index, queries, **options)]
 
         monkeypatch.setattr(indexes.get("sq8"), "search", poor)
@@ -455,3 +456,19 @@ class TestIndexKinds:
         assert hit.video == str(new.path)
         (segment, *others) = sorted(copy.glob("indexes/*/sq8/*/*.f32"))
         assert (segment.stat().st_size, len(others)) == (6 * 16 * 4, 1)  # what was there before was not written again
+
+
+def test_an_index_gets_conditions_on_labels_as_clip_ids_and_others_as_they_are() -> None:
+    rows = [ClipRow(str(n), "v", "/v.mp4", float(n), n + 1.0, "w", (0.0,), {"camera": n}) for n in range(4)]
+    clips = _table(rows)
+    labels = lambda: ["run", None, "walk", "run"]  # noqa: E731
+    assert for_index(clips, "camera>=2", labels=labels) == AllOf((Compare("camera", ">=", "2"),))
+    (found,) = for_index(clips, "label=walk and not camera in (1, 2)", labels=labels).predicates
+    among = AnyOf((Compare("camera", "=", "1"), Compare("camera", "=", "2")))
+    assert found == AllOf((OneOf("clip_id", frozenset({"2"})), Not(among)))
+    assert for_index(clips, "label in (run, walk)", labels=labels).predicates == (
+        AnyOf((OneOf("clip_id", frozenset({"0", "3"})), OneOf("clip_id", frozenset({"2"})))),
+    )
+    assert for_index(clips, "label!=walk", labels=labels).predicates == (Not(OneOf("clip_id", frozenset({"2"}))),)
+    with pytest.raises(UsageError, match="no clip has a column 'place'"):
+        for_index(clips, "place=yard", labels=labels)

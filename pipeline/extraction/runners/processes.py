@@ -1,6 +1,6 @@
 """Several encoder processes side by side into one bank: one for each GPU, or several on a processor's cores.
 
-Each takes its share of the inputs and extracts it like any extraction, which may run beside others into the same bank.
+Each takes its share of a job's inputs and runs it as a job of its own, beside the others into the same bank.
 """
 
 from __future__ import annotations
@@ -22,27 +22,20 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from ...bank.bank import Bank
 from ...core import errors as _errors
 from ...core.errors import ClipdexError, MissingExtra, UsageError
 from ...core.processes import end_with_parent, start_in_lasting_thread
-from ...core.types import Device, Limits, Source
-from ...decoders import looks_readable
-from ...encoders import confine, cuda_devices
-from ...sources.catalog import find_sources
+from ...core.types import Device, Source
+from ...encoders import Encoder, confine, cuda_devices
 from ..encode_loop import Progress
-from ..extract import extract, stored_already
-from ..run import Extraction, together
+from ..run import Extraction, ExtractionJob, is_stored, together
+from . import Runner
+from .local import Local
 
 _DIED = (
     "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
-    "Run this again, with fewer --processes"
-)
-
-
-# Options that tell under which recipe, and cut how, an input is stored.
-_OF_STORED = (
-    *("bank", "encoder", "clips", "window_seconds", "stride_seconds", "keep", "decoder"),
-    *("num_frames", "pooling", "precision"),
+    "Run this again, with fewer processes"
 )
 
 
@@ -60,51 +53,57 @@ class _Encoder:
     done: Extraction | None = None
 
 
-def extract_in_processes(
-    sources: str | Path | Source | Sequence[str | Path | Source],
-    *,
-    num_processes: int,
-    labels_from_folders: bool = False,
-    limits: Limits | None = None,
-    num_workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    **options: Any,
-) -> Extraction:
-    """``extract`` by several processes, each with an encoder of its own.
+@dataclasses.dataclass(frozen=True)
+class Processes(Runner):
+    """Several processes on this machine, each with an encoder of its own.
 
-    A script that calls this needs ``if __name__ == "__main__":`` around what it does, as each process imports it.
+    A script that uses this needs ``if __name__ == "__main__":`` around what it does, as each process imports it.
 
-    Args:
+    Attributes:
         num_processes: how many. With CUDA, each has a GPU of its own; else they share out the cores.
-        options: as for ``extract``; the encoder by its name.
 
     Raises:
-        UsageError: fewer than one process, or more than there are GPUs, or an encoder that is loaded already.
-        SourceError, EncoderError, BankError: see ``extract``.
+        UsageError: fewer than one process.
     """
-    started = time.monotonic()
-    if not isinstance(options.get("encoder", ""), str):
-        raise UsageError("each process loads its own encoder: give its name")
-    places = _places(num_processes, device=options.get("device", "auto"))
-    is_video = functools.partial(looks_readable, limits=limits)
-    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
-    shares = [share for share in deal(inputs, num_processes) if share]
-    cores = os.cpu_count() or 1
-    options |= {"limits": limits, "num_workers": num_workers or max(1, min(8, cores // max(1, len(shares))))}
-    if stored_already(inputs, **{name: options[name] for name in _OF_STORED if name in options}):
-        return extract(inputs, on_progress=on_progress, **options)
-    encoders = [
-        _start([inputs[number] for number in share], place=place, options=options)
-        for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
-    ]
-    done = _follow(encoders, len(inputs), on_progress or (lambda _: None))
-    rows = {
-        number: row
-        for share, one in zip(shares, done, strict=True)
-        for number, row in zip(share, one.rows, strict=True)
-    }
-    in_order = [rows[number] for number in range(len(inputs))]
-    return together(done, inputs=inputs, rows=in_order, seconds=time.monotonic() - started)
+
+    num_processes: int = 2
+
+    def __post_init__(self) -> None:
+        if self.num_processes < 1:
+            raise UsageError(f"the number of processes must be at least 1, not {self.num_processes}")
+
+    def run(self, job: ExtractionJob, *, on_progress: Callable[[Progress], None] | None = None) -> Extraction:
+        """See ``Runner.run``. With nothing to do no process starts.
+
+        Raises:
+            UsageError: more processes than there are GPUs, or an encoder that is loaded already.
+        """
+        started = time.monotonic()
+        if isinstance(job.encoder, Encoder):
+            raise UsageError("each process loads its own encoder: give its name")
+        places = _places(self.num_processes, device=job.device)
+        if is_stored(job):
+            return Local().run(job, on_progress=on_progress)
+        shares = [share for share in deal(job.inputs, self.num_processes) if share]
+        bank = job.bank.folder if isinstance(job.bank, Bank) else job.bank
+        num_workers = job.num_workers or max(1, min(8, (os.cpu_count() or 1) // len(shares)))
+        encoders = [
+            _start(
+                dataclasses.replace(
+                    job, bank=bank, inputs=[job.inputs[number] for number in share], num_workers=num_workers
+                ),
+                place=place,
+            )
+            for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
+        ]
+        done = _follow(encoders, len(job.inputs), on_progress or (lambda _: None))
+        rows = {
+            number: row
+            for share, one in zip(shares, done, strict=True)
+            for number, row in zip(share, one.rows, strict=True)
+        }
+        in_order = [rows[number] for number in range(len(job.inputs))]
+        return together(done, inputs=job.inputs, rows=in_order, seconds=time.monotonic() - started)
 
 
 def deal(inputs: Sequence[Source], num_shares: int) -> list[list[int]]:
@@ -131,29 +130,27 @@ def _size(path: Path, *, default: int) -> int:
 
 def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
     """What each process may use (``confine``)."""
-    if num_processes < 1:
-        raise UsageError(f"--processes must be at least 1, not {num_processes}")
     gpus = cuda_devices() if device in ("auto", "cuda") else []
     if gpus and num_processes > len(gpus):
-        raise UsageError(f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; lower --processes")
+        raise UsageError(
+            f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; use fewer processes"
+        )
     if gpus:
         return [{"gpu": gpu, "num_threads": None} for gpu in gpus[:num_processes]]
     return [{"gpu": None, "num_threads": max(1, (os.cpu_count() or 1) // num_processes)}] * num_processes
 
 
-def _start(inputs: Sequence[Source], *, place: dict[str, Any], options: dict[str, Any]) -> _Encoder:
+def _start(job: ExtractionJob, *, place: dict[str, Any]) -> _Encoder:
     context = multiprocessing.get_context("spawn")  # a fork would take threads' locks along
     ours, theirs = context.Pipe(duplex=False)
-    run = functools.partial(_extract_share, inputs, place=place, parent=os.getpid(), options=options)
+    run = functools.partial(_run_share, job, place=place, parent=os.getpid())
     process = context.Process(target=run, args=(theirs,), name="clipdex-encoder")
     with theirs:  # the child alone holds it, so that its end is the end of the reports
         start_in_lasting_thread(process.start)
     return _Encoder(process, ours)
 
 
-def _extract_share(
-    inputs: Sequence[Source], reports: Connection, *, place: dict[str, Any], parent: int, options: dict[str, Any]
-) -> None:
+def _run_share(job: ExtractionJob, reports: Connection, *, place: dict[str, Any], parent: int) -> None:
     """In a process of its own. What it sends is a progress, an extraction, or an error's class and text."""
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent stops this process, once
@@ -161,7 +158,7 @@ def _extract_share(
     confine(**place)
     report: Any
     try:
-        report = extract(inputs, on_progress=reports.send, **options)
+        report = Local().run(job, on_progress=reports.send)
     except KeyboardInterrupt:  # what is finished is stored; the other side knows why
         report = ("ClipdexError", "an encoder process was stopped; what it had finished is stored")
     except ClipdexError as error:

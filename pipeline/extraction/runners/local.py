@@ -1,0 +1,56 @@
+"""One encoder in this process, which reads by expendable processes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+from ...bank.bank import open_bank
+from ...core.recipe import Recipe
+from ...encoders import Encoder, check_canary, load_for
+from ..encode_loop import Progress
+from ..extract import prepared_encoder
+from ..resume import ResumeState
+from ..run import EncoderSpec, Extraction, ExtractionJob, run_job
+from . import Runner
+
+
+@dataclasses.dataclass(frozen=True)
+class Local(Runner):
+    """See the module."""
+
+    shares_encoder: ClassVar[bool] = True
+
+    def run(self, job: ExtractionJob, *, on_progress: Callable[[Progress], None] | None = None) -> Extraction:
+        """See ``Runner.run``."""
+        store = open_bank(job.bank, create=True)
+        encoder = _loaded(job)
+        recipe = job.encoder if isinstance(job.encoder, Recipe) else encoder.recipe(decoder=job.decoder)
+        if (stored := store.recipes().get(recipe.id)) is not None:
+            check_canary(recipe, stored)
+        return run_job(
+            job,
+            store=store,
+            encoder=encoder,
+            recipe=recipe,
+            stored=ResumeState(
+                store, recipe.id, keep=job.keep if job.requires_kept else (), trust_partial=job.trust_partial
+            ),
+            on_progress=on_progress,
+        )
+
+
+def _loaded(job: ExtractionJob) -> Encoder:
+    encoder = job.encoder
+    if isinstance(encoder, Recipe):
+        return load_for(encoder, device=job.device)
+    if isinstance(encoder, EncoderSpec):
+        return prepared_encoder(
+            encoder.name,
+            device=job.device,
+            num_frames=encoder.num_frames,
+            pooling=encoder.pooling,
+            precision=encoder.precision,
+        )
+    return encoder

@@ -1,0 +1,241 @@
+"""What every storage promises, and banks on storages that are no disk or that fail at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_banks import RECIPE, add
+from storages import Failing, InMemory
+
+from pipeline import Bank
+from pipeline.bank.damaged import damaged_parts
+from pipeline.bank.labels import Labels
+from pipeline.core.errors import BankError
+from pipeline.core.storage import Disk, Storage, StoredFile, mounted, storage_of
+from pipeline.core.types import LabelRow
+from pipeline.maintenance.compact_prune import compact, prune
+
+
+@pytest.fixture(params=[Disk, InMemory])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    return request.param()
+
+
+def test_objects_are_listed_read_and_described(storage: Storage, tmp_path: Path) -> None:
+    folder = tmp_path / "clips" / "recipe"
+    assert (storage.objects(folder, "part-*"), storage.folders(tmp_path / "clips")) == ([], [])
+    for name in ("part-2.parquet", "part-1.parquet", "other"):
+        assert storage.write_new(folder / name, name.encode())
+    assert [path.name for path in storage.objects(folder, "part-*.parquet")] == ["part-1.parquet", "part-2.parquet"]
+    assert storage.folders(tmp_path / "clips") == [folder]
+    assert storage.folders(folder) == []
+    path = folder / "part-1.parquet"
+    assert storage.read(path) == b"part-1.parquet"
+    assert [storage.read(path, *ends) for ends in ((5, 6), (7, None), (7, 100), (50, 60), (3, 3))] == [
+        b"1",
+        b"parquet",
+        b"parquet",
+        b"",
+        b"",
+    ]
+    assert storage.facts(path).size_bytes == 14
+    assert storage.exists(path)
+
+
+def test_a_name_is_written_once_and_replaced_only_on_purpose(storage: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "name"
+    assert storage.write_new(path, b"first")
+    before = storage.facts(path)
+    assert not storage.write_new(path, b"second")
+    assert (storage.read(path), storage.facts(path)) == (b"first", before)
+    storage.replace(path, b"third")
+    assert storage.read(path) == b"third"
+    assert storage.facts(path) != before
+    storage.replace(tmp_path / "new", b"fourth")
+    assert storage.read(tmp_path / "new") == b"fourth"
+
+
+def test_what_is_missing_is_said_and_may_be_deleted(storage: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "name"
+    storage.write_new(path, b"x")
+    for _ in range(2):
+        storage.delete(path)
+    assert not storage.exists(path)
+    for ask in (storage.read, storage.facts):
+        with pytest.raises(FileNotFoundError):
+            ask(path)
+    with pytest.raises(FileNotFoundError):
+        storage.read(path, 1, 2)
+    assert storage.write_new(path, b"again")
+
+
+def test_of_several_writers_at_once_one_writes(storage: Storage, tmp_path: Path) -> None:
+    wrote: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        if storage.write_new(tmp_path / "name", bytes([number]) * 100_000):
+            wrote.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wrote) == 1
+    assert storage.read(tmp_path / "name") == bytes(wrote) * 100_000
+    assert [path.name for path in storage.objects(tmp_path, "*")] == ["name"]
+
+
+def test_without_links_a_file_is_written_once_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    assert Disk().write_new(tmp_path / "name", b"first")
+    assert not Disk().write_new(tmp_path / "name", b"second")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("name", b"first")]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Disk().write_new(tmp_path / "name", b"first")
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for write in (Disk().write_new, Disk().replace):
+        for name in ("name", "new"):
+            with pytest.raises(BankError, match="No space left on device"):
+                write(tmp_path / name, b"second")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("name", b"first")]
+
+
+def test_an_object_is_read_as_a_file(storage: Storage, tmp_path: Path) -> None:
+    storage.write_new(tmp_path / "name", bytes(range(100)))
+    with mounted(tmp_path, storage):
+        file = StoredFile(tmp_path / "name")
+        assert file.readable()
+        assert file.seekable()
+        assert file.seek(-10, 2) == 90
+        assert (file.read(4), file.tell(), file.read(), file.read()) == (
+            bytes(range(90, 94)),
+            94,
+            bytes(range(94, 100)),
+            b"",
+        )
+        file.seek(5)
+        file.seek(3, 1)
+        assert file.read(2) == bytes([8, 9])
+
+
+def test_a_mounted_storage_holds_what_is_below_its_folder_only(tmp_path: Path) -> None:
+    memory = InMemory()
+    with mounted(tmp_path / "bank", memory):
+        assert storage_of(tmp_path / "bank" / "clips" / "x") is memory
+        assert isinstance(storage_of(tmp_path / "bank2"), Disk)
+    assert isinstance(storage_of(tmp_path / "bank"), Disk)
+
+
+def label(number: int, name: str = "run") -> LabelRow:
+    return LabelRow(f"{number:064x}", f"/{number}.mp4", name, 0.0, 1.0)
+
+
+def fill(bank: Path, done: list[str] | None = None) -> None:
+    """All that changes parts: clips, kept features, outcomes, labels that come, go and are merged, upkeep.
+
+    Args:
+        done: gets the names of steps that came to their end.
+    """
+    table = Labels(bank)
+    steps: dict[str, Callable[[], object]] = {
+        **{f"clips {number}": lambda number=number: add(bank, number, keep=True) for number in (1, 2, 3)},
+        "label 1": lambda: table.add([label(1), label(2)]),
+        "label 3": lambda: table.add([label(3)]),
+        "no label 2": lambda: table.remove(lambda row: row.video != "/2.mp4"),
+        "merged": table.merge,
+        "gone": (bank.parent / "2.mp4").unlink,
+        "no clips 2": lambda: prune(bank=bank),
+        "compact": lambda: compact(bank=bank),
+    }
+    for name, step in steps.items():
+        step()
+        if done is not None:
+            done.append(name)
+
+
+def content(bank: Path) -> dict[str, Any]:
+    store = Bank(bank)
+    clips = store.clips(RECIPE.id)
+    kept = store.kept(RECIPE.id, "frames")
+    return {
+        "clips": dict(zip(clips.ids, map(bytes, clips.embeddings()), strict=True)),
+        "kept": {name: bytes(np.ascontiguousarray(kept.read([name]))) for name in sorted(kept.ids)},
+        "outcomes": sorted((Path(row.video).name, row.status) for row in store.videos(RECIPE.id).values()),
+        "labels": store.labels(),
+        "damaged": damaged_parts(bank),
+    }
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "expected").mkdir()
+    fill(tmp_path / "expected" / "bank")
+    return content(tmp_path / "expected" / "bank")
+
+
+def test_a_bank_in_an_object_store_is_the_bank_on_a_disk(tmp_path: Path, expected: dict[str, Any]) -> None:
+    memory = InMemory()
+    with mounted(tmp_path / "bank", memory):
+        fill(tmp_path / "bank")
+        assert content(tmp_path / "bank") == expected
+        assert len(expected["clips"]) == 4
+        assert Bank(tmp_path / "bank").recipe() == RECIPE
+        (labels,) = (path for path in memory.held if path.parent.name == "labels")
+        memory.held[labels] = memory.held[labels][0][:-30], 10**6
+        with pytest.raises(BankError, match="is damaged"):
+            Bank(tmp_path / "bank").labels()
+    assert not list((tmp_path / "bank").rglob("*.parquet"))
+    assert not (tmp_path / "bank" / "bank.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "kill"),
+    [(Disk, False, False), (InMemory, False, True), (InMemory, True, False), (InMemory, True, True)],
+)
+def test_whatever_change_fails_what_was_stored_stays_and_the_same_again_completes(
+    kind: type[Storage], after: bool, kill: bool, tmp_path: Path, expected: dict[str, Any]
+) -> None:
+    storage, number, finished = kind(), 0, False
+    while not finished:
+        bank, done = tmp_path / str(number) / "bank", list[str]()
+        failing = Failing(storage, fails_at=number, after=after, kill=kill)
+        with mounted(bank, failing), contextlib.suppress(BankError, OSError, KeyboardInterrupt):
+            fill(bank, done)
+        finished = failing.changes <= number
+        with mounted(bank, storage):
+            if done:
+                left = content(bank)
+                clips = {name.split("@")[0].lstrip("0") for name in left["clips"]}
+                assert left["damaged"] == []
+                pruned = {name for name in left["clips"] if "2@" in name and "gone" in done}
+                assert left["clips"].keys() - left["kept"].keys() <= pruned
+                assert clips >= {step[-1] for step in done if step.startswith("clips")} - {"2"}
+                assert {row.video[1] for row in left["labels"]} >= {
+                    step[-1] for step in done if step.startswith("label")
+                }
+                assert "no label 2" not in done or label(2) not in left["labels"]
+                assert "no clips 2" not in done or "2" not in clips
+            fill(bank)
+            assert content(bank) == expected, number
+        number += 1 if kind is InMemory else 3  # a disk takes its time
+    assert number > 20
