@@ -25,11 +25,12 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import hard_videos
 from conftest import clusters, make_recipe
 
-from pipeline import Bank, Limits, load_head
+from pipeline import Bank, Limits
 from pipeline.classification.train import build_head
 from pipeline.core.errors import ClipdexError, DecodeError
 from pipeline.core.types import ClipRow, VideoRow
 from pipeline.decoders import DecodedFrame, reading_process
+from pipeline.heads import load_trained
 
 # One file may take so long; a run that takes longer has hung.
 _LIMITS = Limits(time_seconds=10.0, memory_bytes=2 << 30)
@@ -153,7 +154,7 @@ def fuzz_files(count: int, folder: Path, random: np.random.Generator) -> Counter
         path.write_bytes(spoilt)
         try:
             if path == head:
-                loaded, _ = load_head(head.parent, head.stem)
+                loaded = load_trained(head.parent, head.stem).head
                 scores = loaded.predict_proba(clusters()[0])
                 result = "read" if np.isfinite(scores).all() else "not finite"
             else:

@@ -11,9 +11,10 @@ import oracles
 import pytest
 import torch
 
-from pipeline import Bank, add_class, extract, import_head, load_head, predict
+from pipeline import Bank, add_class, extract, import_head, predict
 from pipeline.core.errors import HeadError, RecipeMismatch
 from pipeline.encoders import load_encoder
+from pipeline.heads import load_trained
 
 CLASSIFIED = {
     "videomae, fine-tuned": "VideoMAEForVideoClassification",
@@ -66,7 +67,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     extract([videos], bank=bank, encoder=str(folder))
     card = import_head(bank=bank, name="kinetics")
     assert (card.classes, card.labels) == (tuple(names), str(folder))
-    head, _ = load_head(bank / "heads", "kinetics")
+    head = load_trained(bank / "heads", "kinetics").head
     encoder, model = load_encoder(str(folder)), VideoMAEForVideoClassification.from_pretrained(folder).eval()
 
     def never(*_: object, **__: object) -> None:

@@ -64,16 +64,6 @@ def save_trained(folder: Path, judged: TrainedHead, *, staged: Path | None = Non
     save_head(folder, judged.head, judged.card, staged=staged, **parts)  # type: ignore[arg-type]
 
 
-def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
-    """A stored head and its card.
-
-    Raises:
-        HeadError: there is none of that name, or its file is damaged.
-    """
-    judged = load_trained(folder, name)
-    return judged.head, judged.card
-
-
 def load_trained(folder: Path, name: str) -> TrainedHead:
     """A stored head with what turns its scores into answers.
 
