@@ -16,6 +16,7 @@
     │   └── RecipeMismatch     vectors made in different ways would have been mixed
     ├── LabelError             labels that cannot be used
     ├── HeadError              a head that cannot be trained, read or applied
+    ├── BrokenPart             an encoder or head of another package that cannot be used
     └── MissingExtra           an optional package is not installed
 
 Each message names the thing, the values that disagree and the way out.
@@ -86,6 +87,10 @@ class LabelError(ClipdexError):
 
 class HeadError(ClipdexError):
     """A head that cannot be trained, read or applied."""
+
+
+class BrokenPart(ClipdexError):
+    """An encoder or head that another package offers and that cannot be used."""
 
 
 class MissingExtra(ClipdexError):

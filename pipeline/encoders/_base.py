@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..core.arguments import as_list
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
+from ..core.registry import Registry
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
 from ..sources.sampling import SAMPLING
 from ._card import Card, Classifier, Facts, Features, Output, check_vectors, libraries
@@ -114,9 +115,8 @@ class Encoder(abc.ABC):
         name = asked or default
         possible = cls.poolings if possible is None else possible
         if name not in possible:
-            raise EncoderError(
-                f"{cls.__module__.rpartition('.')[2]} cannot pool by {name!r} here; it can by: {', '.join(possible)}"
-            )
+            part = encoders.name_of(cls) or cls.__name__
+            raise EncoderError(f"{part} cannot pool by {name!r} here; it can by: {', '.join(possible)}")
         return cls.poolings[name]
 
     @abc.abstractmethod
@@ -129,8 +129,8 @@ class Encoder(abc.ABC):
 
     @property
     def name(self) -> str:
-        """The name a user types: the file's."""
-        return type(self).__module__.rpartition(".")[2]
+        """The name a user types; the full name of a class that no name leads to."""
+        return encoders.name_of(type(self)) or f"{type(self).__module__}.{type(self).__qualname__}"
 
     def prepare(self, frames: Pixels) -> Pixels:
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
@@ -259,8 +259,7 @@ class Encoder(abc.ABC):
         )
         if self.run.computes_in != self.run.precision:
             moved = f"{self.run.precision} does not run here, so new vectors are computed in {self.run.computes_in}"
-        said = [self.caution, moved if self.run.precision != "float32" else None]
-        return "; ".join(one for one in said if one) or None
+        return "; ".join(filter(None, [self.caution, moved if self.run.precision != "float32" else None])) or None
 
     @property
     def text_scale(self) -> float:
@@ -285,6 +284,9 @@ class Encoder(abc.ABC):
             libraries=libraries(),
             canary=self.canary,
         )
+
+
+encoders: Registry[Encoder] = Registry("pipeline.encoders", Encoder, kind="encoder")  # type: ignore[type-abstract]
 
 
 def check_keep(name: str, part: type[Encoder], keep: Collection[Keep]) -> None:

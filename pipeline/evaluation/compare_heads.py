@@ -104,7 +104,7 @@ def compare_heads(
 
 
 def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
-    for kind in heads.names():
+    for kind in heads.usable():
         losses: tuple[str | None, ...] = get_args(Loss) if kind == "mlp" else (None,)
         for loss in losses:
             chosen: dict[str, Any] = {} if loss is None else {"loss": loss}

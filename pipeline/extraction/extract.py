@@ -24,6 +24,7 @@ from ..encoders import (
     Encoder,
     check_canary,
     check_keep,
+    check_registered,
     encode_canary,
     encoder_class,
     encoder_class_for,
@@ -162,6 +163,8 @@ def _checked_cut(
     """How videos are cut; wrong calls are refused here, before anything is loaded."""
     check_choice("choice of clips", clips, Segmentation)
     decoders.get(decoder)
+    if not isinstance(encoder, str):
+        check_registered(encoder)
     part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
     check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
     window = part.card.span_seconds if window_seconds is None else window_seconds
