@@ -2,6 +2,8 @@ from ._version import __version__ as __version__
 from .bank.bank import Bank as Bank
 from .classification.add_class import AddReport as AddReport
 from .classification.add_class import add_class as add_class
+from .classification.dataset import Dataset as Dataset
+from .classification.dataset import dataset as dataset
 from .classification.edit_classes import remove_class as remove_class
 from .classification.edit_classes import rename_class as rename_class
 from .classification.edit_classes import undo as undo

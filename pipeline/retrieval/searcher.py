@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from .build_index import AUTO, EXACT, open_index
 from .duplicates import NearDuplicates
 from .filters import fulfilled
 from .merge_hits import MergePolicy, moments
-from .query import Part, QueryEncoder
+from .query import Part, QueryEncoder, QueryValue, parts_of, query_parts, several
 
 # How many of the best clips are scored again.
 _RERANKED = 100
@@ -84,7 +83,7 @@ class Searcher:
 
     def search(
         self,
-        question: str | Part | Sequence[str | Part],
+        question: QueryValue | Iterable[QueryValue],
         *,
         k: int = 10,
         where: str | Sequence[str] = (),
@@ -99,7 +98,7 @@ class Searcher:
         """The ``k`` best moments, best first.
 
         Args:
-            question: its parts; a string is a text, as ``search`` takes it.
+            question: its parts: texts, paths, moments, hits, PIL images, arrays of frames (see ``Part.of``).
             templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
             rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
                 texts, which needs what ``extract --keep patches`` stores.
@@ -115,8 +114,7 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
-        given = [question] if isinstance(question, str | Part) else question
-        parts = [Part.parse("text", one) if isinstance(one, str) else one for one in given]
+        parts = query_parts(question)
         templates = as_list(templates)
         if not parts:
             raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
@@ -215,7 +213,7 @@ class Searcher:
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":
-                cosines = text_cosines(self.encoder(), vectors, [part.value], templates=templates, patches=patches)
+                cosines = text_cosines(self.encoder(), vectors, [str(part.value)], templates=templates, patches=patches)
                 scores += part.weight * cosines[:, 0]
             else:
                 scores += part.weight * (unit(vectors) @ unit(self._asker.clip_vector(part)[None])[0])
@@ -223,14 +221,14 @@ class Searcher:
 
 
 def search(
-    text: str | None = None,
+    text: QueryValue | Iterable[QueryValue] | None = None,
     *,
     texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
+    clips: QueryValue | Iterable[QueryValue] = (),
+    images: QueryValue | Iterable[QueryValue] = (),
+    unwanted: QueryValue | Iterable[QueryValue] = (),
+    more_like: QueryValue | Iterable[QueryValue] = (),
+    less_like: QueryValue | Iterable[QueryValue] = (),
     bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
@@ -240,11 +238,14 @@ def search(
     """Run one query on a bank; see ``Searcher`` for several.
 
     Args:
-        text, texts: what is to be seen, in words; ``"a dog:0.5"`` weighs half.
-        clips: moments ``FILE@START-STOP`` to find similar clips of.
-        images: image files to find similar clips of.
-        unwanted: texts or moments that hits should differ from.
-        more_like, less_like: clip ids of hits, or moments, that the answers should move towards or away from.
+        text: what is to be seen, in words; ``"a dog:0.5"`` weighs half. A path, ``Moment``, ``Hit``, PIL image or array
+            of frames is an example of it.
+        texts: further texts.
+        clips: clips to find similar ones of: moments ``FILE@START-STOP``, paths, ids of stored clips, hits, or arrays
+            of uint8 RGB frames, (t, h, w, 3).
+        images: the same of pictures: files, PIL images, or arrays, (h, w, 3).
+        unwanted: texts, moments or other examples that hits should differ from.
+        more_like, less_like: hits or their ids, or moments, that the answers should move towards or away from.
         exact: see ``Searcher``.
         how: see ``Searcher.search``.
     """
@@ -255,21 +256,21 @@ def search(
 
 
 def question(
-    text: str | None = None,
+    text: QueryValue | Iterable[QueryValue] | None = None,
     *,
     texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
+    clips: QueryValue | Iterable[QueryValue] = (),
+    images: QueryValue | Iterable[QueryValue] = (),
+    unwanted: QueryValue | Iterable[QueryValue] = (),
+    more_like: QueryValue | Iterable[QueryValue] = (),
+    less_like: QueryValue | Iterable[QueryValue] = (),
 ) -> list[Part]:
     """The parts of a question as people write them; see ``search``."""
-    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + as_list(texts)]
-    parts += [Part.parse("clip", str(value)) for value in as_list(clips)]
-    parts += [Part.parse("image", str(value)) for value in as_list(images)]
-    parts += [Part.unwanted(value) for value in as_list(unwanted)]
-    return parts + Part.feedback(as_list(more_like), as_list(less_like))
+    nothing = text is None or (isinstance(text, str) and not text.strip())
+    parts = [] if nothing or text is None else query_parts(text)
+    parts += [*parts_of("text", texts), *parts_of("clip", clips), *parts_of("image", images)]
+    parts += [Part.unwanted(value) for value in several(unwanted)]
+    return parts + Part.feedback(several(more_like), several(less_like))
 
 
 def _hit(row: ClipRow, score: float) -> Hit:
