@@ -17,6 +17,7 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
+from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.types import Device, FloatArray, LabelRow, Moment
 from ..encoders import load_for
@@ -94,6 +95,7 @@ def add_class(
         HeadError: there is no such head.
         LabelError: the moments gave no clip, or only clips that other classes need; nothing was changed.
     """
+    check_choice("device", device, Device)
     started = time.monotonic()
     class_name = class_name.strip()
     store = open_bank(bank)

@@ -89,6 +89,7 @@ def train_head(
         LabelError: too few labels, or none that a stored clip answers to.
         UsageError: a parameter that this head does not have.
     """
+    check_choice("device", device, Device)
     started = time.monotonic()
     store = open_bank(bank)
     chosen = store.recipe(recipe)

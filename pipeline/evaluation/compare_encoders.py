@@ -20,6 +20,7 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..classification.cross_validation import held_out_scores
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import build_head
+from ..core.arguments import check_choice
 from ..core.errors import ClipdexError, LabelError, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device
@@ -87,6 +88,7 @@ def compare(
         UsageError: twice the same recipe.
         LabelError: the two share no labelled clips, or too few for a held-out score.
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     recipes = store.recipe(a), store.recipe(b)
     if recipes[0].id == recipes[1].id:

@@ -18,6 +18,7 @@ from ..classification.cross_validation import HeldOut, Protocol, held_out_scores
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
+from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
@@ -79,6 +80,7 @@ def evaluate(
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
         LabelError: too few labels for an honest score.
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     judged = load_trained(heads_in(store.folder), head_name)
     card = judged.card

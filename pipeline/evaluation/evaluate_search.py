@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.labels import label_of_clips
 from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
+from ..core.arguments import check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -111,6 +112,7 @@ def evaluate_search(
         LabelError: a label or a video that no stored clip has, or no question that can be answered.
         SourceError, UsageError: no question, or an option that has no say in one.
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))

@@ -17,7 +17,7 @@ from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.types import Device
@@ -65,6 +65,7 @@ def k_shot_curves(
         HeadError: there is no such head.
         LabelError: too few labels to hold any out.
     """
+    check_choice("device", device, Device)
     shots = as_list(shots)
     if draws < 1 or not shots or min(shots) < 0:
         raise UsageError(f"there have to be draws and shots, not {draws} and {shots}")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..core.arguments import check_choice
 from ..core.errors import EmptyFolder
 from ..core.files import path_of
 from ..core.types import Device, Limits, Source, VideoRow
@@ -54,6 +55,7 @@ def retry(
     Raises:
         BankError, UsageError, EncoderError: nothing was tried.
     """
+    check_choice("device", device, Device)
     started = time.monotonic()
     store = open_bank(bank)
     chosen = store.recipe(recipe)

@@ -88,6 +88,7 @@ def clusters(
         UsageError: fewer clips than groups.
         BankError: no clips.
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     if (texts or templates) and not _reads_text(chosen):
