@@ -9,7 +9,9 @@ the two costs nothing.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import importlib.util
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ from ..core.errors import BankError, RecipeMismatch, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, FloatArray, Keep, KeptArray, LabelRow, VideoRow
 from ..encoders import encoder_class_for
-from .choose_recipe import choose_recipe
+from .choose_recipe import choose_recipe, read_recipes, recipes_html
 from .clip_table import ClipTable
 from .features import FeatureArrays, write_features
 from .format_file import check_format
@@ -36,7 +38,6 @@ from .schema import (
     clip_table,
     described,
     read_clips,
-    recipe_of,
 )
 from .video_log import VIDEOS, Key, VideoLog, read_outcomes
 
@@ -67,6 +68,11 @@ class Bank:
             recipes = "unreadable"
         return f"Bank({str(self.folder)!r}, recipes: {recipes})"
 
+    def _repr_html_(self) -> str | None:
+        with contextlib.suppress(BankError):  # of a damaged bank ``repr`` is shown
+            return recipes_html(self.folder, [(one, len(self.clips(key))) for key, one in self.recipes().items()])
+        return None
+
     def __len__(self) -> int:
         """Stored clips, over all recipes."""
         return sum(len(self.clips(key)) for key in self.recipes())
@@ -75,19 +81,7 @@ class Bank:
 
     def recipes(self) -> dict[str, Recipe]:
         """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
-
-        def read() -> dict[str, Recipe]:
-            found: dict[str, Recipe] = {}
-            for parts in sorted(self.folder.glob("clips/*/")):
-                for part in parts_in(parts):
-                    recipe = recipe_of(part)
-                    if recipe.id not in found or recipe.canary is not None:
-                        found[recipe.id] = recipe
-                    if recipe.canary is not None:
-                        break
-            return found
-
-        return listed_again(read)
+        return listed_again(functools.partial(read_recipes, self.folder))
 
     def recipe(self, wanted: str | None = None) -> Recipe:
         """The one recipe of the bank, or the one whose id or encoder is ``wanted``.

@@ -19,6 +19,7 @@ from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
+from ..core.notebook import Shown
 from ..core.types import Device, FloatArray, LabelRow, Moment
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
@@ -33,7 +34,7 @@ from .train import DEFAULT_NAME, build_head, class_texts
 
 
 @dataclasses.dataclass(frozen=True)
-class AddReport:
+class AddReport(Shown):
     """What ``add-class`` did.
 
     Attributes:

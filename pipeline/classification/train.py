@@ -22,6 +22,7 @@ from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
+from ..core.notebook import Shown
 from ..core.recipe import Recipe
 from ..core.types import Device, Loss
 from ..core.vectors import groups_per_class
@@ -38,7 +39,7 @@ Calibrate = Literal["auto", Method]
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainReport:
+class TrainReport(Shown):
     """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on."""
 
     head: str

@@ -22,6 +22,7 @@ from ..classification.dataset import LabelledClips, check_classes, label_rows_of
 from ..classification.train import build_head
 from ..core.arguments import check_choice
 from ..core.errors import ClipdexError, LabelError, UsageError
+from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.types import Device
 from ..encoders import Encoder, canary_clip, cards, load_for
@@ -63,6 +64,10 @@ class Comparison:
     classes: int
     protocol: str
     measures: tuple[Measure, ...]
+
+    def _repr_html_(self) -> str:
+        title = f"{self.a.encoder} and {self.b.encoder} on {self.clips} clips, {self.protocol}"
+        return table_html([dataclasses.asdict(measure) for measure in self.measures], title=title)
 
 
 def compare(

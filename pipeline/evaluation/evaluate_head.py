@@ -21,6 +21,7 @@ from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
+from ..core.notebook import Shown
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
@@ -33,7 +34,7 @@ _UNKNOWN_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """A head's figures and what they were made of.
 
     Attributes:

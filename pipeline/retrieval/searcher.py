@@ -16,7 +16,7 @@ from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.results import Hit
+from ..core.results import Hit, Hits
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, load_for, text_cosines
@@ -94,7 +94,7 @@ class Searcher:
         collapse: bool = False,
         templates: str | Sequence[str] = (),
         rerank: bool = False,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The ``k`` best moments, best first.
 
         Args:
@@ -191,16 +191,16 @@ class Searcher:
             named[number] = None if label is None else label.label
         return named
 
-    def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> list[Hit]:
+    def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> Hits:
         """With ranks, and each part's cosine with the best clip."""
         stored = self._index.vectors([hit.clip_id for hit in hits])
         cosines = stored @ np.stack(vectors, axis=1)  # (hits, parts)
         words = [part.words for part in parts]
         names = [name if words.count(name) == 1 else f"{name} ({n})" for n, name in enumerate(words, start=1)]
-        return [
+        return Hits(
             dataclasses.replace(hit, rank=rank, why=dict(zip(names, map(float, own), strict=True)))
             for rank, (hit, own) in enumerate(zip(hits, cosines, strict=True), start=1)
-        ]
+        )
 
     def _reranked(
         self, parts: Sequence[Part], ids: Sequence[str], templates: str | Sequence[str]
@@ -234,7 +234,7 @@ def search(
     exact: bool = False,
     device: Device = "auto",
     **how: Any,
-) -> list[Hit]:
+) -> Hits:
     """Run one query on a bank; see ``Searcher`` for several.
 
     Args:

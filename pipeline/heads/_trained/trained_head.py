@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import HeadError
+from ...core.notebook import table_html
 from ...core.types import FloatArray
 from .._base import Head
 from .card import HeadCard
@@ -40,6 +41,11 @@ class TrainedHead:
     def classes(self) -> tuple[str, ...]:
         """The names of the columns of ``predict_proba``."""
         return self.card.classes
+
+    def _repr_html_(self) -> str:
+        card = self.card
+        facts = {"kind": card.kind, "recipe": card.recipe, "clips": len(card.examples), "classes": card.classes}
+        return table_html([facts], title=f"TrainedHead {card.name}")
 
     def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities before calibration.
