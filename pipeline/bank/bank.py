@@ -53,6 +53,11 @@ class Bank:
 
     Raises:
         BankError: the folder is no bank, or one of another format version.
+
+    Example:
+        >>> bank = Bank("bank")
+        >>> len(bank), sorted({row.label for row in bank.labels()})
+        (12, ['kick', 'wave'])
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:

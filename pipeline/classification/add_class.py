@@ -49,6 +49,11 @@ class AddReport(Shown):
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
             0 where it has one video only, is not learned alone, or many clips taught the head.
         recognised: how many of those were then classified correctly.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> report.class_name, report.clips, report.other_scores_changed
+        ('jump', 2, False)
     """
 
     class_name: str
@@ -95,6 +100,11 @@ def add_class(
     Raises:
         HeadError: there is no such head.
         LabelError: the moments gave no clip, or only clips that other classes need; nothing was changed.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> load_head("bank").classes
+        ('kick', 'wave', 'jump')
     """
     check_choice("device", device, Device)
     started = time.monotonic()

@@ -82,6 +82,11 @@ class Dataset:
             under several files.
         clip_ids: (n,), names in the bank.
         held_out: (n,), which clips the labels' split column sets apart for testing.
+
+    Example:
+        >>> d = dataset("bank")
+        >>> d.X.shape, d.y[0], len(set(d.groups))
+        ((12, 1280), ..., 6)
     """
 
     X: FloatArray
@@ -116,6 +121,13 @@ def dataset(
         BankError: there is no bank, or it is empty.
         LabelError: there are no labels, or no stored clip answers to any.
         UsageError: no or several recipes fit, or frames are read and some clips were stored without.
+
+    Example:
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.model_selection import GroupKFold, cross_val_score
+        >>> d = dataset("bank")
+        >>> len(cross_val_score(LogisticRegression(), d.X, d.y, groups=d.groups, cv=GroupKFold(3)))
+        3
     """
     check_choice("choice of what is read", reads, Reads)
     store = open_bank(bank)

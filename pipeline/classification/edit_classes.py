@@ -44,6 +44,12 @@ def remove_class(
 
     Raises:
         HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> change = remove_class("jump")
+        >>> load_head("bank").classes
+        ('kick', 'wave')
     """
     store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
@@ -87,6 +93,11 @@ def rename_class(
     Raises:
         HeadError: there is no such head, it does not know the class, or knows one of the new name.
         LabelError: the new name is empty.
+
+    Example:
+        >>> change = rename_class("wave", "greet")
+        >>> load_head("bank").classes
+        ('kick', 'greet')
     """
     new_name = new_name.strip()
     if not new_name:
@@ -128,6 +139,12 @@ def undo(*, bank: BankLike = "bank", head_name: str = DEFAULT_NAME) -> ChangeRep
 
     Raises:
         HeadError: there is no such head, or nothing to undo.
+
+    Example:
+        >>> change = rename_class("wave", "greet")
+        >>> change = undo()
+        >>> load_head("bank").classes
+        ('kick', 'wave')
     """
     store = open_bank(bank)
     with changing(store.folder, head_name) as folder:

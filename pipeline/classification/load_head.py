@@ -13,5 +13,11 @@ def load_head(bank: BankLike = "bank", name: str = DEFAULT_NAME) -> TrainedHead:
     Raises:
         BankError: there is no bank.
         HeadError: there is no head of that name, or its file is damaged.
+
+    Example:
+        >>> head = load_head("bank")
+        >>> vectors = Bank("bank").embeddings(head.card.recipe.id)
+        >>> head.predict_proba(vectors).shape
+        (12, 2)
     """
     return load_trained(open_bank(bank).heads_folder, name)

@@ -26,7 +26,15 @@ from __future__ import annotations
 
 
 class ClipdexError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose.
+
+    Example:
+        >>> try:
+        ...     Bank("nothing")
+        ... except ClipdexError as error:
+        ...     print(error)
+        there is no bank at nothing...
+    """
 
 
 class UsageError(ClipdexError):

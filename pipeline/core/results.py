@@ -19,6 +19,11 @@ class Hit(Shown):
         clips: how many were joined into the stretch.
         near_duplicates: how many near-identical stretches were left out.
         why: the cosine of the best clip with each part of the query.
+
+    Example:
+        >>> hit = search(clips="videos/kick/0.mp4@0-1", k=1)[0]
+        >>> hit.rank, hit.video.endswith("kick/0.mp4")
+        (1, True)
     """
 
     rank: int
@@ -49,6 +54,11 @@ class Prediction(Shown):
     """A head's prediction for one clip; if it abstains, ``top`` still has its classes.
 
     ``known`` is the share of held-out clips of known classes that are no more familiar.
+
+    Example:
+        >>> predictions, _ = predict(never_abstain=True)
+        >>> predictions[0].label in ("kick", "wave"), predictions[0].abstained
+        (True, None)
     """
 
     video: str

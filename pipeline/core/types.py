@@ -39,7 +39,12 @@ _MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """A stretch of a video, ``[start_seconds, stop_seconds)``."""
+    """A stretch of a video, ``[start_seconds, stop_seconds)``.
+
+    Example:
+        >>> Span(1.0, 4.0).overlap_seconds(Span(3.0, 9.0))
+        1.0
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -63,7 +68,12 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """A file, or a stretch of it: what a user writes as ``FILE`` or ``FILE@START-STOP``."""
+    """A file, or a stretch of it: what a user writes as ``FILE`` or ``FILE@START-STOP``.
+
+    Example:
+        >>> Moment.parse("match.mp4@12.5-18").span
+        Span(start_seconds=12.5, stop_seconds=18.0)
+    """
 
     path: Path
     span: Span | None = None
@@ -170,6 +180,10 @@ class Limits:
 
     Raises:
         UsageError: values below zero.
+
+    Example:
+        >>> Limits(time_seconds=30, max_lost_frames=1).max_lost_frames
+        1
     """
 
     time_seconds: float = 120.0

@@ -103,6 +103,11 @@ def load_encoder(
         UsageError: no such device or precision, or less than one frame.
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
         BrokenPart: the encoder belongs to another package and cannot be imported.
+
+    Example:
+        >>> encoder = load_encoder("lite")
+        >>> encoder.encode_text(["a dog", "a cat"]).shape
+        (2, 384)
     """
     check_choice("device", device, Device)
     check_choice("precision", precision, Precision)

@@ -60,6 +60,11 @@ def compare_heads(
 
     Raises:
         LabelError: too few labels for an honest score.
+
+    Example:
+        >>> scores = compare_heads(protocol="holdout")
+        >>> {"linear", "knn", "prototype"} <= {score.head for score in scores}
+        True
     """
     store = open_bank(bank)
     chosen = store.recipe(recipe)

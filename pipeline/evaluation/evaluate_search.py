@@ -111,6 +111,12 @@ def evaluate_search(
     Raises:
         LabelError: a label or a video that no stored clip has, or no question that can be answered.
         SourceError, UsageError: no question, or an option that has no say in one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> size = Path("queries.csv").write_text("moment,label\\nvideos/kick/0.mp4@0-1,kick\\n")
+        >>> 0 <= evaluate_search(queries="queries.csv")["map"] <= 1
+        True
     """
     check_choice("device", device, Device)
     store = open_bank(bank)

@@ -64,6 +64,11 @@ def k_shot_curves(
     Raises:
         HeadError: there is no such head.
         LabelError: too few labels to hold any out.
+
+    Example:
+        >>> curves, figures = k_shot_curves(shots=[1], draws=2)
+        >>> curves[0].shots
+        (1,)
     """
     check_choice("device", device, Device)
     shots = as_list(shots)

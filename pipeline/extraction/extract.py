@@ -84,6 +84,11 @@ def extract(
     Raises:
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
+
+    Example:
+        >>> done = extract("videos/", bank="other", encoder="lite", clips="whole")
+        >>> done.count("ok"), done.encoded_clips
+        (6, 6)
     """
     keep = as_list(keep)
     check_choice("device", device, Device)
@@ -100,14 +105,8 @@ def extract(
     recipe = loaded.recipe(decoder=decoder)
     if (stored := store.recipes().get(recipe.id)) is not None:
         check_canary(recipe, stored)
-    return run_job(
-        plan,
-        store=store,
-        encoder=loaded,
-        recipe=recipe,
-        stored=ResumeState(store, recipe.id, keep=keep),
-        on_progress=on_progress,
-    )
+    resumed = ResumeState(store, recipe.id, keep=keep)
+    return run_job(plan, store=store, encoder=loaded, recipe=recipe, stored=resumed, on_progress=on_progress)
 
 
 def stored_already(

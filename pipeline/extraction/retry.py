@@ -54,6 +54,10 @@ def retry(
 
     Raises:
         BankError, UsageError, EncoderError: nothing was tried.
+
+    Example:
+        >>> retry().rows
+        ()
     """
     check_choice("device", device, Device)
     started = time.monotonic()

@@ -44,6 +44,11 @@ class Extraction:
         seconds: from start to end.
         caution: limits of the encoder that users of its vectors should know, if any.
         profile: where the time went; see ``Profile``.
+
+    Example:
+        >>> done = extract("videos/", encoder="lite", window_seconds=1.0)
+        >>> done.count("unchanged"), done.failed
+        (6, False)
     """
 
     inputs: tuple[Source, ...]

@@ -87,6 +87,10 @@ def clusters(
     Raises:
         UsageError: fewer clips than groups.
         BankError: no clips.
+
+    Example:
+        >>> sum(len(cluster.clips) for cluster in clusters(count=2))
+        12
     """
     check_choice("device", device, Device)
     store = open_bank(bank)
@@ -119,6 +123,9 @@ def bank_map(
     Raises:
         MissingExtra: UMAP is asked for and not installed.
         BankError: no clips.
+
+    Example:
+        >>> found = bank_map(layout="pca")
     """
     store = open_bank(bank)
     check_choice("layout", layout, Layout)

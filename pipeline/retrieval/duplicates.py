@@ -59,6 +59,9 @@ def duplicates(
 
     Raises:
         UsageError: a threshold that is no cosine.
+
+    Example:
+        >>> pairs, threshold = duplicates()
     """
     check_choice("device", device, Device)
     if threshold is not None and not 0 < threshold <= 1:

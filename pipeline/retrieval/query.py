@@ -64,6 +64,10 @@ class Part:
 
     Raises:
         UsageError: an unknown kind, or a value that it cannot have.
+
+    Example:
+        >>> Part.parse("text", "a dog:0.5")
+        Part(kind='text', value='a dog', weight=0.5)
     """
 
     kind: Kind

@@ -46,6 +46,11 @@ class Searcher:
 
     Attributes:
         clips: those that can be found.
+
+    Example:
+        >>> searcher = Searcher("bank")
+        >>> hits = searcher.search(Moment.parse("videos/kick/0.mp4@0-1"), k=3)
+        >>> more = searcher.search(hits[0])
     """
 
     def __init__(
@@ -248,6 +253,11 @@ def search(
         more_like, less_like: hits or their ids, or moments, that the answers should move towards or away from.
         exact: see ``Searcher``.
         how: see ``Searcher.search``.
+
+    Example:
+        >>> hits = search("a red square", bank="bank", k=2)
+        >>> [hit.rank for hit in hits]
+        [1, 2]
     """
     asked = question(
         text, texts=texts, clips=clips, images=images, unwanted=unwanted, more_like=more_like, less_like=less_like

@@ -28,6 +28,11 @@ def as_scikit_learn(head: Head | TrainedHead) -> Pipeline:
 
     Raises:
         HeadError: a kind that scikit-learn has no estimator for.
+
+    Example:
+        >>> pipeline = as_scikit_learn(load_head("bank"))
+        >>> pipeline.classes_.tolist()
+        ['kick', 'wave']
     """
     if isinstance(head, TrainedHead):
         head = head.head

@@ -29,6 +29,11 @@ class TrainedHead:
         familiarity: what it was taught looks like, where clips enough were there to tell.
         prior: what texts say of its classes, where they have a say.
         sample: some of what it was trained on, where that is too much to read again for each class that is added.
+
+    Example:
+        >>> head = load_head("bank", "default")
+        >>> head.classes
+        ('kick', 'wave')
     """
 
     head: Head
