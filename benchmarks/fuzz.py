@@ -180,7 +180,7 @@ def _bank(folder: Path) -> Path:
         outcome_row = VideoRow(rows[0].video, rows[0].video_id, "ok", tuple(row.clip_id for row in rows))
         kept = {"frames": ([row.clip_id for row in rows], random.normal(size=(8, 2, 4)).astype(np.float16))}
         vectors = random.normal(size=(8, recipe.dim)).astype(np.float32)
-        Bank(folder, create=True).add(recipe, rows, vectors, [outcome_row], kept=kept)
+        Bank(folder, create=True).add(recipe, rows, vectors, [outcome_row], features=kept)
     return folder
 
 
@@ -188,7 +188,7 @@ def _read_bank(folder: Path) -> object:
     store = Bank(folder)
     recipe = make_recipe()
     clips = store.clips(recipe.id)
-    kept = store.kept(recipe.id, "frames").read(clips.ids)
+    kept = store.features(recipe.id, "frames").read(clips.ids)
     return list(clips.rows()), clips.embeddings().tolist(), kept.tolist(), store.videos(recipe.id), store.recipes()
 
 

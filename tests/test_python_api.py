@@ -97,7 +97,7 @@ def test_a_lone_text_is_one_text(name: str, xclip: Path) -> None:
 def test_a_lone_source_is_one_source_and_a_lone_thing_to_keep_is_kept(readable: Path) -> None:
     video = readable.parent / "a.mp4"
     opened = Bank(readable)
-    assert opened.kept_names(opened.recipe().id) == ("patches",)
+    assert opened.feature_names(opened.recipe().id) == ("patches",)
     assert [one.video for one in predict(video, bank=readable, prompts=["dog"])[0]] == [str(video)]
     assert (
         next(watch(str(video), bank=readable, sleep=lambda _: None, encoder=opened.recipe().checkpoint)).inputs[0].path

@@ -190,7 +190,7 @@ class Bank:
 
         return labels_in(self.folder).rows()
 
-    def kept(self, recipe_id: str, name: Keep) -> FeatureArrays:
+    def features(self, recipe_id: str, name: Keep) -> FeatureArrays:
         """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
 
         Raises:
@@ -198,7 +198,7 @@ class Bank:
         """
         return FeatureArrays(self.folder / name / recipe_id, name)
 
-    def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
+    def feature_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
         return tuple(name for name in get_args(Keep) if any((self.folder / name / recipe_id).glob("part-*.parquet")))
 
@@ -210,7 +210,7 @@ class Bank:
         """
         if "patches" not in encoder_class_for(recipe).keeps:
             raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: do not rerank")
-        exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
+        exact, half = self.features(recipe.id, "patches"), self.features(recipe.id, "patches-half")
         # One kind for all, so that their scores compare: the finer one unless only the other has them all.
         return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
 
@@ -238,19 +238,19 @@ class Bank:
         embeddings: FloatArray,
         videos: Sequence[VideoRow],
         *,
-        kept: Mapping[Keep, tuple[Sequence[str], KeptArray]] | None = None,
+        features: Mapping[Keep, tuple[Sequence[str], KeptArray]] | None = None,
     ) -> None:
-        """Store what is kept of clips, clips with their vectors, then the outcomes of their videos.
+        """Store the features of clips, clips with their vectors, then the outcomes of their videos.
 
-        In this order, and each part completely or not at all: a stored clip always has the features to keep.
+        In this order, and each part completely or not at all: a stored clip always has its features.
 
         Args:
-            kept: clip ids and arrays (n, steps, dim), by what they are.
+            features: clip ids and arrays (n, steps, dim), by what they are.
 
         Raises:
             BankError: nothing could be written; what was stored before is untouched.
         """
-        for name, (ids, values) in (kept or {}).items():
+        for name, (ids, values) in (features or {}).items():
             if ids:
                 folder = self.folder / name / recipe.id
                 write_features(folder, ids, values, recipe=recipe)

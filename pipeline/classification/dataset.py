@@ -22,9 +22,9 @@ from ..extraction.resume import video_id_of
 from .groups import joined, twins
 
 _HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
-_TAUGHT = ("", "train", "training")
+_TRAINED_ON = ("", "train", "training")
 
-# From here on it is said that one class has many times the clips of another.
+# From here on a warning says that one class has many times the clips of another.
 _IMBALANCE = 10
 
 Reads = Literal["clips", "frames"]
@@ -171,13 +171,13 @@ def labelled_examples(
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     vectors = stored.embeddings(numbers)
     ids = tuple(clip.clip_id for clip, _ in rows)
-    said = [(label.split or "").lower() for _, label in rows]
-    if strange := sorted(set(said) - {*_HELD_OUT, *_TAUGHT}):
+    splits = [(label.split or "").lower() for _, label in rows]
+    if strange := sorted(set(splits) - {*_HELD_OUT, *_TRAINED_ON}):
         raise LabelError(
             f"the split column says {strange[0]!r}, which is neither trained on (train, training, empty) nor held out "
             f"({', '.join(_HELD_OUT)})"
         )
-    held_out = np.array([word in _HELD_OUT for word in said], dtype=np.bool_)
+    held_out = np.array([word in _HELD_OUT for word in splits], dtype=np.bool_)
     pairs = twins(vectors)
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
@@ -201,7 +201,7 @@ def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
     Raises:
         UsageError: some were stored without.
     """
-    return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
+    return bank.features(recipe.id, "frames").read(ids).astype(np.float32)
 
 
 def check_classes(examples: LabelledClips) -> None:

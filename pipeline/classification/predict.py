@@ -271,7 +271,7 @@ def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tup
 
 def _cut_like(card: HeadCard, store: Bank) -> ClipPlan | None:
     """New videos are cut the way most of the clips were that the head learned from."""
-    plans = Counter(clip.kind for clip in _learned(card, store))
+    plans = Counter(clip.plan for clip in _learned(card, store))
     cuts = (ClipPlan.from_name(plan) for plan, _ in plans.most_common())
     return next((cut for cut in cuts if cut is not None), None)
 

@@ -106,13 +106,13 @@ class Encoder(abc.ABC):
         """
 
     @classmethod
-    def _pooled(cls, asked: str | None, default: str, *, possible: Collection[str] | None = None) -> str:
-        """The recipe's words for the pooling that was asked for, or for the default.
+    def _pooled(cls, wanted: str | None, default: str, *, possible: Collection[str] | None = None) -> str:
+        """The recipe's words for the requested pooling, or for the default.
 
         Args:
             possible: the names this checkpoint can do, by default all.
         """
-        name = asked or default
+        name = wanted or default
         possible = cls.poolings if possible is None else possible
         if name not in possible:
             part = encoders.name_of(cls) or cls.__name__
@@ -150,7 +150,7 @@ class Encoder(abc.ABC):
         return self.features(pixels).vectors
 
     def features(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Features:
-        """The same, with what else is to be kept of each clip (see ``Output``).
+        """``encode``, with the further features of each clip that ``keep`` names (see ``Output``).
 
         Args:
             keep: "frames", in half precision; "patches", in single or, as "patches-half", in half precision.
@@ -195,11 +195,11 @@ class Encoder(abc.ABC):
         def features() -> Features:
             found = arrays()
             check_vectors(found["vectors"], shape, what=what)
-            kept: dict[Keep, KeptArray] = {name: found[name] for name in keep}
-            for name, values in kept.items():
+            extra: dict[Keep, KeptArray] = {name: found[name] for name in keep}
+            for name, values in extra.items():
                 if not np.isfinite(values).all():
                     raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
-            return Features(found["vectors"], kept)
+            return Features(found["vectors"], extra)
 
         return features
 
@@ -248,7 +248,7 @@ class Encoder(abc.ABC):
 
     @property
     def caution(self) -> str | None:
-        """What everybody who uses its vectors should be told, if anything."""
+        """What everybody who uses its vectors should know, if anything."""
         return None
 
     @property

@@ -153,16 +153,16 @@ def _accuracies(
     classes, codes = np.unique(examples.y, return_inverse=True)
     accuracies: dict[str, float] = {}
     scores = np.full((len(test), len(classes)), -np.inf)
-    taught = examples.take(np.isin(np.arange(len(examples)), chosen))
-    if len(set(taught.y.tolist())) > 1:
-        fitted = fit(model, taught)
+    training = examples.take(np.isin(np.arange(len(examples)), chosen))
+    if len(set(training.y.tolist())) > 1:
+        fitted = fit(model, training)
         scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(examples.X[test])
         accuracies["head"] = top_k_accuracy(codes[test], scores, k=1)
     if texts is not None:
         weight = 1.0  # without a clip there is nothing but the texts
-        if accuracies and len(set(taught.y.tolist())) == len(classes):
+        if accuracies and len(set(training.y.tolist())) == len(classes):
             order = np.flatnonzero(np.isin(np.arange(len(examples)), chosen))
-            weight = text_weight(held_out_scores(model, taught), codes[order], texts[order])
+            weight = text_weight(held_out_scores(model, training), codes[order], texts[order])
         accuracies["with texts"] = top_k_accuracy(codes[test], blended(scores, texts[test], weight), k=1)
     return accuracies
 

@@ -210,7 +210,7 @@ class EncodingRun:
             return [one for item in batch for one in self._features([item], self._begin([item]))]
         self.encoded_clips += len(batch)
         return [
-            (vector, {name: values[number] for name, values in found.kept.items()})
+            (vector, {name: values[number] for name, values in found.extra.items()})
             for number, vector in enumerate(found.vectors)
         ]
 
@@ -284,7 +284,7 @@ def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> C
         video=row.video,
         start_seconds=span.start_seconds,
         stop_seconds=span.stop_seconds,
-        kind=frames.clip.kind,
+        plan=frames.clip.plan,
         frame_times=frames.times,
         metadata={**source.metadata, LOST_FRAMES: frames.lost} if frames.lost else source.metadata,
     )

@@ -216,7 +216,7 @@ def extract_for(
     if len(there) == len(inputs):
         return Extraction(tuple(inputs), tuple(there), recipe, 0, time.monotonic() - started)
     return run_job(
-        ExtractionJob(inputs, cut, store.kept_names(recipe.id), Limits()),
+        ExtractionJob(inputs, cut, store.feature_names(recipe.id), Limits()),
         store=store,
         encoder=load_for(recipe, device=device),
         recipe=recipe,

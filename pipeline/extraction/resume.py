@@ -69,7 +69,7 @@ class ResumeState:
         self._by_content = {(video_id, plan): self._latest[video, plan] for video, plan, video_id in held}
         clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
-        self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
+        self.clip_ids = self.encoded_ids.intersection(*(bank.features(recipe_id, name).ids for name in keep))
         self.lost_frames = clips.lost_frames()
         self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}

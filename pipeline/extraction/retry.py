@@ -70,7 +70,7 @@ def retry(
     if not by_cut:
         return Extraction((), (), chosen, 0, time.monotonic() - started)
     encoder = load_for(chosen, device=device)
-    keep = store.kept_names(chosen.id)
+    keep = store.feature_names(chosen.id)
     done = [
         run_job(
             ExtractionJob(inputs, cut, keep, limits or Limits(), batch_size, num_workers),

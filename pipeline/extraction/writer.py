@@ -93,7 +93,7 @@ class Writer:
         new = [clip for clip in clips if clip.row.clip_id not in self._had_vectors]
         vectors = np.stack([clip.vector for clip in new]) if new else np.empty((0, self._recipe.dim), np.float32)
         with self._profile.timing("write"):
-            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
+            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, features=kept)
         self._clips, self._rows, self._bytes = [], [], 0
         for row in rows:
             self._on_row(row)

@@ -49,8 +49,8 @@ class MLP(SpaceHead):
         "weight2_": ("space", "hidden"),
         "bias2_": ("space",),
         "means_": ("classes", "space"),
-        "space_": ("kept", "space"),
-        "codes_": ("kept",),
+        "space_": ("stored", "space"),
+        "codes_": ("stored",),
     }
     per_example = ("space_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}

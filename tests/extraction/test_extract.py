@@ -167,7 +167,7 @@ def test_whole_windows_and_moments_stand_side_by_side(videos: Path, bank: Path, 
     done = extract([f"{video}@0.2-0.6"], bank=bank, encoder=str(videomae))
     assert done.rows[0].clips == 1
     opened = Bank(bank)
-    spans = [(row.kind, row.start_seconds, row.stop_seconds) for row in opened.clips(opened.recipe().id).rows()]
+    spans = [(row.plan, row.start_seconds, row.stop_seconds) for row in opened.clips(opened.recipe().id).rows()]
     assert ("whole", 0.0, 1.0) in spans
     assert ("moment 0.2-0.6", 0.2, 0.6) in spans
     assert ("windows 0.5/0.5", 0.5, 1.0) in spans

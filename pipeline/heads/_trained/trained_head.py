@@ -26,7 +26,7 @@ class TrainedHead:
     """A head with what turns its scores into an answer, or into none.
 
     Attributes:
-        familiarity: what it was taught looks like, where clips enough were there to tell.
+        familiarity: what the clips it was trained on look like, if there were enough of them.
         prior: what texts say of its classes, where they have a say.
         sample: some of what it was trained on, where that is too much to read again for each class that is added.
 
@@ -107,7 +107,7 @@ class TrainedHead:
         """The class of each clip, or None if it abstains, as ``pipeline.predict`` does.
 
         Args:
-            X, in_text_space: see ``predict_proba``. Of frames, only whether a class is sure enough is judged.
+            X, in_text_space: see ``predict_proba``. A head on frames abstains only if the class is not sure enough.
             accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
 
         Raises:
