@@ -9,7 +9,6 @@ computes a gradient. ``docs/encoders.md`` says how to add one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.arguments import check_choice
 from ..core.entry_points import GROUPS
@@ -18,18 +17,17 @@ from ..core.recipe import Recipe
 from ..core.types import Device, Precision
 from ._base import Encoder, check_keep, encoders
 from ._card import Card, Classifier, Facts, Features, Output, libraries
+from ._checkpoint import Checkpoint
 from ._prompts import encode_prompts, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
 from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
-if TYPE_CHECKING:
-    from ._checkpoint import Checkpoint
-
 __all__ = [
     "DEFAULT_ENCODER",
     "DRIFT_LIMIT",
     "Card",
+    "Checkpoint",
     "Classifier",
     "Encoder",
     "Facts",

@@ -72,8 +72,8 @@ def k_shot_curves(
     """
     check_choice("device", device, Device)
     shots = as_list(shots)
-    if draws < 1 or not shots or min(shots) < 0:
-        raise UsageError(f"there have to be draws and shots, not {draws} and {shots}")
+    if draws < 1 or not shots or not all(isinstance(shot, int) and shot >= 0 for shot in shots):
+        raise UsageError(f"shots and draws have to be counts of clips and of repetitions, not {shots} and {draws}")
     store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})

@@ -54,11 +54,9 @@ def fulfilled(
 
     def column(name: str) -> Cells:
         cells = clips.cells(name)
-        if name == _LABEL:  # labels go before what came with the file
-            values = [
-                cells.values[code] if own is None else own for own, code in zip(named(), cells.codes, strict=True)
-            ]
-            cells = Cells(values, np.arange(len(values)))
+        if name == _LABEL:  # what people said goes before what came with the file
+            said = [cells.values[code] if own is None else own for own, code in zip(named(), cells.codes, strict=True)]
+            cells = Cells(said, np.arange(len(said)))
         known = clips.metadata_names().union(OWN_COLUMNS)
         if len(clips) and name not in known and not (name == _LABEL and any(named())):
             known |= {_LABEL} if any(named()) else set()

@@ -28,8 +28,7 @@ _CODE = '''
 from pathlib import Path
 
 from pipeline.core.recipe import PreprocessSettings
-from pipeline.encoders import Card, Encoder, Facts, Output
-from pipeline.encoders._checkpoint import Checkpoint
+from pipeline.encoders import Card, Checkpoint, Encoder, Facts, Output
 from pipeline.heads.prototype import Prototype
 
 SETTINGS = PreprocessSettings(16, (16, 16), "bilinear", 1 / 255, (0.5,) * 3, (0.5,) * 3)
