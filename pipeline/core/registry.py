@@ -21,7 +21,7 @@ Part = TypeVar("Part")
 
 
 def part_names(folder: str) -> tuple[str, ...]:
-    """The parts for a folder of this package, e.g. ``"encoders"``: its files, then those of other packages, each
+    """The parts for a folder of this package such as ``"encoders"``: its files, then those of other packages, each
     sorted. Imports nothing, not even the folder.
     """
     built_in = _files(folder)
@@ -47,7 +47,7 @@ class Registry(Generic[Part]):
 
     def __init__(self, package: str, contract: type[Part], *, kind: str) -> None:
         self._package = package
-        self._folder = package.rpartition(".")[2]
+        self._folder = package.partition(".")[2].replace(".", "/")
         self._contract = contract
         self._kind = kind
         self._names: dict[type, str] = {}

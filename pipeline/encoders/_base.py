@@ -158,14 +158,14 @@ class Encoder(abc.ABC):
         Raises:
             EncoderError: also where this encoder has no such thing, or half precision cannot hold it.
         """
-        return self.begin(pixels, keep=keep)()
+        return self.submit(pixels, keep=keep)()
 
     @property
     def is_asynchronous(self) -> bool:
-        """Whether ``begin`` comes back before the work is done: several batches can be under way."""
+        """Whether ``submit`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 
-    def begin(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
+    def submit(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
         """``features`` in two steps: what is called then waits for the work and gives the features.
 
         Raises:

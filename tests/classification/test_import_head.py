@@ -73,7 +73,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a video was encoded")
 
-    monkeypatch.setattr(Encoder, "begin", never)
+    monkeypatch.setattr(Encoder, "submit", never)
     predictions, _ = predict(bank=bank, head_name="kinetics", top=5)
     assert len(predictions) == 3
     store = Bank(bank)
