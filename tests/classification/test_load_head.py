@@ -9,7 +9,7 @@ import pytest
 from conftest import clusters
 from small_banks import RECIPE, fill, label
 
-from pipeline import Bank, TrainedHead, load_head, predict, train_head
+from pipeline import Bank, TrainedHead, extract, load_encoder, load_head, predict, train_head
 from pipeline.core.errors import BankError, HeadError
 
 
@@ -70,3 +70,24 @@ def test_vectors_that_no_clip_of_its_recipe_has_are_refused(bank: Bank, vectors:
     for ask in (load_head(bank).predict_proba, load_head(bank).predict):
         with pytest.raises(HeadError, match=message):
             ask(vectors)
+
+
+def test_a_head_that_blends_texts_in_needs_the_vectors_in_their_space(
+    xclip: Path, videos: Path, tmp_path: Path
+) -> None:
+    extract(videos, bank=tmp_path / "bank", encoder=str(xclip), window_seconds=0.5, labels_from_folders=True)
+    train_head(bank=tmp_path / "bank", texts=True)
+    head, opened = load_head(tmp_path / "bank"), Bank(tmp_path / "bank")
+    assert head.prior is not None
+    clips = opened.clips(opened.recipe().id)
+    vectors = clips.embeddings()
+    in_text_space = load_encoder(str(xclip)).text_space(vectors)
+    expected = {one.clip_id: dict(one.top) for one in predict(bank=opened)[0]}
+    for name, own in zip(clips.ids, head.predict_proba(vectors, in_text_space=in_text_space), strict=True):
+        assert dict(zip(head.classes, own.tolist(), strict=True)) == pytest.approx(expected[name], abs=1e-6)
+    with pytest.raises(HeadError, match="blends in texts, so it needs in_text_space"):
+        head.predict(vectors)
+    with pytest.raises(HeadError, match="takes in_text_space of shape"):
+        head.predict(vectors, in_text_space=in_text_space[:, 1:])
+    with pytest.raises(HeadError, match=f"in_text_space has 1 rows and X has {len(vectors)}: one for each clip"):
+        head.predict(vectors, in_text_space=in_text_space[:1])
