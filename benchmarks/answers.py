@@ -47,7 +47,7 @@ def build(folder: Path) -> None:
     frames = np.repeat(vectors[:, None], 2, axis=1).astype(np.float16)
     kept = {"frames": ([row.clip_id for row in rows], frames)}
     outcomes = [VideoRow(row.video, row.video_id, "ok", (row.clip_id,)) for row in rows]
-    Bank(folder, create=True).add(recipe, rows, vectors, outcomes, kept=kept)
+    Bank(folder, create=True).add(recipe, rows, vectors, outcomes, features=kept)
     labelled = list(zip(rows, classes, strict=True))[:80]
     Labels(folder).add(LabelRow(row.video_id, row.video, f"class {name}", 0.0, 1.0) for row, name in labelled)
     for kind, parameters in _HEADS.items():
@@ -106,7 +106,7 @@ def stored(folder: Path) -> Any:
 def frames(folder: Path) -> Any:
     bank = Bank(folder)
     recipe = bank.recipe()
-    return bank.kept(recipe.id, "frames").read(bank.clips(recipe.id).ids).tobytes()
+    return bank.features(recipe.id, "frames").read(bank.clips(recipe.id).ids).tobytes()
 
 
 def counted(folder: Path) -> Any:

@@ -25,11 +25,12 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import hard_videos
 from conftest import clusters, make_recipe
 
-from pipeline import Bank, Limits, load_head
+from pipeline import Bank, Limits
 from pipeline.classification.train import build_head
 from pipeline.core.errors import ClipdexError, DecodeError
 from pipeline.core.types import ClipRow, VideoRow
 from pipeline.decoders import DecodedFrame, reading_process
+from pipeline.heads import load_trained
 
 # One file may take so long; a run that takes longer has hung.
 _LIMITS = Limits(time_seconds=10.0, memory_bytes=2 << 30)
@@ -153,7 +154,7 @@ def fuzz_files(count: int, folder: Path, random: np.random.Generator) -> Counter
         path.write_bytes(spoilt)
         try:
             if path == head:
-                loaded, _ = load_head(head.parent, head.stem)
+                loaded = load_trained(head.parent, head.stem).head
                 scores = loaded.predict_proba(clusters()[0])
                 result = "read" if np.isfinite(scores).all() else "not finite"
             else:
@@ -179,7 +180,7 @@ def _bank(folder: Path) -> Path:
         outcome_row = VideoRow(rows[0].video, rows[0].video_id, "ok", tuple(row.clip_id for row in rows))
         kept = {"frames": ([row.clip_id for row in rows], random.normal(size=(8, 2, 4)).astype(np.float16))}
         vectors = random.normal(size=(8, recipe.dim)).astype(np.float32)
-        Bank(folder, create=True).add(recipe, rows, vectors, [outcome_row], kept=kept)
+        Bank(folder, create=True).add(recipe, rows, vectors, [outcome_row], features=kept)
     return folder
 
 
@@ -187,7 +188,7 @@ def _read_bank(folder: Path) -> object:
     store = Bank(folder)
     recipe = make_recipe()
     clips = store.clips(recipe.id)
-    kept = store.kept(recipe.id, "frames").read(clips.ids)
+    kept = store.features(recipe.id, "frames").read(clips.ids)
     return list(clips.rows()), clips.embeddings().tolist(), kept.tolist(), store.videos(recipe.id), store.recipes()
 
 

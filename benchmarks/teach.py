@@ -24,14 +24,14 @@ import numpy as np
 from heads import drawn
 from pages import PERFORMANCE, put, table
 
-from pipeline import Bank, add_class, load_encoder, load_head
+from pipeline import Bank, add_class, load_encoder
 from pipeline.classification.cross_validation import fit
 from pipeline.classification.dataset import LabelledClips, labelled_examples
 from pipeline.classification.train import build_head
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import ClipRow, LabelRow, Span, VideoRow, clip_id
 from pipeline.extraction.resume import video_id_of
-from pipeline.heads import HeadCard, NoveltyDetector, Sample, save_head
+from pipeline.heads import HeadCard, NoveltyDetector, Sample, load_trained, save_head
 
 _A_FILE = 5
 _NEW = 5  # classes that are taught
@@ -113,7 +113,7 @@ def main() -> int:
         examples = labelled_examples(Bank(bank), recipe, labels)
         for title, (kind, parameters) in _KINDS.items():
             store(bank, kind, kind, parameters, examples, recipe)
-            before, _ = load_head(bank / "heads", kind)
+            before = load_trained(bank / "heads", kind).head
             times, found = [], []
             for number in range(_NEW):
                 path = paths[strangers // _A_FILE + 2 * number]
@@ -121,7 +121,7 @@ def main() -> int:
                 report = add_class(f"new {number}", [path], bank=bank, head_name=kind)
                 times.append(time.monotonic() - started)
                 changed = changed or report.other_scores_changed
-            after, _ = load_head(bank / "heads", kind)
+            after = load_trained(bank / "heads", kind).head
             seen = X[:: max(1, len(X) // _COMPARED)]
             same = np.array_equal(after.scores(seen)[:, : arguments.classes], before.scores(seen))
             changed = changed or not same

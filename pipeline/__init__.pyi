@@ -2,10 +2,13 @@ from ._version import __version__ as __version__
 from .bank.bank import Bank as Bank
 from .classification.add_class import AddReport as AddReport
 from .classification.add_class import add_class as add_class
+from .classification.dataset import Dataset as Dataset
+from .classification.dataset import dataset as dataset
 from .classification.edit_classes import remove_class as remove_class
 from .classification.edit_classes import rename_class as rename_class
 from .classification.edit_classes import undo as undo
 from .classification.import_head import import_head as import_head
+from .classification.load_head import load_head as load_head
 from .classification.predict import detect as detect
 from .classification.predict import predict as predict
 from .classification.segments import Segment as Segment
@@ -31,7 +34,7 @@ from .extraction.retry import retry as retry
 from .extraction.run import Extraction as Extraction
 from .extraction.runners.processes import Processes as Processes
 from .extraction.watch import watch as watch
-from .heads import load_head as load_head
+from .heads import TrainedHead as TrainedHead
 from .heads._trained.sklearn import as_scikit_learn as as_scikit_learn
 from .retrieval.clusters import bank_map as bank_map
 from .retrieval.clusters import clusters as clusters

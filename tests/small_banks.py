@@ -29,7 +29,7 @@ def add(bank: Path, number: int, *, folder: Path | None = None, clips: int = 2, 
     vectors = np.random.default_rng(number).normal(size=(clips, 8)).astype(np.float32)
     kept = {"frames": (ids, np.full((clips, 2, 3), number, np.float16))} if keep else None
     outcome = VideoRow(str(path), video_id, "ok", ids, plan="windows 1/1", size_bytes=1, mtime_ns=1)
-    Bank(bank, create=True).add(RECIPE, rows, vectors, [outcome], kept=kept)
+    Bank(bank, create=True).add(RECIPE, rows, vectors, [outcome], features=kept)
     return path
 
 

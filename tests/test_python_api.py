@@ -97,7 +97,7 @@ def test_a_lone_text_is_one_text(name: str, xclip: Path) -> None:
 def test_a_lone_source_is_one_source_and_a_lone_thing_to_keep_is_kept(readable: Path) -> None:
     video = readable.parent / "a.mp4"
     opened = Bank(readable)
-    assert opened.kept_names(opened.recipe().id) == ("patches",)
+    assert opened.feature_names(opened.recipe().id) == ("patches",)
     assert [one.video for one in predict(video, bank=readable, prompts=["dog"])[0]] == [str(video)]
     assert (
         next(watch(str(video), bank=readable, sleep=lambda _: None, encoder=opened.recipe().checkpoint)).inputs[0].path
@@ -147,9 +147,29 @@ def test_a_wrong_word_is_refused_at_the_door_with_the_right_ones(call: Callable[
         call()
 
 
+def test_every_verb_refuses_an_unknown_device_before_anything_else(bank: Path) -> None:
+    before = sorted(bank.rglob("*"))
+    public = {name: getattr(pipeline, name) for name in pipeline.__all__}
+    verbs = {name: verb for name, verb in public.items() if inspect.isfunction(verb)}
+    with_device = {name for name, verb in verbs.items() if "device" in inspect.signature(verb).parameters}
+    assert len(with_device) > 10
+    for name in {*with_device, "predict", "detect"}:
+        parameters = inspect.signature(verbs[name]).parameters.values()
+        needed = {one.name: "none" for one in parameters if one.default is one.empty and one.kind != one.VAR_KEYWORD}
+        given = {"bank": bank} if any(one.name == "bank" for one in parameters) else {}
+        with pytest.raises(UsageError, match="unknown device 'gpu'; there are: auto, cpu, cuda, mps"):
+            verbs[name](**needed, **given, device="gpu")
+    assert sorted(bank.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda bank: train_head(bank=bank, head="mlp", triplets="most"),
+            "unknown triplets 'most'; there are: all, easy",
+        ),
+        (lambda bank: train_head(bank=bank, class_weight="even"), "unknown class_weight 'even'; there are: balanced"),
         (lambda bank: train_head(bank=bank, loss="mse"), "unknown loss 'mse'; there are: triplet"),
         (lambda bank: train_head(bank=bank, head="forest"), "unknown head 'forest'; there are: "),
         (lambda bank: train_head(bank=bank, calibrate="platt"), "unknown calibration 'platt'; there are: auto"),

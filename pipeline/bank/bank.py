@@ -9,7 +9,9 @@ the two costs nothing.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import importlib.util
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +24,11 @@ from ..core.errors import BankError, RecipeMismatch, UsageError
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, FloatArray, Keep, KeptArray, LabelRow, VideoRow
 from ..encoders import encoder_class_for
-from .choose_recipe import choose_recipe
+from .choose_recipe import choose_recipe, read_recipes, recipes_html
 from .clip_table import ClipTable
 from .features import FeatureArrays, write_features
 from .format_file import check_format
-from .parquet import folders_in, listed_again, next_stamp, parts_in, read_columns, write_part
+from .parquet import listed_again, next_stamp, parts_in, read_columns, write_part
 from .schema import (
     CLIP_FIELDS,
     RECIPE_KEY,
@@ -36,7 +38,6 @@ from .schema import (
     clip_table,
     described,
     read_clips,
-    recipe_of,
 )
 from .video_log import VIDEOS, Key, VideoLog, read_outcomes
 
@@ -52,6 +53,11 @@ class Bank:
 
     Raises:
         BankError: the folder is no bank, or one of another format version.
+
+    Example:
+        >>> bank = Bank("bank")
+        >>> len(bank), sorted({row.label for row in bank.labels()})
+        (12, ['kick', 'wave'])
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
@@ -67,6 +73,11 @@ class Bank:
             recipes = "unreadable"
         return f"Bank({str(self.folder)!r}, recipes: {recipes})"
 
+    def _repr_html_(self) -> str | None:
+        with contextlib.suppress(BankError):  # of a damaged bank ``repr`` is shown
+            return recipes_html(self.folder, [(one, len(self.clips(key))) for key, one in self.recipes().items()])
+        return None
+
     def __len__(self) -> int:
         """Stored clips, over all recipes."""
         return sum(len(self.clips(key)) for key in self.recipes())
@@ -75,19 +86,7 @@ class Bank:
 
     def recipes(self) -> dict[str, Recipe]:
         """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
-
-        def read() -> dict[str, Recipe]:
-            found: dict[str, Recipe] = {}
-            for parts in folders_in(self.folder / "clips"):
-                for part in parts_in(parts):
-                    recipe = recipe_of(part)
-                    if recipe.id not in found or recipe.canary is not None:
-                        found[recipe.id] = recipe
-                    if recipe.canary is not None:
-                        break
-            return found
-
-        return listed_again(read)
+        return listed_again(functools.partial(read_recipes, self.folder))
 
     def recipe(self, wanted: str | None = None) -> Recipe:
         """The one recipe of the bank, or the one whose id or encoder is ``wanted``.
@@ -191,7 +190,7 @@ class Bank:
 
         return labels_in(self.folder).rows()
 
-    def kept(self, recipe_id: str, name: Keep) -> FeatureArrays:
+    def features(self, recipe_id: str, name: Keep) -> FeatureArrays:
         """What ``extract --keep NAME`` stored beside the recipe's vectors, by clip.
 
         Raises:
@@ -199,7 +198,7 @@ class Bank:
         """
         return FeatureArrays(self.folder / name / recipe_id, name)
 
-    def kept_names(self, recipe_id: str) -> tuple[Keep, ...]:
+    def feature_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
         return tuple(name for name in get_args(Keep) if parts_in(self.folder / name / recipe_id))
 
@@ -211,7 +210,7 @@ class Bank:
         """
         if "patches" not in encoder_class_for(recipe).keeps:
             raise UsageError(f"{recipe.encoder} has no finer score with texts than its cosine: do not rerank")
-        exact, half = self.kept(recipe.id, "patches"), self.kept(recipe.id, "patches-half")
+        exact, half = self.features(recipe.id, "patches"), self.features(recipe.id, "patches-half")
         # One kind for all, so that their scores compare: the finer one unless only the other has them all.
         return (half if set(ids) <= half.ids and not set(ids) <= exact.ids else exact).read(ids)
 
@@ -239,19 +238,19 @@ class Bank:
         embeddings: FloatArray,
         videos: Sequence[VideoRow],
         *,
-        kept: Mapping[Keep, tuple[Sequence[str], KeptArray]] | None = None,
+        features: Mapping[Keep, tuple[Sequence[str], KeptArray]] | None = None,
     ) -> None:
-        """Store what is kept of clips, clips with their vectors, then the outcomes of their videos.
+        """Store the features of clips, clips with their vectors, then the outcomes of their videos.
 
-        In this order, and each part completely or not at all: a stored clip always has the features to keep.
+        In this order, and each part completely or not at all: a stored clip always has its features.
 
         Args:
-            kept: clip ids and arrays (n, steps, dim), by what they are.
+            features: clip ids and arrays (n, steps, dim), by what they are.
 
         Raises:
             BankError: nothing could be written; what was stored before is untouched.
         """
-        for name, (ids, values) in (kept or {}).items():
+        for name, (ids, values) in (features or {}).items():
             if ids:
                 folder = self.folder / name / recipe.id
                 write_features(folder, ids, values, recipe=recipe)

@@ -1,12 +1,35 @@
-"""Which recipe of a bank a user means."""
+"""The recipes of a bank, and which of them a user means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import BankError, UsageError
+from ..core.notebook import table_html
 from ..core.recipe import Recipe
+from .parquet import folders_in, parts_in
+from .schema import recipe_of
+
+
+def read_recipes(folder: Path) -> dict[str, Recipe]:
+    """The recipes of the parts in a bank's folder, by id; see ``Bank.recipes``."""
+    found: dict[str, Recipe] = {}
+    for parts in folders_in(folder / "clips"):
+        for part in parts_in(parts):
+            recipe = recipe_of(part)
+            if recipe.id not in found or recipe.canary is not None:
+                found[recipe.id] = recipe
+            if recipe.canary is not None:
+                break
+    return found
+
+
+def recipes_html(folder: Path, recipes: Sequence[tuple[Recipe, int]]) -> str:
+    """A bank's recipes with their numbers of clips, for a notebook."""
+    names = ("id", "encoder", "checkpoint", "num_frames", "dim")
+    rows = [{**{name: getattr(recipe, name) for name in names}, "clips": clips} for recipe, clips in recipes]
+    return table_html(rows, title=f"Bank {folder}")
 
 
 def choose_recipe(recipes: Mapping[str, Recipe], wanted: str | None, *, folder: Path) -> Recipe:

@@ -23,7 +23,7 @@ OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
 
 
 class ClipTable:
-    """The clips of one recipe in stored order, each once. Rows become objects only when asked for, and what was
+    """The clips of one recipe in stored order, each once. Rows become objects only when needed, and what was
     added to the bank since does not belong to it.
 
     Args:
@@ -156,7 +156,7 @@ class ClipTable:
                 video=self._latest_paths.get(row["video_id"], row["video"]),
                 start_seconds=row["start_seconds"],
                 stop_seconds=row["stop_seconds"],
-                kind=row["plan"],
+                plan=row["plan"],
                 frame_times=tuple(row["frame_times"]),
                 metadata=json.loads(row["metadata"]),
             )

@@ -9,7 +9,7 @@ from typing import get_args
 from ..core.errors import BankError
 from ..core.storage import storage_of
 from ..core.types import Keep
-from .features import check_kept
+from .features import check_features
 from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
 from .parquet import CannotRead, check_part, folders_in, parts_in, read_columns
 from .schema import read_clips, vectors_of
@@ -21,12 +21,12 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
     Reads everything.
 
     Raises:
-        CannotRead: the system cannot read one now, so nothing can be said about it.
+        CannotRead: the system cannot read one now, so nothing is known about it.
     """
-    kept = [part for name in get_args(Keep) for part in _parts_below(folder / name)]
+    features = [part for name in get_args(Keep) for part in _parts_below(folder / name)]
     checks: list[tuple[Path, Callable[[Path], object]]] = [
         *((part, _check_clips) for part in _parts_below(folder / "clips")),
-        *((part, check_kept) for part in kept),
+        *((part, check_features) for part in features),
         *((part, read_outcomes) for part in parts_in(folder / VIDEOS)),
         *((part, read_changes) for part in parts_in(folder / LABELS)),
     ]

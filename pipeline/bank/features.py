@@ -1,4 +1,4 @@
-"""What is kept beside the vectors: per-frame features, or the patch features that exact text scores need.
+"""What is stored beside the vectors: per-frame features, or the patch features that exact text scores need.
 
 A folder of parts like those of the clips, one row for each clip with an array, all of one shape in a recipe and in
 half or single precision. They are large (12 to 400 kB a clip), so reading picks the rows that are wanted.
@@ -58,7 +58,7 @@ class FeatureArrays:
         self._name = name
         self._places: dict[str, tuple[Path, int]] = {}
         for part in parts_in(folder):
-            for row, clip in enumerate(kept_ids(part)):
+            for row, clip in enumerate(feature_ids(part)):
                 self._places.setdefault(clip, (part, row))
 
     @property
@@ -92,7 +92,7 @@ class FeatureArrays:
         return np.empty((0, 0, 0), np.float16) if result is None else result
 
 
-def kept_ids(part: Path) -> list[str]:
+def feature_ids(part: Path) -> list[str]:
     """The clips of a part, row by row.
 
     Raises:
@@ -110,11 +110,11 @@ def kept_ids(part: Path) -> list[str]:
     return ids
 
 
-def check_kept(part: Path) -> None:
+def check_features(part: Path) -> None:
     """Raises:
-    BankError: see ``kept_ids``, or an array is missing.
+    BankError: see ``feature_ids``, or an array is missing.
     """
-    kept_ids(part)
+    feature_ids(part)
     _arrays(part, read_columns(part, ["values"])["values"].combine_chunks())
 
 

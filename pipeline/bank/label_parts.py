@@ -95,7 +95,7 @@ def replay(changes: Iterable[Change], state: State | None = None) -> State:
 
 def changes_between(before: State, after: State) -> list[Change]:
     """The changes that lead from one state to another, with the order of labels. Labels that stay as they are are not
-    written again, so that what somebody else adds to them at the same time is kept.
+    written again, so that what somebody else adds to them at the same time is not lost.
     """
     gone = [row for key, row in before.items() if after.get(key) != row]
     stays = [key for key, row in before.items() if after.get(key) == row]

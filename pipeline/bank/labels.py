@@ -1,6 +1,6 @@
-"""Who said what about which seconds of which video.
+"""Labels: which class is shown in which seconds of which video.
 
-Labels are kept in the bank, apart from the vectors, so that they outlive any encoder. A label speaks of a
+Labels are stored in the bank, apart from the vectors, so that they outlive any encoder. A label speaks of a
 stretch, or of a whole video; which stored clips it covers is worked out when a head is trained.
 """
 
@@ -75,23 +75,25 @@ class Labels:
             before, after: all labels; what was renamed has its new form on the same stretch of the same video.
         """
         before, made = list(before), list(after)
-        kept = set(before).intersection(made)
-        new_on = {_stretch(row): row for row in made if row not in kept}
-        new_form = {row: new_on[_stretch(row)] for row in before if row not in kept and _stretch(row) in new_on}
+        unchanged = set(before).intersection(made)
+        new_on = {_stretch(row): row for row in made if row not in unchanged}
+        new_form = {row: new_on[_stretch(row)] for row in before if row not in unchanged and _stretch(row) in new_on}
         with self._locked():
             state = self._state()
             present = set(state.values())
-            back = [row for row in before if new_form.get(row, row) in present or row not in kept | new_form.keys()]
+            back = [
+                row for row in before if new_form.get(row, row) in present or row not in unchanged | new_form.keys()
+            ]
             since = [row for row in state.values() if row not in set(made)]
             self._write(state, {key_of(row): row for row in (*back, *since)})
 
     def unknown(self, rows: Iterable[LabelRow]) -> list[LabelRow]:
-        """Those that say something new: nobody said the same of the same stretch."""
+        """Those that are new: no label has the same class on the same stretch."""
         known = self._state()
         return [row for row in rows if key_of(row) not in known]
 
     def remove(self, keep: Callable[[LabelRow], bool]) -> list[LabelRow]:
-        """Remove the labels that are not to be kept, and give them back."""
+        """Remove the labels for which ``keep`` is false, and give them back."""
         with self._locked():
             before = self._state()
             after = {key: row for key, row in before.items() if keep(row)}

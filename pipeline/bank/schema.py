@@ -195,7 +195,7 @@ def clip_table(recipe: Recipe, clips: Sequence[ClipRow], embeddings: FloatArray)
         "video": [clip.video for clip in clips],
         "start_seconds": [clip.start_seconds for clip in clips],
         "stop_seconds": [clip.stop_seconds for clip in clips],
-        "plan": [clip.kind for clip in clips],
+        "plan": [clip.plan for clip in clips],
         "frame_times": [list(clip.frame_times) for clip in clips],
         "metadata": [json.dumps(dict(clip.metadata), default=str, ensure_ascii=False) for clip in clips],
     }

@@ -39,7 +39,7 @@ def read_outcomes(part: Path) -> pa.Table:
 
 
 class VideoLog:
-    """All outcomes under all recipes, oldest first; they become objects only when asked for.
+    """All outcomes under all recipes, oldest first; they become objects only when needed.
 
     Args:
         tables: as stored; those of earlier releases may lack columns.

@@ -1,7 +1,7 @@
 """A new class from a few clips: extract them if they are new, label them, and teach the head that class alone.
 
 The backbone is never touched, and where a head's classes can be learned one by one neither are the scores of the
-others. What the addition did to them is measured and said.
+others. The effect of the addition on them is measured and reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
+from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
+from ..core.notebook import Shown
 from ..core.types import Device, FloatArray, LabelRow, Moment
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
@@ -33,7 +35,7 @@ from .train import DEFAULT_NAME, build_head, class_texts
 
 
 @dataclasses.dataclass(frozen=True)
-class AddReport:
+class AddReport(Shown):
     """What ``add-class`` did.
 
     Attributes:
@@ -46,8 +48,13 @@ class AddReport:
         compared_clips: on how many clips of other classes that was seen; of a head with many examples on some.
         confusions: for each other class, how many compared clips were right before and now get the new class.
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
-            0 where it has one video only, is not learned alone, or many clips taught the head.
+            0 where it has one video only, is not learned alone, or the head was trained on many clips.
         recognised: how many of those were then classified correctly.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> report.class_name, report.clips, report.other_scores_changed
+        ('jump', 2, False)
     """
 
     class_name: str
@@ -96,7 +103,13 @@ def add_class(
     Raises:
         HeadError: there is no such head.
         LabelError: the moments gave no clip, or only clips that other classes need; nothing was changed.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> load_head("bank").classes
+        ('kick', 'wave', 'jump')
     """
+    check_choice("device", device, Device)
     started = time.monotonic()
     class_name = class_name.strip()
     store = open_bank(bank)
@@ -109,14 +122,14 @@ def add_class(
     return dataclasses.replace(report, seconds=time.monotonic() - started)
 
 
-def _trained_here(judged: TrainedHead) -> TrainedHead:
-    card = judged.card
+def _trained_here(trained: TrainedHead) -> TrainedHead:
+    card = trained.card
     if not card.examples:
         raise HeadError(
             f"the head {card.name!r} came with {card.labels} and was not trained on clips of this bank, so nothing "
             "can be added to it. Train one with train-head, which takes classes of your own"
         )
-    return judged
+    return trained
 
 
 def _add(
@@ -125,7 +138,7 @@ def _add(
     """Learn the class and commit it, the head's lock held."""
     card = before.card
     stored = store.clips(card.recipe.id)
-    known, taught = _with(card, stored, _labels(extraction, class_name))
+    known, learned = _with(card, stored, _labels(extraction, class_name))
     if retrain is None:
         retrain = not before.head.learns_alone and before.sample is None
     examples = _examples(before, store, stored, known, class_name, some=not retrain)
@@ -136,16 +149,17 @@ def _add(
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=alone is not None)
-    told = recognised_elsewhere(before.head, examples, class_name, alone=alone is not None)
+    recognised = recognised_elsewhere(before.head, examples, class_name, alone=alone is not None)
     table = Labels(store.folder)
-    new_labels = table.unknown(dict.fromkeys(taught))  # a label that taught nothing must not overrule others later
+    # A label that nothing was learned from must not overrule others later.
+    new_labels = table.unknown(dict.fromkeys(learned))
     now = _changed(before, after, examples, known, class_name, device=device)
     what = note("add-class", class_name, added=new_labels)
     commit_change(store.folder, now, what, {"add": what["labels_added"]})
     return AddReport(
         class_name=class_name,
         head=card.name,
-        clips=len(taught),
+        clips=len(learned),
         seconds=0.0,
         encoded_clips=extraction.encoded_clips,
         retrained=alone is None,
@@ -153,8 +167,8 @@ def _add(
         largest_change=change,
         compared_clips=len(compared),
         confusions=confusions,
-        left_out=len(told),
-        recognised=told.count(class_name),
+        left_out=len(recognised),
+        recognised=recognised.count(class_name),
     )
 
 
@@ -172,7 +186,7 @@ def _labels(extraction: Extraction, class_name: str) -> list[LabelRow]:
 def _with(
     card: HeadCard, stored: ClipTable, labels: Sequence[LabelRow]
 ) -> tuple[dict[str, tuple[str, str]], list[LabelRow]]:
-    """Class and group of all clips that the head then stands on, by clip, and the labels that taught it something."""
+    """Class and group of all clips that the head is then trained on, by clip, and the labels that it learned from."""
     there = set(stored.ids)
     gone = [name for name, _, _ in card.examples if name not in there]
     if gone:
@@ -183,23 +197,23 @@ def _with(
     known = {name: (label, group) for name, label, group in card.examples}
     clips = list(stored.rows(stored.of_videos({label.video_id for label in labels})))
     group_of = {clip.video_id: known[clip.clip_id][1] for clip in clips if clip.clip_id in known}
-    taught: list[LabelRow] = []
+    learned: list[LabelRow] = []
     for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
         # A label on a whole file does not override the label of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):
             group = group_of.get(clip.video_id, f"video {clip.video_id}")
             known[clip.clip_id] = (label.label, group)
-            taught.append(label)
+            learned.append(label)
     left = {label for label, _ in known.values()}
     emptied = sorted(set(card.classes) - left)
-    if emptied or not taught:
+    if emptied or not learned:
         taken = emptied[0] if emptied else "other classes"
         raise LabelError(
             f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
             "Name other moments, or label them anew (label remove, label add) and run train-head"
         )
-    return known, taught
+    return known, learned
 
 
 def _examples(

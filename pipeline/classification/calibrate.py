@@ -21,7 +21,7 @@ from .dataset import LabelledClips
 # Into so many parts held-out clips are dealt, so that what is learned of them is measured on others.
 _FOLDS = 5
 
-# Steps at which the quantiles of held-out clips' familiarity are kept.
+# Steps at which the quantiles of held-out clips' familiarity are stored.
 _QUANTILES = 101
 
 # What texts may count beside a head's own scores.
@@ -77,15 +77,15 @@ def validate(
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
         return Validation(None, (*warnings, message), text_weight=weight)
-    before, after = across = judged_across(inner, texts, method=calibrate)
-    taught = _known(inner)
-    if calibrate == "auto" and _loss(before, taught) <= _loss(after, taught):
+    before, after = across = calibrated_across(inner, texts, method=calibrate)
+    known = _known(inner)
+    if calibrate == "auto" and _loss(before, known) <= _loss(after, known):
         # Few clips, or scores that mean what they say already: learning more from them would be learning their noise.
         calibrate, after = "none", before
         across = before, after
     calibration = calibration_of(inner, texts, weight, method=calibrate)
     if outer is not None:
-        before, after = judged_by(outer, text_shares, weight, calibration)
+        before, after = calibrated_by(outer, text_shares, weight, calibration)
     figures = {
         "protocol": after.protocol,
         "folds": after.folds,
@@ -94,17 +94,17 @@ def validate(
         "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
         **({} if texts is None else {"text_weight": weight}),
     }
-    familiar = inner.familiar[taught & np.isfinite(inner.familiar)]
+    familiar = inner.familiar[known & np.isfinite(inner.familiar)]
     thresholds: dict[str, float | None] = {}
     if precision is not None and inner.folds:
-        thresholds, more = _thresholds(across[1], taught, precision)
+        thresholds, more = _thresholds(across[1], known, precision)
         warnings += more
     quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
     return Validation(figures, tuple(warnings), calibration, thresholds, tuple(map(float, quantiles)), weight)
 
 
-def judged_by(held: HeldOut, texts: Texts, weight: float, calibration: Calibration) -> tuple[HeldOut, HeldOut]:
-    """What was said of held-out clips before and after calibration, by a weight and a calibration learned elsewhere.
+def calibrated_by(held: HeldOut, texts: Texts, weight: float, calibration: Calibration) -> tuple[HeldOut, HeldOut]:
+    """Predictions for held-out clips before and after calibration, by a weight and a calibration learned elsewhere.
 
     Args:
         texts: what texts say of all examples, (n, classes), or None.
@@ -114,10 +114,10 @@ def judged_by(held: HeldOut, texts: Texts, weight: float, calibration: Calibrati
     return before, dataclasses.replace(before, scores=np.where(known, calibration.apply(before.scores), -np.inf))
 
 
-def judged_across(
+def calibrated_across(
     held: HeldOut, texts: Texts = None, *, method: Method | Literal["auto"] = "auto"
 ) -> tuple[HeldOut, HeldOut]:
-    """What was said of held-out clips before and after calibration. How much texts count and how sure the scores are is
+    """Predictions for held-out clips before and after calibration. How much texts count and how sure the scores are is
     learned, for each clip, from clips of other groups, so that what is measured on it is honest.
 
     Args:
@@ -125,12 +125,12 @@ def judged_across(
     """
     num_folds = min(_FOLDS, len(set(held.groups.tolist())))
     if num_folds < 2:
-        return judged_by(held, texts, 0.0, Calibration())
+        return calibrated_by(held, texts, 0.0, Calibration())
     before, after = (np.empty_like(held.scores) for _ in range(2))
     for others, own in GroupKFold(num_folds).split(held.scores, held.truth, held.groups):
-        teaching, asked = (held.take(rows) for rows in (others, own))
-        weight = 0.0 if texts is None else text_weight(teaching, teaching.truth, texts)
-        found = judged_by(asked, texts, weight, calibration_of(teaching, texts, weight, method=method))
+        training, tested = (held.take(rows) for rows in (others, own))
+        weight = 0.0 if texts is None else text_weight(training, training.truth, texts)
+        found = calibrated_by(tested, texts, weight, calibration_of(training, texts, weight, method=method))
         before[own], after[own] = (one.scores for one in found)
     return dataclasses.replace(held, scores=before), dataclasses.replace(held, scores=after)
 
@@ -141,8 +141,8 @@ def _loss(held: HeldOut, rows: npt.NDArray[np.bool_]) -> float:
 
 def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:
     """What clips teach of the scores; those of a class that their fold could not know teach nothing."""
-    taught = _known(held)
-    return fit_calibration(held.truth[taught], _with_texts(held, texts, weight).scores[taught], method=method)
+    known = _known(held)
+    return fit_calibration(held.truth[known], _with_texts(held, texts, weight).scores[known], method=method)
 
 
 def _with_texts(held: HeldOut, texts: Texts, weight: float) -> HeldOut:
@@ -156,22 +156,23 @@ def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
 
 
 def _thresholds(
-    held: HeldOut, taught: npt.NDArray[np.bool_], precision: float
+    held: HeldOut, known: npt.NDArray[np.bool_], precision: float
 ) -> tuple[dict[str, float | None], list[str]]:
-    """By class, and warnings; a class that no fold could be asked about has no threshold."""
-    found = precision_thresholds(held.truth[taught], held.scores[taught], precision=precision)
-    asked = set(held.truth[taught].tolist())
+    """By class, and warnings; a class that no fold tested has no threshold."""
+    found = precision_thresholds(held.truth[known], held.scores[known], precision=precision)
+    tested = set(held.truth[known].tolist())
     names = [str(name) for name in held.classes]
-    thresholds = {names[code]: threshold for code, threshold in enumerate(found) if code in asked}
+    thresholds = {names[code]: threshold for code, threshold in enumerate(found) if code in tested}
     warnings = [
-        f"the class {name!r} never reached a precision of {precision:g} on held-out clips, so it will not be said"
+        f"the class {name!r} never reached a precision of {precision:g} on held-out clips, "
+        "so the head will always abstain from it"
         for name, threshold in thresholds.items()
         if threshold is None
     ]
-    untold = sorted(set(names) - set(thresholds))
-    if untold:
+    unpromised = sorted(set(names) - set(thresholds))
+    if unpromised:
         warnings.append(
-            f"no precision can be promised for {', '.join(map(repr, untold))}: each is of one group or video"
+            f"no precision can be promised for {', '.join(map(repr, unpromised))}: each is of one group or video"
         )
     return thresholds, warnings
 
@@ -186,7 +187,7 @@ def blended(scores: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], wei
 
 
 def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[np.float64]) -> float:
-    """What texts should count beside a head: the weight at which held-out clips are told best. Where none could be held
+    """The weight of texts beside a head at which held-out clips are predicted best. Where none could be held
     out (one clip of each class) nothing says how good the head is, and how surely the texts are better than chance
     decides, by a binomial test on the labelled clips, which they have not seen: so a first clip does not overrule texts
     that tell the classes apart.
@@ -197,8 +198,8 @@ def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[
         texts: what texts say of these, (n, classes).
     """
     if held.folds:
-        taught = _known(held)
-        truth, scores, own = held.truth[taught], held.scores[taught], texts[held.tested][taught]
+        known = _known(held)
+        truth, scores, own = held.truth[known], held.scores[known], texts[held.tested][known]
         losses = [log_loss(truth, blended(scores, own, weight)) for weight in _WEIGHTS]
         return float(_WEIGHTS[int(np.argmin(losses))])
     right = int(in_top_k(truth, texts, k=1).sum())

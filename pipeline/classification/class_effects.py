@@ -13,11 +13,11 @@ from ..heads import Head, TrainedHead
 from .dataset import LabelledClips
 
 # A class is learned so many times more, with one of its videos left out each time, unless that would take long because
-# many clips taught the head.
+# the head was trained on many clips.
 _MOST_LEFT_OUT = 5
 _MOST_TO_CHECK = 4_000
 
-# Cosines by which heads that compare clips with all that taught them are looked at for changes.
+# Cosines by which heads that compare clips with all that they were trained on are looked at for changes.
 _MOST_COSINES = 1 << 24
 
 
@@ -31,16 +31,16 @@ def recognised_elsewhere(head: Head, examples: LabelledClips, class_name: str, *
     if alone and len(videos) > 1 and len(examples) <= _MOST_TO_CHECK:
         for video in videos[:_MOST_LEFT_OUT]:
             left = own & (examples.groups == video)
-            taught = head.with_class(class_name, examples.X[~left], examples.y[~left])
-            tested += [] if taught is None else taught.predict(examples.X[left]).tolist()
+            learned = head.with_class(class_name, examples.X[~left], examples.y[~left])
+            tested += [] if learned is None else learned.predict(examples.X[left]).tolist()
     return tested
 
 
 def clips_to_compare(before: TrainedHead, examples: LabelledClips, class_name: str) -> npt.NDArray[np.int64]:
     """Examples of other classes to see the effect on: all there are, but where that takes too many comparisons."""
     others = np.flatnonzero(examples.y != class_name)
-    asked = len(before.head.codes_) if before.head.per_example else 0  # clips that each of them is compared with
-    return others[:: max(1, -(-len(others) * asked // _MOST_COSINES))]
+    compared = len(before.head.codes_) if before.head.per_example else 0  # clips that each of them is compared with
+    return others[:: max(1, -(-len(others) * compared // _MOST_COSINES))]
 
 
 def effect_on_others(
@@ -62,8 +62,8 @@ def effect_on_others(
         return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
 
     first, second = (among_old(head, found) for head, found in zip((before, after), scores, strict=True))
-    right_before, said_after = (
+    right_before, predicted_after = (
         head.classes_.astype(str)[found.argmax(axis=1)] for head, found in zip((before, after), scores, strict=True)
     )
-    taken = (right_before == y) & (said_after == class_name)
+    taken = (right_before == y) & (predicted_after == class_name)
     return float(np.abs(second - first).max()), dict(sorted(Counter(y[taken].tolist()).items()))

@@ -40,7 +40,7 @@ class HeldOut:
         classes: names, (classes,).
         truth: class numbers of the clips that were tested, (n,).
         scores: (n, classes) probabilities; what a fold could not learn is -inf, and never a hit.
-        familiar: (n,), see ``NoveltyDetector``; nan where it could not be told.
+        familiar: (n,), see ``NoveltyDetector``; nan if it is unknown.
         groups: of the clips that were tested, (n,).
         tested: which of the examples these are.
     """
@@ -152,10 +152,10 @@ def _over(
         tested[test] = True
         known = np.unique(codes[train])
         if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
-            taught = examples.take(np.isin(np.arange(len(examples)), train))
-            chosen = model if fixed is None else choose(model, taught, fixed=fixed)
-            probabilities[np.ix_(test, known)] = fit(chosen, taught).predict_proba(examples.X[test])
-            look = NoveltyDetector.fit(taught.vectors, taught.y) if familiarity else None
+            training = examples.take(np.isin(np.arange(len(examples)), train))
+            chosen = model if fixed is None else choose(model, training, fixed=fixed)
+            probabilities[np.ix_(test, known)] = fit(chosen, training).predict_proba(examples.X[test])
+            look = NoveltyDetector.fit(training.vectors, training.y) if familiarity else None
             if look is not None:
                 familiar[test] = look.scores(examples.vectors[test])
     return HeldOut(

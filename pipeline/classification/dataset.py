@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..bank.bank import Bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips, read_label_csv
+from ..core.arguments import check_choice
 from ..core.errors import LabelError
 from ..core.recipe import Recipe
 from ..core.types import FloatArray, LabelRow
@@ -21,11 +22,12 @@ from ..extraction.resume import video_id_of
 from .groups import joined, twins
 
 _HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
-_TAUGHT = ("", "train", "training")
+_TRAINED_ON = ("", "train", "training")
 
-# From here on it is said that one class has many times the clips of another.
+# From here on a warning says that one class has many times the clips of another.
 _IMBALANCE = 10
 
+Reads = Literal["clips", "frames"]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -69,6 +71,71 @@ class LabelledClips:
         )
 
 
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Labelled clips as arrays for scikit-learn, n of them, in the order of their ids.
+
+    Attributes:
+        X: vectors (n, dim) float32, or features of frames (n, steps, dim).
+        y: class names, (n,).
+        groups: (n,), what must stay on one side of a split: clips of one video, of one named group, or of one recording
+            under several files.
+        clip_ids: (n,), names in the bank.
+        held_out: (n,), which clips the labels' split column sets apart for testing.
+
+    Example:
+        >>> d = dataset("bank")
+        >>> d.X.shape, d.y[0], len(set(d.groups))
+        ((12, 1280), ..., 6)
+    """
+
+    X: FloatArray
+    y: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    clip_ids: npt.NDArray[np.str_]
+    held_out: Bools
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __repr__(self) -> str:
+        classes, groups = len(set(self.y.tolist())), len(set(self.groups.tolist()))
+        return f"Dataset(X: {self.X.shape} {self.X.dtype}, {classes} classes, {groups} groups)"
+
+
+def dataset(
+    bank: BankLike = "bank",
+    *,
+    labels: str | Path | None = None,
+    recipe: str | None = None,
+    reads: Reads = "clips",
+) -> Dataset:
+    """The labelled clips of a bank, for scikit-learn. Training clips that show what a held-out one shows are left out.
+
+    Args:
+        labels: a CSV or Parquet table of labels; by default the bank's own.
+        recipe: id, encoder or checkpoint, if the bank holds several.
+        reads: "frames" gives the features of each frame, which ``extract(keep="frames")`` stores.
+
+    Raises:
+        BankError: there is no bank, or it is empty.
+        LabelError: there are no labels, or no stored clip answers to any.
+        UsageError: no or several recipes fit, or frames are read and some clips were stored without.
+
+    Example:
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.model_selection import GroupKFold, cross_val_score
+        >>> d = dataset("bank")
+        >>> len(cross_val_score(LogisticRegression(), d.X, d.y, groups=d.groups, cv=GroupKFold(3)))
+        3
+    """
+    check_choice("choice of what is read", reads, Reads)
+    store = open_bank(bank)
+    rows = label_rows_of(store, None if labels is None else Path(labels))
+    found = labelled_examples(store, store.recipe(recipe), rows, reads=reads)
+    return Dataset(found.X, found.y, found.groups, np.array(found.ids), found.held_out)
+
+
 def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
     """The labels of a CSV or Parquet table, or the bank's own."""
     if table is None:
@@ -77,7 +144,7 @@ def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
 
 
 def labelled_examples(
-    bank: Bank, recipe: Recipe, labels: Sequence[LabelRow], *, reads: Literal["clips", "frames"] = "clips"
+    bank: Bank, recipe: Recipe, labels: Sequence[LabelRow], *, reads: Reads = "clips"
 ) -> LabelledClips:
     """The stored clips that the labels cover, with their vectors and, where those are read, their frames' features.
 
@@ -104,13 +171,13 @@ def labelled_examples(
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     vectors = stored.embeddings(numbers)
     ids = tuple(clip.clip_id for clip, _ in rows)
-    said = [(label.split or "").lower() for _, label in rows]
-    if strange := sorted(set(said) - {*_HELD_OUT, *_TAUGHT}):
+    splits = [(label.split or "").lower() for _, label in rows]
+    if strange := sorted(set(splits) - {*_HELD_OUT, *_TRAINED_ON}):
         raise LabelError(
             f"the split column says {strange[0]!r}, which is neither trained on (train, training, empty) nor held out "
             f"({', '.join(_HELD_OUT)})"
         )
-    held_out = np.array([word in _HELD_OUT for word in said], dtype=np.bool_)
+    held_out = np.array([word in _HELD_OUT for word in splits], dtype=np.bool_)
     pairs = twins(vectors)
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
@@ -134,7 +201,7 @@ def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
     Raises:
         UsageError: some were stored without.
     """
-    return bank.kept(recipe.id, "frames").read(ids).astype(np.float32)
+    return bank.features(recipe.id, "frames").read(ids).astype(np.float32)
 
 
 def check_classes(examples: LabelledClips) -> None:

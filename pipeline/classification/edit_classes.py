@@ -44,6 +44,12 @@ def remove_class(
 
     Raises:
         HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
+
+    Example:
+        >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
+        >>> change = remove_class("jump")
+        >>> load_head("bank").classes
+        ('kick', 'wave')
     """
     store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
@@ -58,15 +64,15 @@ def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *
     table = Labels(store.folder)
     rows = table.rows()
     gone = [row for row in rows if labels and row.label == class_name]
-    kept_labels = [row for row in rows if row not in gone]
+    remaining_labels = [row for row in rows if row not in gone]
     classes = [str(name) for name in after.classes_]
-    kept = [number for number, name in enumerate(before.card.classes) if name != class_name]
+    remaining = [number for number, name in enumerate(before.card.classes) if name != class_name]
     now = _with_card(
         dataclasses.replace(
             before,
             head=after,
             familiarity=before.familiarity and before.familiarity.in_order(classes),
-            prior=before.prior and dataclasses.replace(before.prior, texts=before.prior.texts[kept]),
+            prior=before.prior and dataclasses.replace(before.prior, texts=before.prior.texts[remaining]),
             sample=before.sample and before.sample.without(before.card.classes.index(class_name)),
         ),
         classes=tuple(classes),
@@ -74,7 +80,7 @@ def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *
         thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
         cv=None,
     )
-    what = note("remove-class", class_name, before=rows if gone else None, after=kept_labels)
+    what = note("remove-class", class_name, before=rows if gone else None, after=remaining_labels)
     commit_change(store.folder, now, what, {"remove": [dataclasses.asdict(row) for row in gone]})
     return ChangeReport("remove-class", head_name, tuple(classes), len(gone))
 
@@ -87,6 +93,11 @@ def rename_class(
     Raises:
         HeadError: there is no such head, it does not know the class, or knows one of the new name.
         LabelError: the new name is empty.
+
+    Example:
+        >>> change = rename_class("wave", "greet")
+        >>> load_head("bank").classes
+        ('kick', 'greet')
     """
     new_name = new_name.strip()
     if not new_name:
@@ -128,6 +139,12 @@ def undo(*, bank: BankLike = "bank", head_name: str = DEFAULT_NAME) -> ChangeRep
 
     Raises:
         HeadError: there is no such head, or nothing to undo.
+
+    Example:
+        >>> change = rename_class("wave", "greet")
+        >>> change = undo()
+        >>> load_head("bank").classes
+        ('kick', 'wave')
     """
     store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
@@ -177,14 +194,14 @@ def note(
 
 
 def _opened(folder: Path, head_name: str, class_name: str) -> TrainedHead:
-    judged = load_trained(folder, head_name)
-    if class_name not in judged.card.classes:
+    trained = load_trained(folder, head_name)
+    if class_name not in trained.card.classes:
         raise HeadError(
-            f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(judged.card.classes)}"
+            f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(trained.card.classes)}"
         )
-    return judged
+    return trained
 
 
-def _with_card(judged: TrainedHead, **changes: Any) -> TrainedHead:
-    card: HeadCard = dataclasses.replace(judged.card, **changes)
-    return dataclasses.replace(judged, card=card)
+def _with_card(trained: TrainedHead, **changes: Any) -> TrainedHead:
+    card: HeadCard = dataclasses.replace(trained.card, **changes)
+    return dataclasses.replace(trained, card=card)

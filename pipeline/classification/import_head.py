@@ -32,6 +32,11 @@ def import_head(
     Raises:
         HeadError: the checkpoint has no linear classifier on the vectors that are stored.
         RecipeMismatch: another checkpoint than the one that made the vectors.
+
+    Example:
+        >>> done = extract("videos/", bank="tuned", encoder="checkpoint/")
+        >>> import_head(bank="tuned", name="tuned").kind
+        'linear'
     """
     store = open_bank(bank)
     chosen = store.recipe(recipe)

@@ -35,7 +35,6 @@ class PredictOptions:
     """Who is asked, of what.
 
     Attributes:
-        bank: folder of the bank.
         head_name: a stored head; by default ``"default"``, unless ``prompts`` are given.
         prompts: class names or descriptions to choose from, for encoders with a text side.
         templates: sentences that prompts are put into, such as ``"a video of {}"``; several are averaged.
@@ -113,6 +112,9 @@ def predict(
     Raises:
         UsageError: both a head and prompts.
         HeadError: no such head, or one that was trained on vectors of another recipe.
+
+    Example:
+        >>> predictions, outcomes = predict("videos/kick/0.mp4", bank="bank")
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}")
@@ -147,6 +149,9 @@ def detect(
 
     Raises:
         UsageError, HeadError: see ``predict``.
+
+    Example:
+        >>> found, outcomes = detect("videos/kick/0.mp4", bank="bank")
     """
     who = PredictOptions(**asked)
     if (window_seconds is not None or stride_seconds is not None) and not sources:
@@ -269,7 +274,7 @@ def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tup
 
 def _cut_like(card: HeadCard, store: Bank) -> ClipPlan | None:
     """New videos are cut the way most of the clips were that the head learned from."""
-    plans = Counter(clip.kind for clip in _learned(card, store))
+    plans = Counter(clip.plan for clip in _learned(card, store))
     cuts = (ClipPlan.from_name(plan) for plan, _ in plans.most_common())
     return next((cut for cut in cuts if cut is not None), None)
 
@@ -284,16 +289,15 @@ def _prediction(found: ClipScores, number: int, top: int) -> Prediction:
     clip, scores = found.clips[number], found.scores[number]
     best = np.argsort(-scores, kind="stable")[:top]
     ranked = tuple((found.classes[place], float(scores[place])) for place in best)
-    why = found.abstains[number]
     return Prediction(
         video=clip.video,
         video_id=clip.video_id,
         start_seconds=clip.start_seconds,
         stop_seconds=clip.stop_seconds,
         clip_id=clip.clip_id,
-        label=None if why else ranked[0][0],
+        label=None if found.abstains[number] else ranked[0][0],
         score=ranked[0][1],
         top=ranked,
         known=None if found.known is None else float(found.known[number]),
-        abstained=why,
+        abstained=found.abstains[number],
     )

@@ -27,7 +27,13 @@ FORMATS = (".csv", ".json", ".vtt")
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A stretch of a video with a label; ``score`` is the mean over its length, ``peak`` the largest."""
+    """A stretch of a video with a label; ``score`` is the mean over its length, ``peak`` the largest.
+
+    Example:
+        >>> found, _ = detect(never_abstain=True)
+        >>> {segment.label for segment in found} <= {"kick", "wave"}
+        True
+    """
 
     video: str
     video_id: str
@@ -57,8 +63,8 @@ def segments(
         spans: of its windows, (n,); they may overlap.
         scores: probabilities, (n, classes).
         answered: (n,), False for windows in which nothing known was seen; they count against every class.
-        least: mean probability from which on a class is said.
-        thresholds: for classes that have one of their own; None: never said.
+        least: mean probability from which on a class is reported.
+        thresholds: for classes that have one of their own; None: never reported.
         merge_gap_seconds: segments of one class at most so far apart become one.
         least_seconds: shorter segments are dropped.
     """

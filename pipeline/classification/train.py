@@ -22,6 +22,7 @@ from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
+from ..core.notebook import Shown
 from ..core.recipe import Recipe
 from ..core.types import Device, Loss
 from ..core.vectors import groups_per_class
@@ -38,8 +39,14 @@ Calibrate = Literal["auto", Method]
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainReport:
-    """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on."""
+class TrainReport(Shown):
+    """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on.
+
+    Example:
+        >>> report = train_head(head="prototype", name="fast")
+        >>> report.kind, report.clips, report.cv["protocol"]
+        ('prototype', 12, '... by video')
+    """
 
     head: str
     kind: str
@@ -88,11 +95,14 @@ def train_head(
     Raises:
         LabelError: too few labels, or none that a stored clip answers to.
         UsageError: a parameter that this head does not have.
+
+    Example:
+        >>> report = train_head(head="knn", name="neighbours", k=3)
     """
+    _check(loss, calibrate, precision, device)
     started = time.monotonic()
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    _check(loss, calibrate, precision)
     kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
     parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
     model = build_head(kind, seed=seed, **parameters)
@@ -124,7 +134,8 @@ def train_head(
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
 
 
-def _check(loss: str | None, calibrate: Calibrate, precision: float | None) -> None:
+def _check(loss: str | None, calibrate: Calibrate, precision: float | None, device: Device) -> None:
+    check_choice("device", device, Device)
     """Refuse wrong options before anything is read."""
     check_choice("calibration", calibrate, Calibrate)
     check_choice("loss", loss, Loss)

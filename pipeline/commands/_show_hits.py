@@ -67,7 +67,7 @@ class Showing:
         if self.how is None:
             terminal.rows(hit_rows(hits), columns=COLUMNS)
         else:
-            label = next((part.value for part in parts if part.kind == "text"), "hit")
+            label = next((str(part.value) for part in parts if part.kind == "text"), "hit")
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
             sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
         if not hits:

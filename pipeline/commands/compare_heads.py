@@ -29,7 +29,7 @@ def command(terminal: Terminal, **options: Any) -> None:
     """Compare all kinds of heads on the same labelled clips.
 
     The mlp is trained with every loss. All heads use the same folds. The intervals hold 95% of resamples of whole
-    videos or groups. The temporal head takes part if frames were kept (extract --keep frames).
+    videos or groups. The temporal head takes part if frames were stored (extract --keep frames).
 
     \b
     Examples:

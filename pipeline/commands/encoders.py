@@ -9,6 +9,8 @@ import click
 from ._options import bank_option, output_option
 from ._terminal import Terminal
 
+_COLUMNS = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "knows", "checkpoint")
+
 
 @click.command("encoders")
 @bank_option
@@ -23,18 +25,8 @@ def command(bank: Path, terminal: Terminal) -> None:
     Examples:
       clipdex encoders
     """
+    from ..encoders import encoders
     from ..maintenance.info import encoder_list
 
-    columns = (
-        "name",
-        "frames",
-        "size",
-        "dim",
-        "span_seconds",
-        "text",
-        "at_hand",
-        "licence",
-        "knows",
-        "checkpoint",
-    )
-    terminal.rows(encoder_list(bank=bank), columns=columns)
+    terminal.warn(encoders.problems())
+    terminal.rows(encoder_list(bank=bank), columns=_COLUMNS)

@@ -83,11 +83,11 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
     Examples:
       clipdex head show default
     """
-    from ..heads import load_head
+    from ..heads import load_trained
     from ..maintenance.info import heads_folder
     from ..report.summary import head_row
 
-    terminal.one(head_row(load_head(heads_folder(bank), name)[1]))
+    terminal.one(head_row(load_trained(heads_folder(bank), name).card))
 
 
 @command.command("export")

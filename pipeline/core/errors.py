@@ -16,6 +16,7 @@
     │   └── RecipeMismatch     vectors made in different ways would have been mixed
     ├── LabelError             labels that cannot be used
     ├── HeadError              a head that cannot be trained, read or applied
+    ├── BrokenPart             an encoder or head of another package that cannot be used
     └── MissingExtra           an optional package is not installed
 
 Each message names the thing, the values that disagree and the way out.
@@ -25,7 +26,15 @@ from __future__ import annotations
 
 
 class ClipdexError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose.
+
+    Example:
+        >>> try:
+        ...     Bank("nothing")
+        ... except ClipdexError as error:
+        ...     print(error)
+        there is no bank at nothing...
+    """
 
 
 class UsageError(ClipdexError):
@@ -86,6 +95,10 @@ class LabelError(ClipdexError):
 
 class HeadError(ClipdexError):
     """A head that cannot be trained, read or applied."""
+
+
+class BrokenPart(ClipdexError):
+    """An encoder or head that another package offers and that cannot be used."""
 
 
 class MissingExtra(ClipdexError):

@@ -157,7 +157,7 @@ def _lives(pid: int) -> bool:
 
 
 def is_there(path: Path) -> bool | None:
-    """Whether something lies at a path; None if that cannot be told, as below a folder that may not be searched."""
+    """Whether something lies at a path; None if that is unknown, as below a folder that may not be searched."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -31,7 +31,7 @@ def end_with_parent(parent: int) -> None:
     """
     if not _ask_the_kernel():
         threading.Thread(target=_look_after, args=(parent,), daemon=True, name="clipdex-parent").start()
-    if os.getppid() != parent:  # it ended before the kernel was asked
+    if os.getppid() != parent:  # it ended before the kernel was called
         _end()
 
 

@@ -64,6 +64,11 @@ class Recipe:
     Where the weights lay (``checkpoint``, ``revision``), which library versions ran (``libraries``) and how the
     canary sounded are written down but are no part of the identity: the weights' hash is. Canaries are compared
     within a tolerance instead.
+
+    Example:
+        >>> recipe = Bank("bank").recipe()
+        >>> recipe.encoder, recipe.dim, recipe.decoder
+        ('lite', 1280, 'pyav')
     """
 
     encoder: str

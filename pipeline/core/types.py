@@ -39,7 +39,12 @@ _MOMENT = re.compile(r"(?P<path>.+)@(?P<start>\d+(?:\.\d+)?)-(?P<stop>\d+(?:\.\d
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """A stretch of a video, ``[start_seconds, stop_seconds)``."""
+    """A stretch of a video, ``[start_seconds, stop_seconds)``.
+
+    Example:
+        >>> Span(1.0, 4.0).overlap_seconds(Span(3.0, 9.0))
+        1.0
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -63,7 +68,12 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """A file, or a stretch of it: what a user writes as ``FILE`` or ``FILE@START-STOP``."""
+    """A file, or a stretch of it: what a user writes as ``FILE`` or ``FILE@START-STOP``.
+
+    Example:
+        >>> Moment.parse("match.mp4@12.5-18").span
+        Span(start_seconds=12.5, stop_seconds=18.0)
+    """
 
     path: Path
     span: Span | None = None
@@ -116,11 +126,11 @@ class Source:
 
     @classmethod
     def from_manifest_json(cls, path: Path, text: str | None) -> Source:
-        """The input at ``path`` of which this was said."""
+        """The input at ``path`` that this describes."""
         facts = json.loads(text) if text else {}
         span, root = facts.get("span"), facts.get("root")
-        told = facts.get("label"), facts.get("group"), facts.get("metadata", {})
-        return cls(path, span and Span(*span), *told, root and Path(root))
+        given = facts.get("label"), facts.get("group"), facts.get("metadata", {})
+        return cls(path, span and Span(*span), *given, root and Path(root))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +143,7 @@ class VideoInfo:
         missing_seconds: how much earlier all of the file's streams end than the container says: above 0 where
             a file was cut off.
         hold_seconds: how long a frame counts as on screen when none follows; beyond it frames are missing.
-        hole: whether the file goes on behind missing bytes, in a part that is left out as its times cannot be told.
+        hole: whether the file goes on behind missing bytes, in a part that is left out as its times are unknown.
     """
 
     frame_times: Times
@@ -170,6 +180,10 @@ class Limits:
 
     Raises:
         UsageError: values below zero.
+
+    Example:
+        >>> Limits(time_seconds=30, max_lost_frames=1).max_lost_frames
+        1
     """
 
     time_seconds: float = 120.0
@@ -179,8 +193,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not (self.time_seconds > 0 and self.memory_bytes > 0 and self.max_lost_frames >= 0):
-            told = f"{self.time_seconds:g} s, {self.memory_bytes} bytes, {self.max_lost_frames} lost frames"
-            raise UsageError(f"limits must be positive: {told}")
+            given = f"{self.time_seconds:g} s, {self.memory_bytes} bytes, {self.max_lost_frames} lost frames"
+            raise UsageError(f"limits must be positive: {given}")
 
     def budget_seconds(self, info: VideoInfo) -> float:
         """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""
@@ -189,11 +203,11 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A stretch of one video and the times at which its frames are sampled."""
+    """A stretch of one video, the times at which its frames are sampled, and how the video was cut."""
 
     span: Span
     times: tuple[float, ...]
-    kind: str
+    plan: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,12 +216,12 @@ class VideoRow:
 
     Attributes:
         clip_ids: its clips that are stored, in time order.
-        plan: how it was cut into clips (``Clip.kind``).
+        plan: how it was cut into clips (``Clip.plan``).
         stage: where it failed, or lost something: reading the file's bytes, the scan of its packets, its pictures,
             the encoder.
         error: the class of the error.
         frames_planned: frames that this run wanted of it; ``frames_lost`` of them could not be had.
-        asked: what its manifest said of it (``Source.manifest_json``), kept where it has to be read once more.
+        asked: manifest values (``Source.manifest_json``), stored if it has to be read once more.
     """
 
     video: str
@@ -243,7 +257,7 @@ class ClipRow:
     video: str
     start_seconds: float
     stop_seconds: float
-    kind: str
+    plan: str
     frame_times: tuple[float, ...]
     metadata: Mapping[str, Any]
 

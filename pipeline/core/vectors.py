@@ -140,7 +140,7 @@ def nearest(
     return scores, numbers
 
 
-# So many times more products than are wanted are told apart faster by a partial sort than by listing those above.
+# So many times more products than are wanted are separated faster by a partial sort than by listing those above.
 _FEW = 8
 
 
@@ -152,8 +152,8 @@ def _above(products: FloatArray, least: FloatArray, *, k: int) -> tuple[FloatArr
     counts = above.sum(axis=1)
     widest = int(counts.max(initial=0))
     if widest > _FEW * k or np.isneginf(least).any():
-        kept = min(k, products.shape[1])
-        best = np.argpartition(-products, kept - 1, axis=1)[:, :kept]
+        count = min(k, products.shape[1])
+        best = np.argpartition(-products, count - 1, axis=1)[:, :count]
         return np.take_along_axis(products, best, axis=1), best
     query, place = np.nonzero(above)
     column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -81,7 +81,7 @@ class _Answers:
 
     def frames(self, numbers: Sequence[int]) -> None:
         if self._video is None:
-            raise ValueError("frames were asked for before a video was opened")
+            raise ValueError("frames were requested before a video was opened")
         on_their_way = slot_bytes = 0
         for count, frame in enumerate(self._video.frames(numbers)):
             slot_bytes = slot_bytes or frame.pixels.nbytes  # frames of another size, later on, go through the pipe

@@ -21,9 +21,9 @@ def frame_numbers(info: VideoInfo, times: Sequence[float]) -> npt.NDArray[np.int
     """For each time the number of the frame on screen then; before the first frame, the first; -1 in a hole, where
     frames are missing.
     """
-    asked = np.asarray(times) + _SLACK_SECONDS
-    numbers = np.maximum(np.searchsorted(info.frame_times, asked, side="right") - 1, 0)
-    in_hole = (asked - info.frame_times[numbers] > info.hold_seconds) & (numbers < len(info.frame_times) - 1)
+    wanted = np.asarray(times) + _SLACK_SECONDS
+    numbers = np.maximum(np.searchsorted(info.frame_times, wanted, side="right") - 1, 0)
+    in_hole = (wanted - info.frame_times[numbers] > info.hold_seconds) & (numbers < len(info.frame_times) - 1)
     return np.where(in_hole, -1, numbers)
 
 
@@ -69,26 +69,26 @@ def read_clips(
     needed = Counter(int(number) for numbers in plans.values() for number in set(numbers.tolist()) if number >= 0)
     last = {index: int(numbers.max()) for index, numbers in plans.items()}
     waiting = sorted(plans, key=lambda index: last[index])
-    kept: dict[int, tuple[float, npt.NDArray[Any]]] = {}
+    held: dict[int, tuple[float, npt.NDArray[Any]]] = {}
 
     def collect(index: int) -> ClipFrames:
         numbers = plans[index].tolist()
-        there = [number for number in numbers if number in kept]
+        there = [number for number in numbers if number in held]
         lost = len(numbers) - len(there)
         if there and 0 < lost <= max_lost_frames:
             numbers = _nearest(there, decoder.info, clips[index].times)
-        found = [kept[number] for number in numbers if number in kept]
+        found = [held[number] for number in numbers if number in held]
         for number in set(plans[index].tolist()):
             needed[number] -= 1
             if needed[number] <= 0:
-                kept.pop(number, None)
+                held.pop(number, None)
         pixels = np.stack([frame for _, frame in found]) if len(found) == len(numbers) else None
         return ClipFrames(clips[index], pixels, tuple(time for time, _ in found), lost)
 
     for frame in decoder.frames(sorted(needed)):
         while waiting and last[waiting[0]] < frame.number:
             yield collect(waiting.pop(0))
-        kept[frame.number] = (frame.time_seconds, transform(frame.pixels))
+        held[frame.number] = (frame.time_seconds, transform(frame.pixels))
         while waiting and last[waiting[0]] == frame.number:
             yield collect(waiting.pop(0))
     for index in waiting:

@@ -45,17 +45,17 @@ def listen() -> None:
 
 
 def heard_of_damage() -> bool:
-    """Whether a decoder has spoken of damage since this was asked last."""
+    """Whether a decoder has spoken of damage since the last call."""
     global _read
     if _log is None:
         return False
     size = os.fstat(_log).st_size
     if size == _read:
         return False
-    said = os.pread(_log, size - _read, _read)
+    text = os.pread(_log, size - _read, _read)
     _read = size
     if size > _LOG_BYTES:
         os.ftruncate(_log, 0)
         os.lseek(_log, 0, os.SEEK_SET)
         _read = 0
-    return any(sentence in said for sentence in _OF_DAMAGE)
+    return any(sentence in text for sentence in _OF_DAMAGE)

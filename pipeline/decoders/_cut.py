@@ -86,7 +86,7 @@ def _sink(target: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """Errors of the disk, told from those of the video; an encoder's own errors are none of the disk."""
+    """Errors of the disk, apart from those of the video; an encoder's own errors are none of the disk."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:

@@ -89,7 +89,7 @@ class ReadingProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it runs and can answer."""
         return bool(self._gateway.hasreceiver())
 
     def open(self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:

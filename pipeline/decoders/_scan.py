@@ -105,7 +105,7 @@ class Packets:
         keyframe: whether decoding can start there.
         hidden: how many packets an edit list hides.
         end_seconds: where the last packet of any stream ends, sound included.
-        hole: whether bytes in the middle of the file are missing, after which times cannot be told; ``pts`` ends there.
+        hole: whether bytes in the middle of the file are missing, after which times are unknown; ``pts`` ends there.
     """
 
     pts: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -173,7 +173,7 @@ def _decoded_pts(container: InputContainer, stream: VideoStream) -> tuple[list[i
     container.seek(0, stream=stream)
     pts: list[int] = []
     duration = 0
-    # What comes before damage is what there is; the frames after it are lost, and said so.
+    # What comes before damage is what there is; the frames after it are lost, and reported.
     with contextlib.suppress(av.error.FFmpegError):
         for frame in container.decode(stream):
             if frame.pts is not None:
@@ -226,7 +226,7 @@ def _hold_seconds(times: Times, container: str) -> float:
     """How long a frame may stay on screen before frames are missing.
 
     MP4 and AVI say how long each frame lasts. The others lose whole packets to damage without a trace but a hole; it
-    can be told from a long still where all other frames come at a steady rate.
+    is distinguishable from a long still if all other frames come at a steady rate.
     """
     if times.size < _STEADY_FRAMES or container.startswith(("mov,mp4", "avi", "gif")):
         return math.inf

@@ -1,7 +1,7 @@
 """decord 0.6.0 (2021): fast random access on plain MP4 and AVI; refused where it is known to be wrong.
 
 It returns wrong frames on MPEG-TS, ASF, damaged MKV, edit lists and open GOPs with B-pyramids, repeats frames in place
-of damaged ones unless told to fail, and knows neither AV1 nor files without a duration. It has no wheels
+of damaged ones unless configured to fail, and knows neither AV1 nor files without a duration. It has no wheels
 for ARM and macOS.
 """
 

@@ -9,27 +9,25 @@ computes a gradient. ``docs/encoders.md`` says how to add one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.arguments import check_choice
+from ..core.entry_points import GROUPS
 from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart, UsageError
 from ..core.recipe import Recipe
-from ..core.registry import Registry
 from ..core.types import Device, Precision
-from ._base import Encoder, check_keep
+from ._base import Encoder, check_keep, encoders
 from ._card import Card, Classifier, Facts, Features, Output, libraries
+from ._checkpoint import Checkpoint
 from ._prompts import encode_prompts, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
 from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
-if TYPE_CHECKING:
-    from ._checkpoint import Checkpoint
-
 __all__ = [
     "DEFAULT_ENCODER",
     "DRIFT_LIMIT",
     "Card",
+    "Checkpoint",
     "Classifier",
     "Encoder",
     "Facts",
@@ -40,6 +38,7 @@ __all__ = [
     "cards",
     "check_canary",
     "check_keep",
+    "check_registered",
     "choose_engine",
     "choose_route",
     "confine",
@@ -58,12 +57,10 @@ __all__ = [
 
 DEFAULT_ENCODER = "xclip"
 
-encoders: Registry[Encoder] = Registry("pipeline.encoders", Encoder, kind="encoder")  # type: ignore[type-abstract]
-
 
 def cards() -> dict[str, Card]:
-    """Every encoder's card by name. Loads no weights and no torch."""
-    return {name: encoders.get(name).card for name in encoders.names()}
+    """The card of every encoder that can be imported, by name. The built-in ones load no weights and no torch."""
+    return {name: part.card for name, part in encoders.usable().items()}
 
 
 def at_hand(name: str) -> bool:
@@ -103,16 +100,46 @@ def load_encoder(
         UnknownPart: the name is none of the four.
         UsageError: no such device or precision, or less than one frame.
         EncoderError: the checkpoint cannot be had, or not without a risk of wrong vectors.
+        BrokenPart: the encoder belongs to another package and cannot be imported.
+
+    Example:
+        >>> encoder = load_encoder("lite")
+        >>> encoder.encode_text(["a dog", "a cat"]).shape
+        (2, 384)
     """
     check_choice("device", device, Device)
     check_choice("precision", precision, Precision)
     if num_frames is not None and num_frames < 1:
         raise UsageError(f"a clip needs at least 1 frame, not {num_frames}")
+    part, checkpoint = _resolve(name)
+    return _loaded(
+        part,
+        checkpoint,
+        name=name,
+        device=device,
+        num_frames=num_frames,
+        pooling=pooling,
+        precision=precision,
+        strict=strict,
+    )
+
+
+def _loaded(
+    part: type[Encoder],
+    checkpoint: Checkpoint,
+    *,
+    name: str,
+    device: Device,
+    num_frames: int | None,
+    pooling: str | None,
+    precision: Precision,
+    strict: bool,
+) -> Encoder:
+    """See ``load_encoder``; ``name`` is for messages."""
     from ._checkpoint import why_not_loaded
     from ._runtime.torchvision import make_importable
 
     make_importable()
-    part, checkpoint = _resolve(name)
     try:
         encoder = part.load(checkpoint, device=device_of(device), num_frames=num_frames, pooling=pooling)
         encoder = encoder.replaced(canary=encode_canary(encoder))
@@ -132,9 +159,9 @@ def _resolve(name: str) -> tuple[type[Encoder], Checkpoint]:
     if name in encoders.names():
         part = _usable(name)
         return part, part.packaged() or part.find(part.card.default_checkpoint)
-    for known in encoders.names():
-        if encoders.get(known).reads_file(name):
-            return _usable(known), encoders.get(known).find(name)
+    for known, part in encoders.usable().items():
+        if part.reads_file(name):
+            return _usable(known), part.find(name)
     if "/" in name or Path(name).exists():
         checkpoint = fetch(name)
         return _usable(_name_for(model_type(checkpoint), name)), checkpoint
@@ -152,7 +179,8 @@ def _usable(name: str) -> type[Encoder]:
 
 
 def _name_for(kind: str, name: str) -> str:
-    known = {model_type: part for part, card in cards().items() for model_type in card.model_types}
+    # Backwards, so that no other package's encoder takes the checkpoints of a built-in one.
+    known = {model_type: part for part, card in reversed(cards().items()) for model_type in card.model_types}
     if kind not in known:
         raise EncoderError(
             f"{name} is a checkpoint of type {kind!r}, which no encoder here reads; known types: "
@@ -165,14 +193,38 @@ def encoder_class_for(recipe: Recipe) -> type[Encoder]:
     """The class of the encoder that made the vectors of a recipe.
 
     Raises:
-        EncoderError: they were imported.
+        EncoderError: they were imported, or the package that brings the encoder is not installed.
+        BrokenPart: that package cannot be imported.
     """
     if recipe.imported:
         raise EncoderError(
             f"the vectors of recipe {recipe.id} were imported as {recipe.checkpoint!r}, so no encoder here makes more "
             "of them, reads text or encodes new clips. Import more with bank import, or extract with an encoder"
         )
+    if recipe.encoder not in encoders.names():
+        raise EncoderError(
+            f"the vectors of recipe {recipe.id} were made by the encoder {recipe.encoder!r}, which is not installed: "
+            f"install the package that offers it. There are: {', '.join(encoders.names())}"
+        )
     return encoders.get(recipe.encoder)
+
+
+def check_registered(encoder: object) -> None:
+    """Refuse an encoder that cannot be loaded again by name: nothing could search its vectors, or add clips to them.
+
+    Raises:
+        EncoderError: with the way out.
+        UsageError: it is no encoder.
+    """
+    if not isinstance(encoder, Encoder):
+        raise UsageError(f"an encoder is a name or what load_encoder gives, not {encoder!r}")
+    part = type(encoder)
+    if encoders.name_of(part) is None:
+        raise EncoderError(
+            f"the class {part.__module__}.{part.__qualname__} is registered under no name, so its vectors could be "
+            "stored but never searched. Name it in the entry points of an installed package, in the group "
+            f"{GROUPS['encoders']!r}, or compute the vectors yourself and store them with import_features"
+        )
 
 
 def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
@@ -183,13 +235,14 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
             canary clip's vector is not.
         EncoderError: they cannot be had.
     """
+    check_choice("device", device, Device)
     part = encoder_class_for(recipe)
-    name = recipe.encoder if part.packaged() is not None else recipe.checkpoint
-    if recipe.revision is not None:
-        name = f"{name}@{recipe.revision}"
+    name = recipe.checkpoint if recipe.revision is None else f"{recipe.checkpoint}@{recipe.revision}"
     pooling = next((key for key, words in part.poolings.items() if words == recipe.pooling), None)
-    encoder = load_encoder(
-        name,
+    encoder = _loaded(
+        _usable(recipe.encoder),
+        part.packaged() or part.find(name),
+        name=name,
         device=device,
         num_frames=recipe.num_frames,
         pooling=pooling,

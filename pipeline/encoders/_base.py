@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..core.arguments import as_list
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
+from ..core.registry import Registry
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
 from ..sources.sampling import SAMPLING
 from ._card import Card, Classifier, Facts, Features, Output, check_vectors, libraries
@@ -105,18 +106,17 @@ class Encoder(abc.ABC):
         """
 
     @classmethod
-    def _pooled(cls, asked: str | None, default: str, *, possible: Collection[str] | None = None) -> str:
-        """The recipe's words for the pooling that was asked for, or for the default.
+    def _pooled(cls, wanted: str | None, default: str, *, possible: Collection[str] | None = None) -> str:
+        """The recipe's words for the requested pooling, or for the default.
 
         Args:
             possible: the names this checkpoint can do, by default all.
         """
-        name = asked or default
+        name = wanted or default
         possible = cls.poolings if possible is None else possible
         if name not in possible:
-            raise EncoderError(
-                f"{cls.__module__.rpartition('.')[2]} cannot pool by {name!r} here; it can by: {', '.join(possible)}"
-            )
+            part = encoders.name_of(cls) or cls.__name__
+            raise EncoderError(f"{part} cannot pool by {name!r} here; it can by: {', '.join(possible)}")
         return cls.poolings[name]
 
     @abc.abstractmethod
@@ -129,8 +129,8 @@ class Encoder(abc.ABC):
 
     @property
     def name(self) -> str:
-        """The name a user types: the file's."""
-        return type(self).__module__.rpartition(".")[2]
+        """The name a user types; the full name of a class that no name leads to."""
+        return encoders.name_of(type(self)) or f"{type(self).__module__}.{type(self).__qualname__}"
 
     def prepare(self, frames: Pixels) -> Pixels:
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
@@ -150,7 +150,7 @@ class Encoder(abc.ABC):
         return self.features(pixels).vectors
 
     def features(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Features:
-        """The same, with what else is to be kept of each clip (see ``Output``).
+        """``encode``, with the further features of each clip that ``keep`` names (see ``Output``).
 
         Args:
             keep: "frames", in half precision; "patches", in single or, as "patches-half", in half precision.
@@ -158,14 +158,14 @@ class Encoder(abc.ABC):
         Raises:
             EncoderError: also where this encoder has no such thing, or half precision cannot hold it.
         """
-        return self.begin(pixels, keep=keep)()
+        return self.submit(pixels, keep=keep)()
 
     @property
     def is_asynchronous(self) -> bool:
-        """Whether ``begin`` comes back before the work is done: several batches can be under way."""
+        """Whether ``submit`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 
-    def begin(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
+    def submit(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
         """``features`` in two steps: what is called then waits for the work and gives the features.
 
         Raises:
@@ -195,11 +195,11 @@ class Encoder(abc.ABC):
         def features() -> Features:
             found = arrays()
             check_vectors(found["vectors"], shape, what=what)
-            kept: dict[Keep, KeptArray] = {name: found[name] for name in keep}
-            for name, values in kept.items():
+            extra: dict[Keep, KeptArray] = {name: found[name] for name in keep}
+            for name, values in extra.items():
                 if not np.isfinite(values).all():
                     raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
-            return Features(found["vectors"], kept)
+            return Features(found["vectors"], extra)
 
         return features
 
@@ -248,7 +248,7 @@ class Encoder(abc.ABC):
 
     @property
     def caution(self) -> str | None:
-        """What everybody who uses its vectors should be told, if anything."""
+        """What everybody who uses its vectors should know, if anything."""
         return None
 
     @property
@@ -259,8 +259,7 @@ class Encoder(abc.ABC):
         )
         if self.run.computes_in != self.run.precision:
             moved = f"{self.run.precision} does not run here, so new vectors are computed in {self.run.computes_in}"
-        said = [self.caution, moved if self.run.precision != "float32" else None]
-        return "; ".join(one for one in said if one) or None
+        return "; ".join(filter(None, [self.caution, moved if self.run.precision != "float32" else None])) or None
 
     @property
     def text_scale(self) -> float:
@@ -285,6 +284,9 @@ class Encoder(abc.ABC):
             libraries=libraries(),
             canary=self.canary,
         )
+
+
+encoders: Registry[Encoder] = Registry("pipeline.encoders", Encoder, kind="encoder")  # type: ignore[type-abstract]
 
 
 def check_keep(name: str, part: type[Encoder], keep: Collection[Keep]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What can be said of an encoder without loading it.
+    """What is known of an encoder before it is loaded.
 
     Attributes:
         default_checkpoint: Hub id used for the bare name, or the file or package that brings the weights.
@@ -88,10 +88,10 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """The same on its way into a bank: float32 vectors (n, dim), and what else was asked for."""
+    """What a bank stores of n clips: float32 vectors (n, dim), and the further features that were requested."""
 
     vectors: FloatArray
-    kept: Mapping[Keep, KeptArray]
+    extra: Mapping[Keep, KeptArray]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -209,8 +209,8 @@ def why_not_loaded(error: BaseException, where: Path) -> str:
             f"{file} is damaged, or a pickle that may run code when it is read, and such files are not read; convert "
             "it to safetensors (safetensors.torch.save_file) if you trust it, and give that"
         )
-    told = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {told[:_MOST_LETTERS]}"
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {reason[:_MOST_LETTERS]}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -219,14 +219,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def check_num_frames(asked: int | None, trained: int, checkpoint: Checkpoint) -> None:
+def check_num_frames(wanted: int | None, trained: int, checkpoint: Checkpoint) -> None:
     """Refuse a frame count that the checkpoint was not trained with.
 
     Raises:
         EncoderError: with both counts.
     """
-    if asked is not None and asked != trained:
+    if wanted is not None and wanted != trained:
         raise EncoderError(
-            f"{checkpoint.name} takes exactly {trained} frames a clip, not {asked}; leave --frames out, or "
+            f"{checkpoint.name} takes exactly {trained} frames a clip, not {wanted}; leave --frames out, or "
             "choose a checkpoint trained with another count"
         )

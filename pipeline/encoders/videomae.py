@@ -47,11 +47,11 @@ class VideoMAE(TransformersEncoder):
         return Sizes(config.num_frames, config.image_size, config.hidden_size)
 
     @classmethod
-    def _pooling_of(cls, model: Any, asked: str | None) -> str:
+    def _pooling_of(cls, model: Any, wanted: str | None) -> str:
         if getattr(model, "fc_norm", None) is not None:
-            return cls._pooled(asked, "norm-mean", possible=("norm-mean", "mean"))
+            return cls._pooled(wanted, "norm-mean", possible=("norm-mean", "mean"))
         only = "mean" if model.base_model.layernorm is None else "mean-norm"
-        return cls._pooled(asked, only, possible=(only,))
+        return cls._pooled(wanted, only, possible=(only,))
 
     @classmethod
     def _examine(cls, model: Any, checkpoint: Checkpoint) -> None:

@@ -42,12 +42,12 @@ class VideoPrism(TransformersEncoder):
         return Sizes(vision.num_frames, vision.image_size, vision.hidden_size)
 
     @classmethod
-    def _pooling_of(cls, model: Any, asked: str | None) -> str:
+    def _pooling_of(cls, model: Any, wanted: str | None) -> str:
         if hasattr(model, "text_model"):  # other vectors could not be compared with its texts
-            return cls._pooled(asked, "attention", possible=("attention",))
+            return cls._pooled(wanted, "attention", possible=("attention",))
         if hasattr(model, "head"):
-            return cls._pooled(asked, "attention")
-        return cls._pooled(asked, "mean", possible=("mean",))
+            return cls._pooled(wanted, "attention")
+        return cls._pooled(wanted, "mean", possible=("mean",))
 
     def _classifies(self) -> bool:
         return self._pooling == "attention"

@@ -39,10 +39,10 @@ class VJEPA2(TransformersEncoder):
         return Sizes(config.frames_per_clip, config.crop_size, config.hidden_size)
 
     @classmethod
-    def _pooling_of(cls, model: Any, asked: str | None) -> str:
+    def _pooling_of(cls, model: Any, wanted: str | None) -> str:
         if hasattr(model, "pooler"):
-            return cls._pooled(asked, "attention")
-        return cls._pooled(asked, "mean", possible=("mean",))
+            return cls._pooled(wanted, "attention")
+        return cls._pooled(wanted, "mean", possible=("mean",))
 
     def _classifies(self) -> bool:
         return self._pooling == "attention"

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from ..bank.bank import BankLike, open_bank
-from ..classification.calibrate import judged_across
+from ..classification.calibrate import calibrated_across
 from ..classification.cross_validation import Protocol, fit, held_out_scores
 from ..classification.dataset import check_classes, label_rows_of, labelled_examples
 from ..classification.train import build_head
@@ -60,13 +60,18 @@ def compare_heads(
 
     Raises:
         LabelError: too few labels for an honest score.
+
+    Example:
+        >>> scores = compare_heads(protocol="holdout")
+        >>> {"linear", "knn", "prototype"} <= {score.head for score in scores}
+        True
     """
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, chosen, rows)
     check_classes(examples)
-    has_frames = set(examples.ids) <= store.kept(chosen.id, "frames").ids
+    has_frames = set(examples.ids) <= store.features(chosen.id, "frames").ids
     read = {"clips": examples}
     if has_frames:
         read["frames"] = labelled_examples(store, chosen, rows, reads="frames")
@@ -81,7 +86,7 @@ def compare_heads(
             raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
         if resamples is None:
             resamples = resamples_of(held.groups)
-        _, after = judged_across(held)
+        _, after = calibrated_across(held)
         figures = classification_figures(after.truth, after.scores)
         hits = after.hits(1)[held.tested]
         started = time.monotonic()
@@ -104,7 +109,7 @@ def compare_heads(
 
 
 def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
-    for kind in heads.names():
+    for kind in heads.usable():
         losses: tuple[str | None, ...] = get_args(Loss) if kind == "mlp" else (None,)
         for loss in losses:
             chosen: dict[str, Any] = {} if loss is None else {"loss": loss}

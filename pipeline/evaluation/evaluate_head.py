@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
-from ..classification.calibrate import judged_across, judged_by
+from ..classification.calibrate import calibrated_across, calibrated_by
 from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
+from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
+from ..core.notebook import Shown
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
@@ -32,7 +34,7 @@ _UNKNOWN_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """A head's figures and what they were made of.
 
     Attributes:
@@ -43,6 +45,11 @@ class Evaluation:
         uncalibrated: the same before calibration.
         clips: that were tested, in the same order.
         counts: clips of each class that was trained on.
+
+    Example:
+        >>> evaluation = evaluate()
+        >>> evaluation.classes, evaluation.scores.shape
+        (('kick', 'wave'), (12, 2))
     """
 
     head: str
@@ -78,20 +85,25 @@ def evaluate(
     Raises:
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
         LabelError: too few labels for an honest score.
+
+    Example:
+        >>> evaluate(protocol="cv").figures["clips"]
+        12
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
-    judged = load_trained(heads_in(store.folder), head_name)
-    card = judged.card
+    trained = load_trained(heads_in(store.folder), head_name)
+    card = trained.card
     examples = labelled_examples(
-        store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=judged.head.reads
+        store, card.recipe, label_rows_of(store, None if labels is None else Path(labels)), reads=trained.head.reads
     )
-    encoder = None if judged.prior is None else load_for(card.recipe, device=device)
-    if protocol == "auto" and _is_new(judged, examples, store):
-        before, after = _as_stored(judged, examples, encoder)
+    encoder = None if trained.prior is None else load_for(card.recipe, device=device)
+    if protocol == "auto" and _is_new(trained, examples, store):
+        before, after = _as_stored(trained, examples, encoder)
     else:
-        before, after = _trained_again(judged, examples, encoder, protocol)
+        before, after = _trained_again(trained, examples, encoder, protocol)
     stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
-    trained = [label for _, label, _ in card.examples]
+    trained_labels = [label for _, label, _ in card.examples]
     return Evaluation(
         head=head_name,
         kind=card.kind,
@@ -110,7 +122,7 @@ def evaluate(
         scores=after.scores,
         uncalibrated=before.scores,
         clips=tuple(stored[name] for name, was in zip(examples.ids, after.tested, strict=True) if was),
-        counts={name: trained.count(name) for name in card.classes},
+        counts={name: trained_labels.count(name) for name in card.classes},
     )
 
 
@@ -128,16 +140,16 @@ def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     }
 
 
-def _is_new(judged: TrainedHead, examples: LabelledClips, store: Bank) -> bool:
+def _is_new(trained: TrainedHead, examples: LabelledClips, store: Bank) -> bool:
     """Whether the head has seen none of these clips, nor others of their videos, groups or recordings."""
-    trained = {name for name, _, _ in judged.card.examples}
-    if not trained.isdisjoint(examples.ids) or not {group for _, _, group in judged.card.examples}.isdisjoint(
+    known_ids = {name for name, _, _ in trained.card.examples}
+    if not known_ids.isdisjoint(examples.ids) or not {group for _, _, group in trained.card.examples}.isdisjoint(
         examples.groups.tolist()
     ):
         return False
-    table = store.clips(judged.card.recipe.id)
+    table = store.clips(trained.card.recipe.id)
     places = {name: number for number, name in enumerate(table.ids)}
-    both = [places[name] for name in (*sorted(trained & places.keys()), *examples.ids)]
+    both = [places[name] for name in (*sorted(known_ids & places.keys()), *examples.ids)]
     num_trained = len(both) - len(examples)
     videos = [clip.video_id for clip in table.rows(both)]
     if not set(videos[:num_trained]).isdisjoint(videos[num_trained:]):
@@ -145,17 +157,17 @@ def _is_new(judged: TrainedHead, examples: LabelledClips, store: Bank) -> bool:
     return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
 
 
-def _as_stored(judged: TrainedHead, examples: LabelledClips, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
+def _as_stored(trained: TrainedHead, examples: LabelledClips, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
     """What the stored head says, before and after calibration."""
-    classes = np.unique([*judged.card.classes, *examples.y.tolist()])
-    unknown = sorted(set(examples.y.tolist()) - set(judged.card.classes))
+    classes = np.unique([*trained.card.classes, *examples.y.tolist()])
+    unknown = sorted(set(examples.y.tolist()) - set(trained.card.classes))
     if len(unknown) == len(set(examples.y.tolist())):
-        raise HeadError(f"the head {judged.card.name!r} knows none of these classes: {', '.join(unknown)}")
-    columns = [classes.tolist().index(name) for name in judged.card.classes]
-    shares = judged.shares(examples.X, in_text_space=None if encoder is None else encoder.text_space(examples.vectors))
-    look = judged.familiarity
+        raise HeadError(f"the head {trained.card.name!r} knows none of these classes: {', '.join(unknown)}")
+    columns = [classes.tolist().index(name) for name in trained.card.classes]
+    shares = trained.shares(examples.X, in_text_space=None if encoder is None else encoder.text_space(examples.vectors))
+    look = trained.familiarity
     found = []
-    for probabilities in (shares, judged.card.calibration.apply(shares)):
+    for probabilities in (shares, trained.card.calibration.apply(shares)):
         scores = np.full((len(examples), len(classes)), -np.inf)
         scores[:, columns] = probabilities
         held = HeldOut(
@@ -173,12 +185,12 @@ def _as_stored(judged: TrainedHead, examples: LabelledClips, encoder: Encoder | 
 
 
 def _trained_again(
-    judged: TrainedHead, examples: LabelledClips, encoder: Encoder | None, protocol: Protocol
+    trained: TrainedHead, examples: LabelledClips, encoder: Encoder | None, protocol: Protocol
 ) -> tuple[HeldOut, HeldOut]:
-    """What heads of this kind and these parameters say, trained on parts of the clips and asked of the rest; before and
-    after calibration: by the head's own where the clips were set apart from what taught it, else across groups.
+    """Predictions of heads of this kind and these parameters, trained on parts of the clips and tested on the rest,
+    before and after calibration: by the head's own if the clips were set apart from its training, else across groups.
     """
-    card = judged.card
+    card = trained.card
     check_classes(examples)
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
     tune = None if card.fixed is None else frozenset(card.fixed)
@@ -187,8 +199,8 @@ def _trained_again(
         raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
     texts = None if encoder is None else text_shares(encoder, examples, card.templates)
     if held.protocol == "held-out split" and held.classes.tolist() == list(card.classes):
-        return judged_by(held, texts, 0.0 if judged.prior is None else judged.prior.weight, card.calibration)
-    return judged_across(held, texts, method=card.calibration.method)
+        return calibrated_by(held, texts, 0.0 if trained.prior is None else trained.prior.weight, card.calibration)
+    return calibrated_across(held, texts, method=card.calibration.method)
 
 
 def _selective(held: HeldOut) -> dict[str, float]:
@@ -210,7 +222,7 @@ def _retrieval(examples: LabelledClips) -> dict[str, float]:
 
 
 def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
-    """How well familiarity tells clips of classes that were not taught from held-out clips of those that were."""
+    """How well familiarity separates clips of classes left out of training from held-out clips of the others."""
     classes = np.unique(examples.y)
     num_unknown = math.ceil(_UNKNOWN_SHARE * len(classes))
     _, splits = splits_of(examples, "auto")
@@ -248,12 +260,12 @@ def _per_class(held: HeldOut) -> dict[str, dict[str, float | int]]:
     predicted = held.predicted
     rows: dict[str, dict[str, float | int]] = {}
     for code, name in enumerate(held.classes):
-        own, said = held.truth == code, predicted == code
-        right = int((own & said).sum())
+        own, assigned = held.truth == code, predicted == code
+        right = int((own & assigned).sum())
         rows[str(name)] = {
             "clips": int(own.sum()),
             "recall": right / max(1, int(own.sum())),
-            "precision": right / max(1, int(said.sum())),
+            "precision": right / max(1, int(assigned.sum())),
             "average_precision": average_precision(own[np.argsort(-held.scores[:, code], kind="stable")]),
         }
     return rows

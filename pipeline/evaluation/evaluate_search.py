@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.labels import label_of_clips
 from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
+from ..core.arguments import check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -103,14 +104,21 @@ def evaluate_search(
 
     Returns:
         ``recall_at_1/5/10`` (the share of questions with a right answer so early), ``map``, ``median_rank``, and where
-        stretches are asked for ``moment_recall_at_iou_0.3/0.5/0.7`` (a right answer among the first ten that overlaps
+        stretches are given for ``moment_recall_at_iou_0.3/0.5/0.7`` (a right answer among the first ten that overlaps
         so much), each with the interval that holds 95% of resamples of whole videos or groups. ``unanswerable``
         questions, whose answers all lie in the asking video or its group, are left out.
 
     Raises:
         LabelError: a label or a video that no stored clip has, or no question that can be answered.
         SourceError, UsageError: no question, or an option that has no say in one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> size = Path("queries.csv").write_text("moment,label\\nvideos/kick/0.mp4@0-1,kick\\n")
+        >>> 0 <= evaluate_search(queries="queries.csv")["map"] <= 1
+        True
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
@@ -129,23 +137,23 @@ def evaluate_search(
     if any(how.get(name) is not None for name in ("merge_gap", "per_video")) and any(one.label for one in questions):
         raise UsageError("merging and a limit per video do not apply to queries with a label; leave them out")
     videos = [(label, clip.video_id) for label, clip in labelled]
-    asked = [(question, count) for question in questions if (count := question.relevant(videos))]
-    if not asked:
+    answerable = [(question, count) for question in questions if (count := question.relevant(videos))]
+    if not answerable:
         raise LabelError(f"no question in {queries} has an answer in another video or group than the one that asks")
-    found = [_asked(searcher, question, count, label_of, **how) for question, count in asked]
-    groups = np.array([question.group for question, _ in asked])
-    return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(asked))
+    found = [_answered(searcher, question, count, label_of, **how) for question, count in answerable]
+    groups = np.array([question.group for question, _ in answerable])
+    return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(answerable))
 
 
 def _of_labels(examples: LabelledClips, recipe: Recipe) -> dict[str, Any]:
     """Each labelled clip asks for its class."""
     found = retrieved(examples)
-    asked = np.isfinite(found.first)
-    if not asked.any():
+    answerable = np.isfinite(found.first)
+    if not answerable.any():
         raise LabelError("no labelled clip has another one of its class in another video or group to be found")
-    figures = {f"recall_at_{k}": found.recall(k)[asked] for k in _AT}
-    figures |= {"map": found.precision[asked], "median_rank": found.first[asked]}
-    return _summary(examples.groups[asked], figures, recipe, unanswerable=int((~asked).sum()))
+    figures = {f"recall_at_{k}": found.recall(k)[answerable] for k in _AT}
+    figures |= {"map": found.precision[answerable], "median_rank": found.first[answerable]}
+    return _summary(examples.groups[answerable], figures, recipe, unanswerable=int((~answerable).sum()))
 
 
 def _groups(clips: Sequence[ClipRow], named: Sequence[LabelRow | None]) -> dict[str, str]:
@@ -168,15 +176,15 @@ def _of_table(path: Path, groups: Mapping[str, str], labels: Collection[str]) ->
     """
     together: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for number, row in enumerate(read_table(path, required=()), start=2):
-        asked = ("text", row["text"]) if row.get("text") else ("clip", row.get("moment"))
-        if not asked[1] or not (row.get("label") or row.get("path")):
+        query = ("text", row["text"]) if row.get("text") else ("clip", row.get("moment"))
+        if not query[1] or not (row.get("label") or row.get("path")):
             raise UsageError(
                 f"{path}, line {number}: a question has a text or a moment, and as its answer a label or a path; "
                 f"known columns are {', '.join(_COLUMNS)}"
             )
         if row.get("label") and str(row["label"]) not in labels:
             raise LabelError(f"{path}, line {number}: no stored clip is labelled {str(row['label'])!r}")
-        together.setdefault((asked[0], str(asked[1])), []).append(row)
+        together.setdefault((query[0], str(query[1])), []).append(row)
     if not together:
         raise UsageError(f"{path} holds no question")
     return [_question(path, kind, value, rows=rows, groups=groups) for (kind, value), rows in together.items()]
@@ -208,7 +216,7 @@ def _question(
     return Question(part, next(iter(labels), None), tuple(targets), without, groups.get(drawn, drawn))
 
 
-def _asked(
+def _answered(
     searcher: Searcher, question: Question, relevant: int, label_of: Mapping[str, str], **how: Any
 ) -> dict[str, float]:
     """The figures of one question, which has so many right answers."""

@@ -17,7 +17,7 @@ from ..classification.calibrate import blended, text_weight
 from ..classification.cross_validation import fit, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
-from ..core.arguments import as_list
+from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.types import Device
@@ -64,10 +64,16 @@ def k_shot_curves(
     Raises:
         HeadError: there is no such head.
         LabelError: too few labels to hold any out.
+
+    Example:
+        >>> curves, figures = k_shot_curves(shots=[1], draws=2)
+        >>> curves[0].shots
+        (1,)
     """
+    check_choice("device", device, Device)
     shots = as_list(shots)
-    if draws < 1 or not shots or min(shots) < 0:
-        raise UsageError(f"there have to be draws and shots, not {draws} and {shots}")
+    if draws < 1 or not shots or not all(isinstance(shot, int) and shot >= 0 for shot in shots):
+        raise UsageError(f"shots and draws have to be counts of clips and of repetitions, not {shots} and {draws}")
     store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
@@ -147,16 +153,16 @@ def _accuracies(
     classes, codes = np.unique(examples.y, return_inverse=True)
     accuracies: dict[str, float] = {}
     scores = np.full((len(test), len(classes)), -np.inf)
-    taught = examples.take(np.isin(np.arange(len(examples)), chosen))
-    if len(set(taught.y.tolist())) > 1:
-        fitted = fit(model, taught)
+    training = examples.take(np.isin(np.arange(len(examples)), chosen))
+    if len(set(training.y.tolist())) > 1:
+        fitted = fit(model, training)
         scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(examples.X[test])
         accuracies["head"] = top_k_accuracy(codes[test], scores, k=1)
     if texts is not None:
         weight = 1.0  # without a clip there is nothing but the texts
-        if accuracies and len(set(taught.y.tolist())) == len(classes):
+        if accuracies and len(set(training.y.tolist())) == len(classes):
             order = np.flatnonzero(np.isin(np.arange(len(examples)), chosen))
-            weight = text_weight(held_out_scores(model, taught), codes[order], texts[order])
+            weight = text_weight(held_out_scores(model, training), codes[order], texts[order])
         accuracies["with texts"] = top_k_accuracy(codes[test], blended(scores, texts[test], weight), k=1)
     return accuracies
 

@@ -50,7 +50,7 @@ class _Waiting(NamedTuple):
     pixels: Pixels
 
 
-_Begun = Callable[[], Features]
+_Submitted = Callable[[], Features]
 
 
 class EncodingRun:
@@ -79,7 +79,7 @@ class EncodingRun:
         self._on_progress = on_progress or (lambda _: None)
         self._videos: dict[int, PendingVideo] = {}
         self._batch: dict[str, _Waiting] = {}  # by clip id
-        self._ahead: tuple[dict[str, _Waiting], _Begun] = {}, _nothing  # what the encoder works on
+        self._ahead: tuple[dict[str, _Waiting], _Submitted] = {}, _nothing  # what the encoder works on
         self._full_batches = 0
         self._encoded_now: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
@@ -150,21 +150,21 @@ class EncodingRun:
         """Encode what has gathered; where the encoder works ahead, take in what it was given before."""
         batch, self._batch = self._batch, {}
         with self._profile.timing("encode"):
-            begun = self._begin(list(batch.values()))
+            submitted = self._submit(list(batch.values()))
         if self._encoder.is_asynchronous:
-            (batch, begun), self._ahead = self._ahead, (batch, begun)
-        self._take_in(batch, begun)
+            (batch, submitted), self._ahead = self._ahead, (batch, submitted)
+        self._collect(batch, submitted)
 
     def _take_in_ahead(self) -> None:
         """Take in what the encoder still works on."""
-        (batch, begun), self._ahead = self._ahead, ({}, _nothing)
-        self._take_in(batch, begun)
+        (batch, submitted), self._ahead = self._ahead, ({}, _nothing)
+        self._collect(batch, submitted)
 
-    def _take_in(self, batch: Mapping[str, _Waiting], begun: _Begun) -> None:
+    def _collect(self, batch: Mapping[str, _Waiting], submitted: _Submitted) -> None:
         if not batch:
             return
         with self._profile.timing("encode"):
-            encoded = self._features(list(batch.values()), begun)
+            encoded = self._features(list(batch.values()), submitted)
         for (name, (videos, frames, _)), found in zip(batch.items(), encoded, strict=True):
             for video in videos:
                 if isinstance(found, EncoderError):
@@ -179,38 +179,38 @@ class EncodingRun:
         self._tell()
 
     def _keep_encoded(
-        self, name: str, video: PendingVideo, frames: ClipFrames, vector: FloatArray, kept: Mapping[Keep, KeptArray]
+        self, name: str, video: PendingVideo, frames: ClipFrames, vector: FloatArray, extra: Mapping[Keep, KeptArray]
     ) -> None:
         self._encoded_now.add(name)
-        self._writer.add(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, kept)
+        self._writer.add(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, extra)
 
-    def _begin(self, batch: list[_Waiting]) -> _Begun:
+    def _submit(self, batch: list[_Waiting]) -> _Submitted:
         if not batch:
             return _nothing
         pixels = np.stack([waiting.pixels for waiting in batch])
         try:
             if len(batch) == self._batch_size:
                 self._speed_up(pixels)
-            return self._encoder.begin(pixels, keep=self._keep)
+            return self._encoder.submit(pixels, keep=self._keep)
         except EncoderError as error:
             return functools.partial(_raise, error)
 
     def _features(
-        self, batch: list[_Waiting], begun: _Begun
+        self, batch: list[_Waiting], submitted: _Submitted
     ) -> list[tuple[FloatArray, Mapping[Keep, KeptArray]] | EncoderError]:
-        """A vector for each clip, and what is kept beside it.
+        """A vector for each clip, and its further features.
 
         Where the batch is refused, each clip goes alone, to find the one at fault.
         """
         try:
-            found = begun()
+            found = submitted()
         except EncoderError as error:
             if len(batch) == 1:
                 return [error]
-            return [one for item in batch for one in self._features([item], self._begin([item]))]
+            return [one for item in batch for one in self._features([item], self._submit([item]))]
         self.encoded_clips += len(batch)
         return [
-            (vector, {name: values[number] for name, values in found.kept.items()})
+            (vector, {name: values[number] for name, values in found.extra.items()})
             for number, vector in enumerate(found.vectors)
         ]
 
@@ -284,7 +284,7 @@ def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> C
         video=row.video,
         start_seconds=span.start_seconds,
         stop_seconds=span.stop_seconds,
-        kind=frames.clip.kind,
+        plan=frames.clip.plan,
         frame_times=frames.times,
         metadata={**source.metadata, LOST_FRAMES: frames.lost} if frames.lost else source.metadata,
     )

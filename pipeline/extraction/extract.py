@@ -24,6 +24,7 @@ from ..encoders import (
     DEFAULT_ENCODER,
     Encoder,
     check_keep,
+    check_registered,
     encode_canary,
     encoder_class,
     encoder_class_for,
@@ -85,6 +86,11 @@ def extract(
     Raises:
         SourceError: an input that does not exist at all.
         EncoderError, BankError, UsageError: nothing was extracted.
+
+    Example:
+        >>> done = extract("videos/", bank="other", encoder="lite", clips="whole")
+        >>> done.count("ok"), done.encoded_clips
+        (6, 6)
     """
     keep = as_list(keep)
     check_choice("device", device, Device)
@@ -119,6 +125,8 @@ def _checked_cut(
     """How videos are cut; wrong calls are refused here, before anything is loaded."""
     check_choice("choice of clips", clips, Segmentation)
     decoders.get(decoder)
+    if not isinstance(encoder, str):
+        check_registered(encoder)
     part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
     check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
     window = part.card.span_seconds if window_seconds is None else window_seconds
@@ -178,7 +186,7 @@ def extract_for(
         cut,
         recipe,
         device=device,
-        keep=store.kept_names(recipe.id),
+        keep=store.feature_names(recipe.id),
         requires_kept=False,
     )
     return as_runner(runner).run(job, on_progress=on_progress)

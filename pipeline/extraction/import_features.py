@@ -51,7 +51,7 @@ def import_features(
         vectors: a ``.npy`` file, or a ``.npz`` file with one array of two dimensions; (n, dim), any kind of number.
         table: CSV or Parquet with n rows in the same order and a column ``path``; optionally ``start_seconds`` and
             ``stop_seconds`` (without them a row counts as the first second of its file), ``label``, ``group``,
-            ``split`` and further columns, kept as metadata. The files need not be there.
+            ``split`` and further columns, stored as metadata. The files need not be there.
         name: of whatever made the vectors; vectors under one name are taken to be made in one way.
         array: which array, where a ``.npz`` file has several of two dimensions.
 
@@ -124,9 +124,9 @@ def _described(rows: list[Row], table: Path) -> tuple[list[ClipRow], list[LabelR
     labels: list[LabelRow] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(rows):
-        path, said = row_path(row, table=table), row_span(row, table=table)
+        path, given = row_path(row, table=table), row_span(row, table=table)
         identity = video_id_of(path) if path.is_file() else hashlib.sha256(f"imported {path}".encode()).hexdigest()
-        span = said or _WITHOUT_TIMES
+        span = given or _WITHOUT_TIMES
         metadata = {key: value for key, value in row.items() if key not in _TOLD}
         name = clip_id(identity, span)
         if name in seen:
@@ -140,7 +140,7 @@ def _described(rows: list[Row], table: Path) -> tuple[list[ClipRow], list[LabelR
             group, split = row.get("group"), row.get("split")
             labels.append(
                 label_row(
-                    Moment(path, said),
+                    Moment(path, given),
                     str(row["label"]),
                     video_id=identity,
                     group=group,

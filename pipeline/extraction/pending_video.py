@@ -14,7 +14,7 @@ _CUT_SECONDS = 1.0
 _CUT_SHARE = 0.05
 
 # Faults that a row spells out; of further ones it gives the number.
-_TOLD = 4
+_MOST_REASONS = 4
 
 
 class Fault(NamedTuple):
@@ -93,14 +93,14 @@ class PendingVideo:
             faults.insert(0, Fault(self.row.stage, str(self.row.error), str(self.row.reason)))
         if not faults:
             return self.row
-        told = [fault.reason for fault in faults[:_TOLD]]
-        told += [f"and {len(faults) - _TOLD} more"] if len(faults) > _TOLD else []
+        reasons = [fault.reason for fault in faults[:_MOST_REASONS]]
+        reasons += [f"and {len(faults) - _MOST_REASONS} more"] if len(faults) > _MOST_REASONS else []
         stored = tuple(name for name in self.row.clip_ids if name not in self._lost)
         return dataclasses.replace(
             self.row,
             status="partial" if stored else "failed",
             clip_ids=stored,
-            reason="; ".join(told),
+            reason="; ".join(reasons),
             stage=faults[0].stage,
             error=faults[0].error,
             frames_lost=self._frames_lost,

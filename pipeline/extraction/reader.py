@@ -195,7 +195,7 @@ class Reader:
             process.open(source.path, decoder=self._decoder, num_threads=num_threads) as video,
         ):
             if video.info.span.seconds < self._limits.min_seconds:
-                wanted = f"{self._limits.min_seconds:g} s asked for"
+                wanted = f"{self._limits.min_seconds:g} s requested"
                 reason = f"{name_of(source.path)} lasts {video.info.span.seconds:.2f} s, less than the {wanted}"
                 yield Done(index, dataclasses.replace(with_facts(row, video.info), status="skipped", reason=reason))
                 return

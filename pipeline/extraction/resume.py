@@ -56,7 +56,7 @@ class ResumeState:
 
     Attributes:
         encoded_ids: clips that have a vector.
-        clip_ids: those of them that also have what is to be kept.
+        clip_ids: those of them that also have the features to store.
         lost_frames: of clips in which neighbours stand in for lost frames, how many.
     """
 
@@ -69,7 +69,7 @@ class ResumeState:
         self._by_content = {(video_id, plan): self._latest[video, plan] for video, plan, video_id in held}
         clips = bank.clips(recipe_id, superseded=True)
         self.encoded_ids = frozenset(clips.ids)
-        self.clip_ids = self.encoded_ids.intersection(*(bank.kept(recipe_id, name).ids for name in keep))
+        self.clip_ids = self.encoded_ids.intersection(*(bank.features(recipe_id, name).ids for name in keep))
         self.lost_frames = clips.lost_frames()
         self._hashed: dict[tuple[Path, int | None, int | None], str] = {}
         self._claimed: dict[tuple[str, str], Path] = {}
@@ -127,7 +127,7 @@ class ResumeState:
         """The outcome of asking once more; None where clips that it speaks of are not there."""
         if not row.clip_ids or not self.clip_ids.issuperset(row.clip_ids):
             return None
-        # A damaged video stays "partial", however often it is asked for.
+        # A damaged video stays "partial", however often it is requested.
         if row.status == "partial":
             return row if self._trust_partial else None
         return dataclasses.replace(row, status="unchanged", reason=None)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..core.arguments import check_choice
 from ..core.errors import EmptyFolder
 from ..core.files import path_of
 from ..core.types import Device, Limits, Source, VideoRow
@@ -55,7 +56,12 @@ def retry(
 
     Raises:
         BankError, UsageError, EncoderError: nothing was tried.
+
+    Example:
+        >>> retry().rows
+        ()
     """
+    check_choice("device", device, Device)
     started = time.monotonic()
     store = open_bank(bank)
     chosen = store.recipe(recipe)
@@ -75,7 +81,7 @@ def retry(
             encoder,
             decoder=chosen.decoder,
             device=device,
-            keep=store.kept_names(chosen.id),
+            keep=store.feature_names(chosen.id),
             limits=limits or Limits(),
             batch_size=batch_size,
             num_workers=num_workers,

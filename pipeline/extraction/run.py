@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
 from ..core.files import sweep
+from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.timing import Profile
 from ..core.types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
@@ -20,12 +22,16 @@ from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
 from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
+from .notebook_progress import notebook_progress
 from .reader import Reader
 from .resume import ResumeState
 
 # So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
 _QUEUE_BATCHES = 4
 _USUAL_BATCH = 8
+
+# Failures that a notebook spells out.
+_SHOWN_REASONS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Extraction:
         seconds: from start to end.
         caution: limits of the encoder that users of its vectors should know, if any.
         profile: where the time went; see ``Profile``.
+
+    Example:
+        >>> done = extract("videos/", encoder="lite", window_seconds=1.0)
+        >>> done.count("unchanged"), done.failed
+        (6, False)
     """
 
     inputs: tuple[Source, ...]
@@ -54,6 +65,13 @@ class Extraction:
     def warnings(self) -> tuple[str, ...]:
         """What users of the vectors should know; empty if nothing was encoded."""
         return (self.caution,) if self.caution and self.encoded_clips else ()
+
+    def _repr_html_(self) -> str:
+        counts = {status: self.count(status) for status in get_args(Status) if self.count(status)}
+        facts = {"videos": len(self.rows), **counts, "encoded clips": self.encoded_clips, "seconds": self.seconds}
+        reasons = [f"{row.video}: {row.reason}" for row in self.rows if row.status in ("failed", "partial")]
+        title = f"Extraction with {self.recipe.encoder}"
+        return table_html([facts], title=title, warnings=(*self.warnings, *reasons[:_SHOWN_REASONS]))
 
     def count(self, status: Status) -> int:
         """How many inputs ended like this."""
@@ -194,7 +212,7 @@ def run_job(
         keep=plan.keep,
         encoded_ids=stored.encoded_ids,
         profile=profile,
-        on_progress=on_progress,
+        on_progress=on_progress or notebook_progress(),
     )
     rows = run.over(reader)
     _store_labels(store, plan.inputs, rows)

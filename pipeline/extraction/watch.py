@@ -94,6 +94,11 @@ def watch(
     Raises:
         SourceError: a source that does not exist.
         EncoderError, BankError, UsageError: see ``extract``.
+
+    Example:
+        >>> first = next(watch("videos/", encoder="lite", window_seconds=1.0))
+        >>> first.count("unchanged")
+        6
     """
     arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, limits=options.get("limits"))
     runs = as_runner(runner)

@@ -25,7 +25,7 @@ class _Encoded(NamedTuple):
 
     row: ClipRow
     vector: FloatArray
-    kept: Mapping[Keep, KeptArray]
+    extra: Mapping[Keep, KeptArray]
 
 
 class Writer:
@@ -33,8 +33,8 @@ class Writer:
 
     Args:
         keep: what is stored beside the vectors.
-        had_vectors: ids of clips whose vectors are stored; they come for what is kept alone.
-        on_row: told of each outcome once it is stored: who reads it may rely on it.
+        had_vectors: ids of clips whose vectors are stored; they come for their further features alone.
+        on_row: called with each outcome once it is stored, so that its reader may rely on it.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Writer:
         self._bytes = 0
         self._started_at = self._written_at = time.monotonic()
 
-    def add(self, row: ClipRow, vector: FloatArray, kept: Mapping[Keep, KeptArray]) -> None:
+    def add(self, row: ClipRow, vector: FloatArray, extra: Mapping[Keep, KeptArray]) -> None:
         """Take a clip."""
-        self._clips.append(_Encoded(row, vector, kept))
-        self._bytes += vector.nbytes + sum(array.nbytes for array in kept.values())
+        self._clips.append(_Encoded(row, vector, extra))
+        self._bytes += vector.nbytes + sum(array.nbytes for array in extra.values())
 
     def note(self, row: VideoRow) -> None:
         """Take an outcome; its clips were taken before."""
@@ -87,13 +87,13 @@ class Writer:
         if not clips and not rows:
             return
         ids = [clip.row.clip_id for clip in clips]
-        kept: dict[Keep, tuple[list[str], KeptArray]] = {}
+        extra: dict[Keep, tuple[list[str], KeptArray]] = {}
         for name in self._keep if clips else ():
-            kept[name] = ids, np.stack([clip.kept[name] for clip in clips])
+            extra[name] = ids, np.stack([clip.extra[name] for clip in clips])
         new = [clip for clip in clips if clip.row.clip_id not in self._had_vectors]
         vectors = np.stack([clip.vector for clip in new]) if new else np.empty((0, self._recipe.dim), np.float32)
         with self._profile.timing("write"):
-            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, kept=kept)
+            self._store.add(self._recipe, [clip.row for clip in new], vectors, rows, features=extra)
         self._clips, self._rows, self._bytes = [], [], 0
         for row in rows:
             self._on_row(row)

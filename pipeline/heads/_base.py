@@ -38,7 +38,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         shapes: of all that ``arrays`` gives; see ``check_shapes``.
         per_class: those of them with one row for each class, in the order of ``classes_``.
         per_example: those with one row for each example, ``codes_`` with their class numbers among them.
-        learns_alone: whether a class is best learned alone by default; a space that few classes taught may have no
+        learns_alone: whether a class is best learned alone by default; a space learned from few classes may have no
             room for another one.
         grid: values worth trying, by parameter (``validation.choose``).
     """
@@ -119,13 +119,13 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         Raises:
             ValueError: fewer than two would be left.
         """
-        kept = np.flatnonzero(self.classes_.astype(str) != name)
-        if len(kept) < 2:
+        remaining = np.flatnonzero(self.classes_.astype(str) != name)
+        if len(remaining) < 2:
             raise ValueError(f"without {name!r} fewer than 2 classes are left")
         after = copy.copy(self)
-        after.classes_ = self.classes_[kept]
+        after.classes_ = self.classes_[remaining]
         for array in self.per_class:
-            setattr(after, array, getattr(self, array)[kept])
+            setattr(after, array, getattr(self, array)[remaining])
         if self.per_example:
             code = int(np.flatnonzero(self.classes_.astype(str) == name)[0])
             others = self.codes_ != code

@@ -54,6 +54,8 @@ class Linear(Head):
         self.normalise = normalise
 
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise ValueError(f"unknown class_weight {self.class_weight!r}; there are: balanced, None")
         if X.size >= _MANY_NUMBERS and len(X) >= _MANY_ROWS_A_DIMENSION * X.shape[1]:
             self.coef_, self.intercept_, self.n_iter_ = fit_logistic(
                 self._scaled(X), y, C=self.C, class_weight=self.class_weight, max_iter=self.max_iter

@@ -8,7 +8,7 @@ nearest neighbours there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,8 @@ class MLP(SpaceHead):
         "weight2_": ("space", "hidden"),
         "bias2_": ("space",),
         "means_": ("classes", "space"),
-        "space_": ("kept", "space"),
-        "codes_": ("kept",),
+        "space_": ("stored", "space"),
+        "codes_": ("stored",),
     }
     per_example = ("space_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"embedding_dim": (64, 256), "dropout": (0.1, 0.3, 0.5)}
@@ -95,6 +95,8 @@ class MLP(SpaceHead):
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
         if self.classify not in ("mean", "knn"):
             raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
+        if self.triplets not in get_args(Triplets):
+            raise ValueError(f"unknown triplets {self.triplets!r}; there are: {', '.join(get_args(Triplets))}")
         super()._fit(X, y, groups)
         neighbours = slice(None if self.classify == "knn" else 0)  # nobody else asks for the clips themselves
         self.space_, self.codes_ = self._embed(X[neighbours]).astype(np.float32), y[neighbours]

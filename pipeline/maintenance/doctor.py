@@ -17,8 +17,8 @@ from ..core.errors import BankError, ClipdexError, HeadError
 from ..core.files import make_folder, sync_folder
 from ..core.recipe import Recipe
 from ..decoders import colour_problem, decoders
-from ..encoders import DRIFT_LIMIT, check_canary, libraries, load_for
-from ..heads import entries_in, head_files, read_entry, read_head_file
+from ..encoders import DRIFT_LIMIT, check_canary, encoders, libraries, load_for
+from ..heads import entries_in, head_files, heads, read_entry, read_head_file
 from ..retrieval.index_store import damaged_indexes
 
 # Videos that a check spells out.
@@ -32,6 +32,7 @@ def doctor(*, bank: BankLike | None = None, repair: bool = False) -> list[dict[s
         repair: move damaged parts into the bank's folder ``damaged``; the next extraction redoes their videos.
     """
     checks = [*_release_checks(), *(check for name in decoders.names() for check in _decoder_checks(name))]
+    checks += [_check("other packages", problem) for problem in (*encoders.problems(), *heads.problems())]
     folder = bank.folder if isinstance(bank, Bank) else None if bank is None else Path(bank)
     if folder is None or not folder.exists():
         return [*checks, _check("bank", None, f"there is none at {folder}")]

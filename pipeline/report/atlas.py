@@ -49,13 +49,13 @@ def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "
         if picture is not None:
             place[number] = len(pictures)
             pictures.append(picture)
-    told = (
+    summary = (
         f"{len(found.clips)} clips, placed by {found.layout.upper()}, coloured by {'label' if by_label else 'group'}."
     )
     page = rendered(
         "map.html",
         title=title,
-        facts=f"{told} Point at a clip to see it, click on a name to see it alone, turn the wheel to come nearer.",
+        facts=f"{summary} Point at a clip to see it, click on a name to see it alone, turn the wheel to come nearer.",
         clips=_clips(found, kinds, names, place),
         kinds=[
             {"name": name, "colour": shade, "count": kinds.count(name)}
@@ -68,7 +68,7 @@ def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "
 
 
 def _clips(found: Map, kinds: list[str], names: list[str], place: dict[int, int]) -> list[dict[str, Any]]:
-    """Points in a field of 1000 by 700, with what is said of them."""
+    """Points in a field of 1000 by 700, with their facts."""
     low, high = found.points.min(axis=0), found.points.max(axis=0)
     spread = np.maximum(high - low, 1e-9)
     scaled = (found.points - low) / spread * np.array([960, 660]) + 20

@@ -36,7 +36,7 @@ _HEADLINES = (
     ("retrieval_map", "retrieval mAP"),
 )
 _CAPTIONS = {
-    "confusion": "Confusion: rows are true classes, columns what was said; colours are shares of a row.",
+    "confusion": "Confusion: rows are true classes, columns predicted classes; colours are shares of a row.",
     "precision_recall": "Precision against recall of each class.",
     "calibration": "How sure the head was against how often it was right; dots are as large as their share of clips.",
     "risk_coverage": "Wrong answers as ever less sure ones are let in.",
@@ -92,7 +92,7 @@ def write_k_shot(folder: Path, curves: Sequence[KShotCurve], figures: dict[str, 
 
 @contextlib.contextmanager
 def _into(folder: Path) -> Iterator[None]:
-    """A folder that is made where it is missing; what cannot be written there is said."""
+    """The folder, made if it is missing; an error if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -117,14 +117,14 @@ def _worst(done: Evaluation) -> Iterator[dict[str, Any]]:
         if np.isfinite(done.scores[number]).any() and done.scores[number].argmax() != done.truth[number]
     ]
     for number in wrong[:_WORST]:
-        said = int(done.scores[number].argmax())
+        predicted = int(done.scores[number].argmax())
         clip = done.clips[number]
         yield {
             "picture": strip(path_of(clip.video), clip.span),
             "name": Path(clip.video).name,
             "clip": clip,
             "true": done.classes[done.truth[number]],
-            "said": done.classes[said],
+            "predicted": done.classes[predicted],
             "true_score": max(0.0, float(own[number])),
-            "said_score": float(done.scores[number, said]),
+            "predicted_score": float(done.scores[number, predicted]),
         }

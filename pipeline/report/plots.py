@@ -67,7 +67,7 @@ def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path
 
 
 def _curves(done: Evaluation, path: Path) -> Path:
-    """Precision against recall of each class; with many, of those that are told worst."""
+    """Precision against recall of each class; with many, of those that are predicted worst."""
     figure, axes = _figure(6.5, 4.6)
     precisions = {name: facts["average_precision"] for name, facts in done.figures["per_class"].items()}
     worst = sorted(precisions, key=lambda name: precisions[name])[:_MOST_CURVES]

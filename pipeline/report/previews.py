@@ -28,19 +28,19 @@ def preview(path: Path, span: Span, *, cache: Path | None = None) -> str | None:
     Args:
         cache: a folder for what was made, by path, stretch and the file's time of change.
     """
-    kept = None if cache is None else cache / _name(path, span)
+    cached = None if cache is None else cache / _name(path, span)
     data = None
-    if kept is not None and kept.is_file():
+    if cached is not None and cached.is_file():
         with contextlib.suppress(OSError):
-            data = kept.read_bytes()
+            data = cached.read_bytes()
     if data is None:
         data = _made(path, span)
         if data is None:
             return None
-        if kept is not None:
+        if cached is not None:
             with contextlib.suppress(OSError, BankError):  # a bank that cannot be written is looked at all the same
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(kept) as temporary:
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(cached) as temporary:
                     temporary.write_bytes(data)
     return "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
 

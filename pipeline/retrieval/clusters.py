@@ -87,7 +87,12 @@ def clusters(
     Raises:
         UsageError: fewer clips than groups.
         BankError: no clips.
+
+    Example:
+        >>> sum(len(cluster.clips) for cluster in clusters(count=2))
+        12
     """
+    check_choice("device", device, Device)
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     if (texts or templates) and not _reads_text(chosen):
@@ -116,8 +121,11 @@ def bank_map(
             ``map``) and is taken by "auto" where it is installed.
 
     Raises:
-        MissingExtra: UMAP is asked for and not installed.
+        MissingExtra: UMAP is requested and not installed.
         BankError: no clips.
+
+    Example:
+        >>> found = bank_map(layout="pca")
     """
     store = open_bank(bank)
     check_choice("layout", layout, Layout)
@@ -163,10 +171,10 @@ def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int
         best = fitted(count)
     codes = best.predict(centred)
     counts = np.bincount(codes)
-    kept = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+    used = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
     place = np.zeros(len(counts), np.int64)
-    place[kept] = np.arange(len(kept))
-    return place[codes], unit(np.stack([vectors[codes == number].mean(axis=0) for number in kept]))
+    place[used] = np.arange(len(used))
+    return place[codes], unit(np.stack([vectors[codes == number].mean(axis=0) for number in used]))
 
 
 def _vocabulary(labels: Sequence[str | None]) -> list[str]:
@@ -193,9 +201,9 @@ def _names(
     if not _reads_text(recipe):
         return [() for _ in middles]
     encoder: Encoder = load_for(recipe, device=device)
-    told = unit(encode_prompts(encoder, list(texts), templates))
-    asked = unit(encoder.text_space(np.vstack([middles, overall[None]]))) @ told.T
-    surplus = asked[:-1] - asked[-1:]
+    named = unit(encode_prompts(encoder, list(texts), templates))
+    cosines = unit(encoder.text_space(np.vstack([middles, overall[None]]))) @ named.T
+    surplus = cosines[:-1] - cosines[-1:]
     return [tuple(texts[place] for place in np.argsort(-row, kind="stable")[:_NAMES]) for row in surplus]
 
 

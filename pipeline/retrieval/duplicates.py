@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.clip_table import ClipTable
+from ..core.arguments import check_choice
 from ..core.errors import UsageError
 from ..core.predicates import CLIP_ID, Not, OneOf, Predicate
 from ..core.types import ClipRow, Device, FloatArray
@@ -59,7 +60,11 @@ def duplicates(
 
     Raises:
         UsageError: a threshold that is no cosine.
+
+    Example:
+        >>> pairs, threshold = duplicates()
     """
+    check_choice("device", device, Device)
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"a threshold is a cosine above 0 and up to 1, not {threshold:g}")
     store = open_bank(bank)

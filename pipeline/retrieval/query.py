@@ -8,25 +8,31 @@ question towards them and wrong ones push it away (Rocchio 1971), by default wit
 from __future__ import annotations
 
 import dataclasses
+import mimetypes
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Union
 
 import numpy as np
 
 from ..bank.clip_table import ClipTable
-from ..core.arguments import check_choice
+from ..core.arguments import as_list, check_choice
 from ..core.errors import DecodeError, UsageError
 from ..core.files import name_of
 from ..core.recipe import Recipe
+from ..core.results import Hit
 from ..core.types import FloatArray, Moment, Pixels, Span, clip_id
 from ..core.vectors import unit
 from ..decoders import read_clips, reading_process
 from ..encoders import Encoder, encode_prompts
 from ..extraction.resume import known_video_id
 from ..sources.sampling import WHOLE
+from .query_frames import Frames, holds_frames
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MORE_LIKE, LESS_LIKE = 0.75, 0.25
 
@@ -35,24 +41,66 @@ _FEWEST_LETTERS = 4
 
 Kind = Literal["text", "clip", "image", "hit"]
 
+_GIVEN_AS: dict[Kind, str] = {
+    "text": "give a string",
+    "clip": "give a moment FILE@START-STOP, a Path, a Moment, a Hit, a clip's id, or frames (t, h, w, 3)",
+    "image": "give a file, a PIL image, or an array (h, w, 3)",
+    "hit": "give a Hit or its clip_id",
+}
 
-@dataclasses.dataclass(frozen=True)
+
+# One part of a query: a text, a moment or file, a hit, a PIL image, or an array of uint8 RGB frames, (h, w, 3) for a
+# picture and (t, h, w, 3) for a clip.
+QueryValue = Union[str, Path, Moment, Hit, Pixels, "Image", Frames, "Part"]
+
+
+@dataclasses.dataclass(frozen=True, init=False)
 class Part:
     """One part of a question; a negative weight says what is not wanted.
 
     Attributes:
-        value: a text, a moment, a picture's file, or a stored clip's id (its first letters will do).
+        value: a text; a moment, a file or a stored clip's id (its first letters will do); a hit; or frames in memory,
+            as a PIL image or an array of uint8 RGB, (h, w, 3) or (t, h, w, 3).
 
     Raises:
-        UsageError: an unknown kind.
+        UsageError: an unknown kind, or a value that it cannot have.
+
+    Example:
+        >>> Part.parse("text", "a dog:0.5")
+        Part(kind='text', value='a dog', weight=0.5)
     """
 
     kind: Kind
-    value: str
+    value: str | Moment | Frames
     weight: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_choice("kind of part", self.kind, Kind)
+    def __init__(self, kind: Kind, value: QueryValue, weight: float = 1.0) -> None:
+        check_choice("kind of part", kind, Kind)
+        kind, held = _held(kind, value)
+        for name, given in (("kind", kind), ("value", held), ("weight", weight)):
+            object.__setattr__(self, name, given)
+
+    @classmethod
+    def of(cls, value: QueryValue, weight: float = 1.0) -> Part:
+        """The part that a value means by itself: a string is a text (``"a dog:0.5"`` weighs half), a path a picture or
+        a video by its name, and a part is itself, its weight multiplied by this one.
+
+        Raises:
+            UsageError: it means none.
+        """
+        if isinstance(value, str):
+            value = cls.parse("text", value)
+        if isinstance(value, Part):
+            return cls(value.kind, value.value, value.weight * weight)
+        if isinstance(value, Path):
+            named = (mimetypes.guess_type(value.name)[0] or "").startswith("image/") and value.suffix.lower() != ".gif"
+            return cls("image" if named else "clip", value, weight)
+        if holds_frames(value) or isinstance(value, Moment | Hit):
+            return cls("clip", value, weight)
+        raise UsageError(
+            f"{value!r} is no part of a query: give a text, a path, a Moment, a Hit, a PIL image, an array of frames "
+            "or a Part"
+        )
 
     @classmethod
     def parse(cls, kind: Kind, text: str) -> Part:
@@ -65,35 +113,81 @@ class Part:
         return cls(kind, match["value"], float(match["weight"]))
 
     @classmethod
-    def unwanted(cls, text: str) -> Part:
-        """What ``--not`` takes: a moment where its file exists, else a text."""
-        clip = cls.parse("clip", text)
-        part = clip if _is_moment(clip.value) else cls.parse("text", text)
-        return cls(part.kind, part.value, -part.weight)
+    def unwanted(cls, value: QueryValue) -> Part:
+        """What hits should differ from; a string is a moment if its file exists, else a text."""
+        if isinstance(value, str) and _is_moment((clip := cls.parse("clip", value)).value):
+            value = clip
+        return cls.of(value, -1.0)
 
     @classmethod
-    def feedback(cls, more: Sequence[str], less: Sequence[str]) -> list[Part]:
-        """What ``--more-like`` and ``--less-like`` take: ids of hits, or moments."""
+    def feedback(cls, more: Sequence[QueryValue], less: Sequence[QueryValue]) -> list[Part]:
+        """Hits that were right and wrong; strings are ids of clips, or moments if their file exists."""
         parts = []
         for values, weight in ((more, MORE_LIKE), (less, -LESS_LIKE)):
-            for text in values:
-                given = cls.parse("hit", text)
-                kind: Kind = "clip" if _is_moment(given.value) else "hit"
-                plain = given.value == text
-                parts.append(cls(kind, given.value, weight / len(values) if plain else np.sign(weight) * given.weight))
+            for value in values:
+                if isinstance(value, str):
+                    given = cls.parse("hit", value)
+                    kind: Kind = "clip" if _is_moment(given.value) else "hit"
+                    plain = given.value == value
+                    own = weight / len(values) if plain else np.sign(weight) * given.weight
+                    parts.append(cls(kind, given.value, own))
+                else:
+                    parts.append(cls.of(value, weight / len(values)))
         return parts
 
     @property
     def words(self) -> str:
         """For people."""
-        plain = {"text": f"“{self.value}”", "hit": f"like clip {self.value}"}
-        text = plain.get(self.kind, f"like {name_of(Path(self.value).name)}")
+        if isinstance(self.value, Frames):
+            text = "like a given picture" if self.value.is_image else "like a given clip"
+        else:
+            plain = {"text": f"“{self.value}”", "hit": f"like clip {self.value}"}
+            text = plain.get(self.kind, f"like {name_of(Path(str(self.value)).name)}")
         return f"not {text}" if self.weight < 0 else text
 
 
-def _is_moment(text: str) -> bool:
+def _held(kind: Kind, value: QueryValue) -> tuple[Kind, str | Moment | Frames]:
+    """What a part of this kind holds for a value, and its kind: a hit given as a clip is a hit.
+
+    Raises:
+        UsageError: such a part holds no such value.
+    """
+    if isinstance(value, str):
+        return kind, value
+    if isinstance(value, Hit) and kind in ("clip", "hit"):
+        return "hit", value.clip_id
+    if kind == "clip" and isinstance(value, Path | Moment):
+        return kind, Moment(value) if isinstance(value, Path) else value
+    if kind == "image" and isinstance(value, Path):
+        return kind, str(value)
+    if kind in ("clip", "image") and (isinstance(value, Frames) or holds_frames(value)):
+        frames = value if isinstance(value, Frames) else Frames.of(value)
+        if frames.is_image or kind == "clip":
+            return ("image" if frames.is_image else "clip"), frames
+    raise UsageError(f"the {kind} of a query cannot be given as a {type(value).__name__}: {_GIVEN_AS[kind]}")
+
+
+def query_parts(question: QueryValue | Iterable[QueryValue]) -> list[Part]:
+    """The parts of a query; a single value is one part (see ``Part.of``)."""
+    return [Part.of(value) for value in several(question)]
+
+
+def parts_of(kind: Kind, values: QueryValue | Iterable[QueryValue]) -> list[Part]:
+    """Parts of one kind; strings may carry a weight, ``VALUE:WEIGHT``."""
+    return [
+        value if isinstance(value, Part) else Part.parse(kind, value) if isinstance(value, str) else Part(kind, value)
+        for value in several(values)
+    ]
+
+
+def several(values: QueryValue | Iterable[QueryValue]) -> list[QueryValue]:
+    """The values as a list; a picture or an array of frames is one value."""
+    return [values] if holds_frames(values) else as_list(values)  # type: ignore[list-item]
+
+
+def _is_moment(text: object) -> bool:
     # Path's own raises an error for texts that are too long for a name.
-    return os.path.isfile(Moment.parse(text).path)  # noqa: PTH113
+    return os.path.isfile(Moment.parse(str(text)).path)  # noqa: PTH113
 
 
 class QueryEncoder:
@@ -116,7 +210,7 @@ class QueryEncoder:
         """
         found = np.zeros(self._dim, np.float32)
         if part.kind == "text":
-            vector = encode_prompts(self._encoder(), [part.value], templates)[0]
+            vector = encode_prompts(self._encoder(), [str(part.value)], templates)[0]
             found[-len(vector) :] = vector
         else:
             vector = unit(self.clip_vector(part)[None])[0]
@@ -125,13 +219,20 @@ class QueryEncoder:
 
     def clip_vector(self, part: Part) -> FloatArray:
         """What the encoder gives for a clip or picture, (recipe.dim,): stored, or encoded now."""
+        if isinstance(part.value, Frames):
+            return self._encoded(self._encoder().prepare(part.value.sampled(self._recipe.num_frames)))
         if part.kind == "hit":
-            return self._of_hit(part.value)
+            return self._of_hit(str(part.value))
         if part.kind == "image":
             with reading_process() as process:
-                frame = self._prepared(process.image(Path(part.value)))
+                frame = self._prepared(process.image(Path(str(part.value))))
             return self._encoded(np.stack([frame] * self._recipe.num_frames))
-        moment = Moment.parse(part.value)
+        moment = Moment.parse(part.value) if isinstance(part.value, str) else part.value
+        if not os.path.exists(moment.path) and len(self._fitting(str(part.value))) == 1:  # noqa: PTH110 -- see ``_is_moment``
+            return self._of_hit(str(part.value))
+        return self._of_moment(moment)
+
+    def _of_moment(self, moment: Moment) -> FloatArray:
         with reading_process() as process, process.open(moment.path, decoder=self._recipe.decoder) as video:
             # The whole of it is one clip, whatever its length: it is one question.
             (clip,) = WHOLE.clips(video.info.span, num_frames=self._recipe.num_frames, within=moment.span)
@@ -144,14 +245,20 @@ class QueryEncoder:
         return self._encoded(result.pixels)
 
     def _of_hit(self, name: str) -> FloatArray:
-        fitting = [number for one, number in self.numbers.items() if one.startswith(name)]
-        if len(fitting) != 1 or len(name) < _FEWEST_LETTERS:
+        fitting = self._fitting(name)
+        if len(fitting) != 1:
             raise UsageError(
-                f"{name!r} is neither a file nor the clip_id of one stored clip ({len(fitting)} begin like this); "
-                "search prints clip_id with --json, and its first letters will do"
+                f"{name!r} is neither a file nor the clip_id of one stored clip ({len(fitting)} begin like this, which "
+                f"takes {_FEWEST_LETTERS} letters or more); every hit has its clip_id"
             )
         vector: FloatArray = self._clips.embeddings(fitting)[0]
         return vector
+
+    def _fitting(self, name: str) -> list[int]:
+        """The numbers of the stored clips whose ids begin like this; none for too few letters."""
+        if len(name) < _FEWEST_LETTERS:
+            return []
+        return [number for one, number in self.numbers.items() if one.startswith(name)]
 
     def _stored(self, path: Path, span: Span) -> FloatArray | None:
         number = self.numbers.get(clip_id(known_video_id(path), span))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.predicates import AllOf, Not, OneOf, Predicate
 from ..core.recipe import Recipe
-from ..core.results import Hit
+from ..core.results import Hit, Hits
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, load_for, text_cosines
@@ -25,7 +24,7 @@ from .build_index import AUTO, EXACT, open_index
 from .duplicates import NearDuplicates
 from .filters import for_index, fulfilled
 from .merge_hits import MergePolicy, moments
-from .query import Part, QueryEncoder
+from .query import Part, QueryEncoder, QueryValue, parts_of, query_parts, several
 
 # How many of the best clips are scored again.
 _RERANKED = 100
@@ -47,6 +46,11 @@ class Searcher:
 
     Attributes:
         clips: those that can be found.
+
+    Example:
+        >>> searcher = Searcher("bank")
+        >>> hits = searcher.search(Moment.parse("videos/kick/0.mp4@0-1"), k=3)
+        >>> more = searcher.search(hits[0])
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class Searcher:
 
     def search(
         self,
-        question: str | Part | Sequence[str | Part],
+        question: QueryValue | Iterable[QueryValue],
         *,
         k: int = 10,
         where: str | Sequence[str] = (),
@@ -96,11 +100,11 @@ class Searcher:
         collapse: bool = False,
         templates: str | Sequence[str] = (),
         rerank: bool = False,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The ``k`` best moments, best first.
 
         Args:
-            question: its parts; a string is a text, as ``search`` takes it.
+            question: its parts: texts, paths, moments, hits, PIL images, arrays of frames (see ``Part.of``).
             templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
             rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
                 texts, which needs what ``extract --keep patches`` stores.
@@ -116,8 +120,7 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
-        given = [question] if isinstance(question, str | Part) else question
-        parts = [Part.parse("text", one) if isinstance(one, str) else one for one in given]
+        parts = query_parts(question)
         templates = as_list(templates)
         if not parts:
             raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
@@ -182,16 +185,16 @@ class Searcher:
             named[number] = None if label is None else label.label
         return named
 
-    def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> list[Hit]:
+    def _explained(self, hits: Sequence[Hit], parts: Sequence[Part], vectors: Sequence[FloatArray]) -> Hits:
         """With ranks, and each part's cosine with the best clip."""
         stored = self._index.vectors([hit.clip_id for hit in hits])
         cosines = stored @ np.stack(vectors, axis=1)  # (hits, parts)
         words = [part.words for part in parts]
         names = [name if words.count(name) == 1 else f"{name} ({n})" for n, name in enumerate(words, start=1)]
-        return [
+        return Hits(
             dataclasses.replace(hit, rank=rank, why=dict(zip(names, map(float, own), strict=True)))
             for rank, (hit, own) in enumerate(zip(hits, cosines, strict=True), start=1)
-        ]
+        )
 
     def _reranked(
         self, parts: Sequence[Part], ids: Sequence[str], templates: str | Sequence[str]
@@ -204,7 +207,7 @@ class Searcher:
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":
-                cosines = text_cosines(self.encoder(), vectors, [part.value], templates=templates, patches=patches)
+                cosines = text_cosines(self.encoder(), vectors, [str(part.value)], templates=templates, patches=patches)
                 scores += part.weight * cosines[:, 0]
             else:
                 scores += part.weight * (unit(vectors) @ unit(self._asker.clip_vector(part)[None])[0])
@@ -212,30 +215,38 @@ class Searcher:
 
 
 def search(
-    text: str | None = None,
+    text: QueryValue | Iterable[QueryValue] | None = None,
     *,
     texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
+    clips: QueryValue | Iterable[QueryValue] = (),
+    images: QueryValue | Iterable[QueryValue] = (),
+    unwanted: QueryValue | Iterable[QueryValue] = (),
+    more_like: QueryValue | Iterable[QueryValue] = (),
+    less_like: QueryValue | Iterable[QueryValue] = (),
     bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
     device: Device = "auto",
     **how: Any,
-) -> list[Hit]:
+) -> Hits:
     """Run one query on a bank; see ``Searcher`` for several.
 
     Args:
-        text, texts: what is to be seen, in words; ``"a dog:0.5"`` weighs half.
-        clips: moments ``FILE@START-STOP`` to find similar clips of.
-        images: image files to find similar clips of.
-        unwanted: texts or moments that hits should differ from.
-        more_like, less_like: clip ids of hits, or moments, that the answers should move towards or away from.
+        text: what is to be seen, in words; ``"a dog:0.5"`` weighs half. A path, ``Moment``, ``Hit``, PIL image or array
+            of frames is an example of it.
+        texts: further texts.
+        clips: clips to find similar ones of: moments ``FILE@START-STOP``, paths, ids of stored clips, hits, or arrays
+            of uint8 RGB frames, (t, h, w, 3).
+        images: the same of pictures: files, PIL images, or arrays, (h, w, 3).
+        unwanted: texts, moments or other examples that hits should differ from.
+        more_like, less_like: hits or their ids, or moments, that the answers should move towards or away from.
         exact: see ``Searcher``.
         how: see ``Searcher.search``.
+
+    Example:
+        >>> hits = search("a red square", bank="bank", k=2)
+        >>> [hit.rank for hit in hits]
+        [1, 2]
     """
     asked = question(
         text, texts=texts, clips=clips, images=images, unwanted=unwanted, more_like=more_like, less_like=less_like
@@ -244,21 +255,21 @@ def search(
 
 
 def question(
-    text: str | None = None,
+    text: QueryValue | Iterable[QueryValue] | None = None,
     *,
     texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
+    clips: QueryValue | Iterable[QueryValue] = (),
+    images: QueryValue | Iterable[QueryValue] = (),
+    unwanted: QueryValue | Iterable[QueryValue] = (),
+    more_like: QueryValue | Iterable[QueryValue] = (),
+    less_like: QueryValue | Iterable[QueryValue] = (),
 ) -> list[Part]:
     """The parts of a question as people write them; see ``search``."""
-    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + as_list(texts)]
-    parts += [Part.parse("clip", str(value)) for value in as_list(clips)]
-    parts += [Part.parse("image", str(value)) for value in as_list(images)]
-    parts += [Part.unwanted(value) for value in as_list(unwanted)]
-    return parts + Part.feedback(as_list(more_like), as_list(less_like))
+    nothing = text is None or (isinstance(text, str) and not text.strip())
+    parts = [] if nothing or text is None else query_parts(text)
+    parts += [*parts_of("text", texts), *parts_of("clip", clips), *parts_of("image", images)]
+    parts += [Part.unwanted(value) for value in several(unwanted)]
+    return parts + Part.feedback(several(more_like), several(less_like))
 
 
 def _hit(row: ClipRow, score: float) -> Hit:

@@ -2,7 +2,7 @@
 
 A file, a moment, a folder (searched through, by content), a glob pattern, or a CSV or Parquet manifest.
 What is there and cannot be read is an input too, with the reason, so that it costs its own row and nothing else.
-Nothing is decoded here; whether a file is a video is asked of a function given by the caller.
+Nothing is decoded here; a function of the caller decides whether a file is a video.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .tables import TABLE_SUFFIXES, read_table, row_path, row_span
 # Everything else in a manifest is metadata; the group too, so that hits can be filtered by it.
 _NOT_METADATA = ("path", "start_seconds", "stop_seconds", "label")
 
-# Names that promise a video and nothing else (".ts" may be TypeScript: that one is judged by content).
+# Names that promise a video and nothing else (".ts" may be TypeScript: that one is decided by content).
 _VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
     | {".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".webm", ".wmv"}
@@ -45,7 +45,7 @@ def find_sources(
 
     Args:
         named: files, moments ``FILE@START-STOP``, folders, glob patterns, manifests; inputs that were found before.
-        is_video: whether a file in a folder is one, judged by its content.
+        is_video: whether a file in a folder is one, by its content.
         labels_from_folders: take the name of a video's folder as its label; videos that lie beside such folders
             get none.
 

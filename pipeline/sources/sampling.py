@@ -4,7 +4,7 @@ Pure arithmetic on seconds: no file is opened here. Two rules hold everywhere.
 
 * Frames sample the whole stretch: frame ``i`` of ``n`` is taken at the centre of the ``i``-th of ``n``
   equal parts (the sparse sampling of TSN, Wang et al. 2016, that X-CLIP and others are trained with).
-* A stretch with fewer frames than asked for shows the frame that is on screen at each of those times,
+* A stretch with fewer frames than requested shows the frame that is on screen at each of those times,
   so short clips repeat frames in place, evenly, and are never padded or looped.
 """
 
@@ -104,7 +104,7 @@ class ClipPlan:
 
         Args:
             span: the video's own stretch.
-            within: the one stretch asked for (a moment, a manifest's row): it becomes exactly one clip,
+            within: the one stretch requested (a moment, a manifest's row): it becomes exactly one clip,
                 cut to what the video has.
 
         Raises:

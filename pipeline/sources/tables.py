@@ -45,8 +45,8 @@ def read_table(path: Path, *, required: Collection[str], raw_cells: bool = False
         parquet = path.suffix.lower() == ".parquet"
         rows, columns = _read_parquet(path) if parquet else _read_csv(path, raw_cells=raw_cells)
     except Exception as error:  # a spoilt file can make the reader raise anything
-        told = next(iter(str(error).splitlines()), type(error).__name__)
-        raise SourceError(f"cannot read the table {path}: {told}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(f"cannot read the table {path}: {reason}") from error
     missing = [name for name in required if name not in columns]
     if missing:
         raise SourceError(

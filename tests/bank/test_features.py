@@ -72,7 +72,7 @@ class TestExtraction:
         done = extract([videos], bank=tmp_path / "bank", encoder=str(videomae), keep=["frames"])
         bank = Bank(tmp_path / "bank")
         ids = bank.clips(done.recipe.id).ids
-        frames = bank.kept(done.recipe.id, "frames").read(ids)
+        frames = bank.features(done.recipe.id, "frames").read(ids)
         assert frames.shape == (3, 2, 24)  # tubelets of two frames
         norm = load_encoder(str(videomae))._model.fc_norm
         with torch.inference_mode():
@@ -88,7 +88,7 @@ class TestExtraction:
         again = extract([videos], bank=bank, encoder=str(xclip), keep=["patches"])
         assert (first.encoded_clips, again.encoded_clips) == (3, 3)
         assert {path: path.read_bytes() for path in bank.glob("clips/*/*.parquet")} == before
-        assert len(Bank(bank).kept(first.recipe.id, "patches").ids) == 3
+        assert len(Bank(bank).features(first.recipe.id, "patches").ids) == 3
         third = extract([videos], bank=bank, encoder=str(xclip), keep=["patches"])
         assert (third.encoded_clips, third.count("unchanged")) == (0, 3)
         both = extract([videos], bank=bank, encoder=str(xclip), keep=["frames", "patches"])
@@ -154,7 +154,7 @@ class TestExactScores:
         encoder, store = load_encoder(str(xclip)), Bank(bank)
         ids, logits = full_scores(bank, xclip, TEXTS)
         (recipe_id,) = store.recipes()
-        patches = store.kept(recipe_id, "patches").read(ids)
+        patches = store.features(recipe_id, "patches").read(ids)
         assert patches.dtype == np.float32
         ours = encoder.text_scale * text_cosines(encoder, store.embeddings(recipe_id), TEXTS, patches=patches)
         assert encoder.text_scale > 99

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import extract, predict, rename_class, search, train_head, undo
 from pipeline.classification.labelling import add_label, list_labels
-from pipeline.heads import load_head, read_entry
+from pipeline.heads import load_trained, read_entry
 from pipeline.retrieval.build_index import build_index
 from pipeline.retrieval.index_store import damaged_indexes
 
@@ -52,7 +52,7 @@ def test_heads_histories_and_labels_of_format_1_are_read_and_go_on(bank: Path) -
     assert {row.label for row in before} == {"red", "blue", "emerald"}
     read_entry(bank / "heads" / "history" / "default" / "000001.json")
     assert undo(bank=bank).change == "undo rename-class green"
-    assert load_head(bank / "heads", "default")[1].classes == ("blue", "green", "red")
+    assert load_trained(bank / "heads", "default").card.classes == ("blue", "green", "red")
     assert {row.label for row in list_labels(bank=bank)} == {"red", "blue", "green"}
 
 

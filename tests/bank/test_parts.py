@@ -40,7 +40,7 @@ def bank(tmp_path: Path) -> Path:
 
 def everything(bank: Path) -> list[object]:
     store = Bank(bank)
-    clips, kept = store.clips(RECIPE.id), store.kept(RECIPE.id, "frames")
+    clips, kept = store.clips(RECIPE.id), store.features(RECIPE.id, "frames")
     rows = [list(clips.rows()), store.videos(RECIPE.id), Labels(bank).rows(), store.recipes()]
     return [*rows, clips.embeddings().tobytes(), clips.embeddings([1]).tobytes(), kept.read(clips.ids).tobytes()]
 

@@ -17,7 +17,7 @@ from pipeline.bank.labels import Labels
 from pipeline.core.errors import HeadError
 from pipeline.core.types import LabelRow
 from pipeline.core.vectors import class_products
-from pipeline.heads import heads, load_head, load_trained
+from pipeline.heads import heads, load_trained
 
 ALONE = [
     ("linear", {}),
@@ -113,7 +113,7 @@ class TestInABank:
     def test_adding_is_undone_with_its_labels_and_nothing_else(self, bank: Path) -> None:
         before = self.state(bank)
         add_class("class 3", [row.video for row in self.new[:5]], bank=bank)
-        assert load_head(bank / "heads", "default")[1].classes == ("class 0", "class 1", "class 2", "class 3")
+        assert load_trained(bank / "heads", "default").card.classes == ("class 0", "class 1", "class 2", "class 3")
         assert undo(bank=bank).change == "undo add-class class 3"
         assert self.state(bank) == before
 
@@ -204,7 +204,7 @@ class TestInABank:
         module = importlib.import_module("pipeline.classification.add_class")
         monkeypatch.setattr(module, "extract_for", lambda *_, **__: extraction([rows[1]]))
         add_class("new", [f"{rows[1].video}@{rows[1].start_seconds}-{rows[1].stop_seconds}"], bank=tmp_path)
-        groups = {name: group for name, _, group in load_head(tmp_path / "heads", "default")[1].examples}
+        groups = {name: group for name, _, group in load_trained(tmp_path / "heads", "default").card.examples}
         assert groups[rows[1].clip_id] == groups[rows[0].clip_id]
 
     def test_a_class_is_tried_on_videos_that_did_not_teach_it(self, bank: Path) -> None:
@@ -215,7 +215,7 @@ class TestInABank:
         assert (again.left_out, again.warnings) == (0, ())
 
     def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
-        head = load_head(bank / "heads", "default")[1]
+        head = load_trained(bank / "heads", "default").card
         label_of = {name: label for name, label, _ in head.examples}
         taken = [next(row for row in self.rows if label_of.get(row.clip_id) == f"class {code}") for code in range(3)]
         module = importlib.import_module("pipeline.classification.add_class")

@@ -20,7 +20,7 @@ from pipeline.classification.labelling import list_labels
 from pipeline.core.errors import HeadError
 from pipeline.core.results import Prediction
 from pipeline.core.types import LabelRow
-from pipeline.heads import HeadCard, load_head
+from pipeline.heads import HeadCard, load_trained
 
 _EVERY = 8  # of the states that a kill leaves, changed again
 _CHANGES = ("replace", "rename", "link", "unlink", "fsync", "mkdir", "rmdir")
@@ -53,7 +53,7 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def state(bank: Path) -> State:
     """The head and the labels, through verbs that people use."""
     labels = list_labels(bank=bank)
-    return load_head(bank / "heads", "default")[1], predict(bank=bank)[0], sorted(labels, key=str)
+    return load_trained(bank / "heads", "default").card, predict(bank=bank)[0], sorted(labels, key=str)
 
 
 class Snapshots:

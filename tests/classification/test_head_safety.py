@@ -25,7 +25,7 @@ from pipeline.bank.labels import Labels
 from pipeline.commands import main
 from pipeline.core.errors import HeadError
 from pipeline.core.types import ClipRow, LabelRow
-from pipeline.heads import HeadCard, heads, load_head, locked, read_cards
+from pipeline.heads import HeadCard, heads, load_trained, locked, read_cards
 from pipeline.heads._trained.card import checksums_of, read_document, write_document
 
 
@@ -51,7 +51,7 @@ def test_a_lock_that_is_held_names_the_process(tmp_path: Path) -> None:
 def test_a_broken_card_is_one_sentence(tmp_path: Path, text: str) -> None:
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "bad.safetensors", metadata={"clipdex.head": text})
     with pytest.raises(HeadError, match=r"bad.safetensors is damaged"):
-        load_head(tmp_path, "bad")
+        load_trained(tmp_path, "bad")
     assert read_cards(tmp_path)[0] == []
     assert len(read_cards(tmp_path)[1]) == 1
 
@@ -87,7 +87,7 @@ def test_arrays_of_other_shapes_are_refused_before_they_are_used(name: str, tmp_
     tracemalloc.start()
     try:
         with pytest.raises(HeadError, match=rf"{name}.safetensors is damaged \(it"):
-            load_head(tmp_path, name)
+            load_trained(tmp_path, name)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_named_and_changes_nothing(damaged: str, tmp_path: Path
         path.write_bytes(flipped)
         there = head.read_bytes()
         with pytest.raises(HeadError, match="is damaged"):
-            load_head(tmp_path / "heads", "default") if path == head else undo(bank=tmp_path)
+            load_trained(tmp_path / "heads", "default") if path == head else undo(bank=tmp_path)
         assert (head.read_bytes(), Labels(tmp_path).rows()) == (there, labels)
 
 
@@ -147,11 +147,11 @@ class TestAtOnce:
             another(lambda: self.add("right", self.rows[12:16], bank)),
         ):
             pass
-        assert sorted(load_head(bank / "heads", "default")[1].classes) == ["class 0", "class 1", "left", "right"]
+        assert sorted(load_trained(bank / "heads", "default").card.classes) == ["class 0", "class 1", "left", "right"]
         assert {row.label for row in Labels(bank).rows()} == {"class 0", "class 1", "left", "right"}
         undo(bank=bank)
         undo(bank=bank)
-        assert load_head(bank / "heads", "default")[1].classes == ("class 0", "class 1")
+        assert load_trained(bank / "heads", "default").card.classes == ("class 0", "class 1")
 
     def test_training_does_not_replace_a_head_that_was_changed_meanwhile(
         self, bank: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,14 +159,14 @@ class TestAtOnce:
         self.meanwhile("classification.train", "validate", lambda: self.add("left", self.rows[8:12], bank), monkeypatch)
         with pytest.raises(HeadError, match="'default' was changed by add-class 'left' while this one was trained"):
             train_head(bank=bank, head="prototype")
-        assert load_head(bank / "heads", "default")[1].classes == ("class 0", "class 1", "left")
+        assert load_trained(bank / "heads", "default").card.classes == ("class 0", "class 1", "left")
 
     def test_a_class_is_added_to_the_head_that_was_trained_while_its_clips_were_encoded(self, bank: Path) -> None:
         label(bank, self.rows[12:], np.array(["right"] * 4))
         with another(lambda: train_head(bank=bank, head="prototype")):
             pass
         self.add("left", self.rows[8:12], bank)
-        assert sorted(load_head(bank / "heads", "default")[1].classes) == ["class 0", "class 1", "left", "right"]
+        assert sorted(load_trained(bank / "heads", "default").card.classes) == ["class 0", "class 1", "left", "right"]
 
     @pytest.mark.parametrize("verb", ["rename", "undo"])
     def test_a_label_that_is_added_meanwhile_stays(

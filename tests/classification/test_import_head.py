@@ -11,9 +11,10 @@ import oracles
 import pytest
 import torch
 
-from pipeline import Bank, add_class, extract, import_head, load_head, predict
+from pipeline import Bank, add_class, extract, import_head, predict
 from pipeline.core.errors import HeadError, RecipeMismatch
 from pipeline.encoders import load_encoder
+from pipeline.heads import load_trained
 
 CLASSIFIED = {
     "videomae, fine-tuned": "VideoMAEForVideoClassification",
@@ -66,13 +67,13 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     extract([videos], bank=bank, encoder=str(folder))
     card = import_head(bank=bank, name="kinetics")
     assert (card.classes, card.labels) == (tuple(names), str(folder))
-    head, _ = load_head(bank / "heads", "kinetics")
+    head = load_trained(bank / "heads", "kinetics").head
     encoder, model = load_encoder(str(folder)), VideoMAEForVideoClassification.from_pretrained(folder).eval()
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a video was encoded")
 
-    monkeypatch.setattr(Encoder, "begin", never)
+    monkeypatch.setattr(Encoder, "submit", never)
     predictions, _ = predict(bank=bank, head_name="kinetics", top=5)
     assert len(predictions) == 3
     store = Bank(bank)

@@ -10,7 +10,7 @@ import pytest
 from conftest import clusters, make_recipe
 from small_banks import extraction, fill, label, row_of, video
 
-from pipeline import add_class, load_head, predict, train_head
+from pipeline import add_class, predict, train_head
 from pipeline.bank.bank import Bank
 from pipeline.bank.labels import Labels, label_of_clips
 from pipeline.classification.calibrate import validate
@@ -18,6 +18,7 @@ from pipeline.classification.dataset import LabelledClips, labelled_examples
 from pipeline.classification.train import build_head
 from pipeline.core.errors import HeadError, LabelError, UsageError
 from pipeline.core.types import ClipRow, LabelRow, Span, VideoRow
+from pipeline.heads import load_trained
 
 RECIPE = make_recipe()
 QUICK = {"num_epochs": 10, "hidden_dim": 32, "embedding_dim": 8}
@@ -39,9 +40,9 @@ def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:
     assert report.cv["top1"] > 0.9
     promised = {"protocol", "folds", "clips", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
     assert set(report.cv) == {*promised, "ece_uncalibrated"}
-    head, card = load_head(tmp_path / "heads", "sports")
-    assert (head.predict(X) == y).mean() > 0.95
-    assert card.cv == report.cv
+    trained = load_trained(tmp_path / "heads", "sports")
+    assert (trained.head.predict(X) == y).mean() > 0.95
+    assert trained.card.cv == report.cv
 
 
 def test_the_loss_alone_picks_the_head(tmp_path: Path) -> None:
@@ -353,14 +354,14 @@ def test_adding_a_class_never_empties_another_and_refusing_changes_nothing(tmp_p
     rows = fill(tmp_path, X)
     label(tmp_path, rows, y)
     train_head(bank=tmp_path, head="linear")
-    before, labels = load_head(tmp_path / "heads", "default"), Labels(tmp_path).rows()
+    before, labels = load_trained(tmp_path / "heads", "default"), Labels(tmp_path).rows()
     module = importlib.import_module("pipeline.classification.add_class")
     monkeypatch.setattr(module, "extract_for", lambda *_, **__: extraction(rows[:1]))
     with pytest.raises(LabelError, match="all clips of these moments belong to 'other classes'|belong to 'class 0'"):
         add_class("c", [rows[0].video], bank=tmp_path)
-    after = load_head(tmp_path / "heads", "default")
-    assert after[1] == before[1]
-    assert np.array_equal(after[0].coef_, before[0].coef_)
+    after = load_trained(tmp_path / "heads", "default")
+    assert after.card == before.card
+    assert np.array_equal(after.head.coef_, before.head.coef_)
     assert Labels(tmp_path).rows() == labels
 
 
@@ -372,7 +373,7 @@ def test_a_seed_gives_the_same_head_whatever_order_the_clips_were_stored_in(tmp_
         Bank(tmp_path / name, create=True).add(RECIPE, [rows[number] for number in chosen], X[chosen], [])
         label(tmp_path / name, rows, y)
         train_head(bank=tmp_path / name, loss="triplet", **QUICK)
-        heads.append(load_head(tmp_path / name / "heads", "default")[0])
+        heads.append(load_trained(tmp_path / name / "heads", "default").head)
     assert np.array_equal(heads[0].predict_proba(X), heads[1].predict_proba(X))
 
 

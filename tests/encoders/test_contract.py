@@ -142,7 +142,7 @@ def test_frames_are_kept_in_the_order_of_time(name: str, loaded: Loaded) -> None
     encoder, case = loaded(name)[1], CASES[name]
     clips = oracles.clips(case, 2)
     features = encoder.features(clips, keep=("frames",))
-    frames = features.kept["frames"]
+    frames = features.extra["frames"]
     assert (frames.dtype, frames.ndim, len(frames)) == (np.float16, 3, 2)
     assert case.frames % frames.shape[1] == 0
     assert np.abs(features.vectors - encoder.encode(clips)).max() < 1e-5
@@ -154,7 +154,7 @@ def test_frames_are_kept_in_the_order_of_time(name: str, loaded: Loaded) -> None
     changed = clips.copy()
     last = case.frames // frames.shape[1]
     changed[:, -last:] = 255 - changed[:, -last:]
-    moved = np.linalg.norm((encoder.features(changed, keep=("frames",)).kept["frames"] - frames).astype(float), axis=2)
+    moved = np.linalg.norm((encoder.features(changed, keep=("frames",)).extra["frames"] - frames).astype(float), axis=2)
     assert (moved[:, -1] > moved[:, 0]).all()
 
 

@@ -96,7 +96,7 @@ class TestEngine:
         assert encoder.run.engine == "openvino"
         other = encoder.features(np.concatenate([clip, clip[:, ::-1]]), keep=["frames"])
         assert other.vectors == pytest.approx(usual.vectors, rel=1e-4, abs=1e-4)
-        assert other.kept["frames"] == pytest.approx(usual.kept["frames"], rel=1e-2, abs=1e-2)
+        assert other.extra["frames"] == pytest.approx(usual.extra["frames"], rel=1e-2, abs=1e-2)
 
     def test_one_that_is_slower_or_gives_other_vectors_is_not_taken(
         self, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch

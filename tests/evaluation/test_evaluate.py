@@ -277,8 +277,9 @@ class TestFewClips:
 
     def test_nonsense_is_refused(self, tmp_path: Path) -> None:
         taught(tmp_path)
-        with pytest.raises(UsageError, match="draws and shots"):
-            k_shot_curves(bank=tmp_path, shots=(), draws=3)
+        for shots in ((), "2", (1, -1)):
+            with pytest.raises(UsageError, match="shots and draws have to be counts"):
+                k_shot_curves(bank=tmp_path, shots=shots, draws=3)
 
 
 def test_all_heads_are_compared_on_the_same_clips(tmp_path: Path) -> None:

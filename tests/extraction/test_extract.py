@@ -167,7 +167,7 @@ def test_whole_windows_and_moments_stand_side_by_side(videos: Path, bank: Path, 
     done = extract([f"{video}@0.2-0.6"], bank=bank, encoder=str(videomae))
     assert done.rows[0].clips == 1
     opened = Bank(bank)
-    spans = [(row.kind, row.start_seconds, row.stop_seconds) for row in opened.clips(opened.recipe().id).rows()]
+    spans = [(row.plan, row.start_seconds, row.stop_seconds) for row in opened.clips(opened.recipe().id).rows()]
     assert ("whole", 0.0, 1.0) in spans
     assert ("moment 0.2-0.6", 0.2, 0.6) in spans
     assert ("windows 0.5/0.5", 0.5, 1.0) in spans
@@ -200,7 +200,7 @@ def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = load_encoder(str(videomae))
-    honest = encoder.begin
+    honest = encoder.submit
     calls: list[int] = []
 
     def picky(pixels: np.ndarray, **options: object) -> object:
@@ -209,7 +209,7 @@ def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
             raise EncoderError("this one gave a constant vector")
         return honest(pixels, **options)
 
-    monkeypatch.setattr(encoder, "begin", picky)
+    monkeypatch.setattr(encoder, "submit", picky)
     done = extract([videos], bank=bank, encoder=encoder)
     assert (done.count("ok"), done.count("failed"), len(stored(bank))) == (2, 1, 2)
     assert "constant vector" in str(next(row.reason for row in done.rows if row.status == "failed"))
@@ -235,11 +235,11 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
     extract([videos], bank=tmp_path / "other", encoder=encoder, **windows)
     original = next(videos.rglob("*.mp4"))
     copy = shutil.copy(original, videos / "copy.mp4")
-    honest = encoder.begin
+    honest = encoder.submit
     events: list[str] = []
     lost: list[str] = []
 
-    def begin(pixels: np.ndarray, **options: object) -> object:
+    def submit(pixels: np.ndarray, **options: object) -> object:
         number = len(events)
         events.append("begun")
 
@@ -254,7 +254,7 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
 
     monkeypatch.setattr(encoding, "choose_route", lambda encoder, _: encoder)
     monkeypatch.setattr(type(encoder), "is_asynchronous", True)
-    monkeypatch.setattr(encoder, "begin", begin)
+    monkeypatch.setattr(encoder, "submit", submit)
     done = extract([videos], bank=bank, encoder=encoder, **windows)
     assert events[:3] == ["begun", "begun", "asked"]
     assert events.count("begun") == events.count("asked")
@@ -270,14 +270,14 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), RuntimeError("CUDA out of memory")])
-def test_what_an_encoder_that_works_ahead_has_begun_is_stored_when_the_run_ends_early(
+def test_what_an_encoder_that_works_ahead_was_given_is_stored_when_the_run_ends_early(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
 ) -> None:
     encoder = load_encoder(str(videomae))
-    honest = encoder.begin
+    honest = encoder.submit
     begun: list[int] = []
 
-    def begin(pixels: np.ndarray, **options: object) -> object:
+    def submit(pixels: np.ndarray, **options: object) -> object:
         begun.append(len(pixels))
         if len(begun) == 3:
             raise end
@@ -285,7 +285,7 @@ def test_what_an_encoder_that_works_ahead_has_begun_is_stored_when_the_run_ends_
 
     monkeypatch.setattr(encoding, "choose_route", lambda encoder, _: encoder)
     monkeypatch.setattr(type(encoder), "is_asynchronous", True)
-    monkeypatch.setattr(encoder, "begin", begin)
+    monkeypatch.setattr(encoder, "submit", submit)
     with pytest.raises(type(end)):
         extract([videos], bank=bank, encoder=encoder, batch_size=1)
     assert (len(begun), len(stored(bank))) == (3, 2)

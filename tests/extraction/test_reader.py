@@ -385,7 +385,7 @@ def test_a_clip_that_was_read_twice_and_refused_is_not_said_to_be_stored(
         yield Crashed(0)
         yield from events
 
-    monkeypatch.setattr(encoder, "begin", refuse)
+    monkeypatch.setattr(encoder, "submit", refuse)
     monkeypatch.setattr(Reader, "events", twice)
     done = extract([video], bank=bank, encoder=encoder, clips="whole")
     assert [(row.status, row.clip_ids, row.reason) for row in done.rows] == [("failed", (), "refused")]
@@ -395,7 +395,7 @@ def test_a_clip_that_is_read_again_while_the_encoder_works_on_it_is_encoded_once
     bank: Path, videomae: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = load_encoder(str(videomae))
-    honest, begin = Reader.events, encoder.begin
+    honest, submit = Reader.events, encoder.submit
     begun: list[int] = []
 
     def twice(reader: Reader) -> Iterator[object]:
@@ -406,10 +406,10 @@ def test_a_clip_that_is_read_again_while_the_encoder_works_on_it_is_encoded_once
 
     def counted(pixels: np.ndarray, **options: object) -> object:
         begun.append(len(pixels))
-        return begin(pixels, **options)
+        return submit(pixels, **options)
 
     monkeypatch.setattr(type(encoder), "is_asynchronous", True)
-    monkeypatch.setattr(encoder, "begin", counted)
+    monkeypatch.setattr(encoder, "submit", counted)
     monkeypatch.setattr("pipeline.extraction.encode_loop.choose_route", lambda encoder, _: encoder)
     monkeypatch.setattr(Reader, "events", twice)
     done = extract([video], bank=bank, encoder=encoder, clips="whole", batch_size=1)
@@ -505,7 +505,7 @@ class TestStatuses:
         done = extract([videos], bank=bank, encoder=str(videomae), limits=Limits(min_seconds=1.1))
         assert (done.count("ok"), done.count("skipped")) == (2, 1)
         assert not done.failed
-        assert "lasts 1.00 s, less than the 1.1 s asked for" in str([row.reason for row in done.rows])
+        assert "lasts 1.00 s, less than the 1.1 s requested" in str([row.reason for row in done.rows])
 
     def test_each_failure_says_its_stage(self, tmp_path: Path, bank: Path, videomae: Path, video: Path) -> None:
 

@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics
 from conftest import clusters
 
-from pipeline.classification.calibrate import judged_across
+from pipeline.classification.calibrate import calibrated_across
 from pipeline.classification.cross_validation import HeldOut
 from pipeline.core import metrics
 from pipeline.core.vectors import softmax
@@ -80,10 +80,10 @@ def test_a_row_is_neither_calibrated_nor_blended_by_its_own_group(with_texts: bo
     truth, scores = overconfident(400)
     texts = overconfident(400, factor=1.0)[1] if with_texts else None
     groups = np.array([f"g{number % 8}" for number in range(400)])
-    before = judged_across(held(truth, scores, groups), texts)[1].scores
+    before = calibrated_across(held(truth, scores, groups), texts)[1].scores
     changed = truth.copy()
     changed[groups == "g3"] = (changed[groups == "g3"] + 1) % 5  # what this group says changes ...
-    after = judged_across(held(changed, scores, groups), texts)[1].scores
+    after = calibrated_across(held(changed, scores, groups), texts)[1].scores
     assert np.array_equal(before[groups == "g3"], after[groups == "g3"])  # ... not its own scores
     assert not np.array_equal(before, after)
 
@@ -95,7 +95,7 @@ def test_texts_count_where_they_are_right_and_not_where_they_are_not() -> None:
     right[np.arange(600), truth] = 0.92
     wrong = np.roll(right, 1, axis=1)
     alone, with_right, with_wrong = (
-        metrics.top_k_accuracy(truth, judged_across(held(truth, scores, groups), texts)[1].scores)
+        metrics.top_k_accuracy(truth, calibrated_across(held(truth, scores, groups), texts)[1].scores)
         for texts in (None, right, wrong)
     )
     assert with_right > 0.99 > alone

@@ -26,7 +26,7 @@ from pipeline.heads import (
     heads,
     linear,
     list_heads,
-    load_head,
+    load_trained,
     remove_head,
     save_head,
     temporal,
@@ -179,7 +179,8 @@ def test_a_stored_head_scores_the_same_to_the_last_bit(kind: str, tmp_path: Path
     head = make(kind).fit(X, y)
     card = card_for(kind, head)
     save_head(tmp_path, head, card)
-    again, its_card = load_head(tmp_path, "one")
+    stored = load_trained(tmp_path, "one")
+    again, its_card = stored.head, stored.card
     assert its_card == card
     assert list(again.classes_) == list(head.classes_)
     assert np.array_equal(again.predict_proba(X), head.predict_proba(X))
@@ -196,12 +197,12 @@ def test_examples_are_read_from_columns_and_from_the_rows_of_the_first_heads(
     head = make("linear").fit(X, y)
     path = tmp_path / "one.safetensors"
     save_head(tmp_path, head, dataclasses.replace(card_for("linear", head), examples=examples))
-    assert load_head(tmp_path, "one")[1].examples == examples
+    assert load_trained(tmp_path, "one").card.examples == examples
     with safetensors.safe_open(path, framework="numpy") as file:
         card = json.loads(file.metadata()["clipdex.head"])
     document = json.dumps({**card, "format": 1, "examples": examples})
     save_file(load_file(path), path, metadata={"clipdex.head": document})
-    assert load_head(tmp_path, "one")[1].examples == examples
+    assert load_trained(tmp_path, "one").card.examples == examples
 
 
 @pytest.mark.numeric
@@ -332,7 +333,7 @@ def test_heads_are_listed_removed_and_missing_ones_named(tmp_path: Path) -> None
     X, y = clusters()
     head = make("knn").fit(X, y)
     with pytest.raises(HeadError, match="there is no head 'one'; there are: none yet"):
-        load_head(tmp_path, "one")
+        load_trained(tmp_path, "one")
     save_head(tmp_path, head, card_for("knn", head))
     assert [card.name for card in list_heads(tmp_path)] == ["one"]
     with pytest.raises(HeadError, match="there are: one"):
@@ -354,14 +355,14 @@ def test_a_damaged_head_file_is_an_error_never_a_crash(tmp_path: Path, kind: str
     for damage in (b"", b"hello", whole[: len(whole) // 2], whole[:40]):
         path.write_bytes(damage)
         with pytest.raises(HeadError, match="is damaged .*; train it again"):
-            load_head(tmp_path, "one")
+            load_trained(tmp_path, "one")
     for _ in range(60):
         content = bytearray(whole)
         content[random.integers(len(content))] ^= 1 << int(random.integers(8))
         path.write_bytes(content)
         # A flipped bit in a weight cannot be noticed; one in the header must be refused, not crash.
         with contextlib.suppress(HeadError, UsageError):
-            load_head(tmp_path, "one")
+            load_trained(tmp_path, "one")
 
 
 def test_a_head_file_is_plain_data(tmp_path: Path) -> None:

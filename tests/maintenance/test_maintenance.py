@@ -42,14 +42,14 @@ class TestCompact:
         bank = tmp_path / "bank"
         for number in range(12):
             add(bank, number, keep=True)
-        before, kept = content(bank), Bank(bank).kept(RECIPE.id, "frames")
+        before, kept = content(bank), Bank(bank).features(RECIPE.id, "frames")
         ids = [name for name, *_ in before["clips"]]
         arrays = kept.read(ids)
         done = compact(bank=bank)
         assert (done.parts_before, done.parts) == (36, 3)
         assert done.bytes < done.bytes_before
         assert content(bank) == before
-        assert np.array_equal(Bank(bank).kept(RECIPE.id, "frames").read(ids), arrays)
+        assert np.array_equal(Bank(bank).features(RECIPE.id, "frames").read(ids), arrays)
         assert damaged_parts(bank) == []
         assert compact(bank=bank).parts == 3  # again changes nothing
         add(bank, 12)
@@ -167,7 +167,7 @@ class TestPrune:
         assert prune(bank=bank).videos == (str(first),)
         assert {row.video for row in Bank(bank).clips(RECIPE.id).rows()} == {str(second), str(other)}
         assert {path for path, _ in Bank(bank).videos(RECIPE.id)} == {str(second), str(other)}
-        assert len(Bank(bank).kept(RECIPE.id, "frames").ids) == 2
+        assert len(Bank(bank).features(RECIPE.id, "frames").ids) == 2
         assert prune(bank=bank).videos == ()
         assert damaged_parts(bank) == []
 
@@ -215,7 +215,7 @@ class TestPrune:
                     prune(bank=copy)
             prune(bank=copy)
             compact(bank=copy)
-            assert len(Bank(copy).clips(RECIPE.id)) == len(Bank(copy).kept(RECIPE.id, "frames").ids) == 2
+            assert len(Bank(copy).clips(RECIPE.id)) == len(Bank(copy).features(RECIPE.id, "frames").ids) == 2
             assert len(Bank(copy).outcomes()) == 1
 
     def test_a_missing_folder_may_be_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_windows_that_would_skip_video_are_a_wrong_call() -> None:
 
 def test_a_moment_becomes_exactly_one_clip_within_the_video() -> None:
     (clip,) = ClipPlan("windows", 2.0, 2.0).clips(Span(1.0, 9.0), num_frames=2, within=Span(0.0, 3.0))
-    assert (clip.span, clip.times, clip.kind) == (Span(1.0, 3.0), (1.5, 2.5), "moment 0-3")
+    assert (clip.span, clip.times, clip.plan) == (Span(1.0, 3.0), (1.5, 2.5), "moment 0-3")
     with pytest.raises(SourceError, match="9-10 s lies outside of the video, which runs from 1 to 9 s"):
         WHOLE.clips(Span(1.0, 9.0), num_frames=2, within=Span(9.0, 10.0))
 

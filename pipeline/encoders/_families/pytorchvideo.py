@@ -55,7 +55,7 @@ class PyTorchVideo(Encoder):
     def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
         super().__init__(facts, device=device)
         self._network = network
-        self._seen = threading.local()  # clips run side by side (see ``_lanes``)
+        self._seen = threading.local()  # clips run side by side (see ``_runtime/per_core``)
         self._head().proj.register_forward_pre_hook(lambda _, inputs: vars(self._seen).update(read=inputs[0]))
         # Of several paths the first, taken out at once: the block that pools them changes the list.
         self._map_block().register_forward_pre_hook(

@@ -1,4 +1,4 @@
-"""Encoders whose model class is in transformers: found, loaded, pooled and asked for text in one way."""
+"""Encoders whose model class is in transformers: found, loaded, pooled and used for text in one way."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ class TransformersEncoder(Encoder):
         return read_settings(checkpoint.folder, image_size=sizes.image_size)
 
     @classmethod
-    def _pooling_of(cls, model: Any, asked: str | None) -> str:  # noqa: ARG003 -- subclasses use the model
+    def _pooling_of(cls, model: Any, wanted: str | None) -> str:  # noqa: ARG003 -- subclasses use the model
         """The recipe's words for the pooling; the first one is the default."""
-        return cls._pooled(asked, next(iter(cls.poolings)))
+        return cls._pooled(wanted, next(iter(cls.poolings)))
 
     @classmethod
     def _examine(cls, model: Any, checkpoint: Checkpoint) -> None:

@@ -92,9 +92,9 @@ def start_forward(
             ready: Callable[[], object] = done.synchronize
         else:
             # Other engines and devices share out their work themselves.
-            lanes = device == "cpu" and settings.engine == "torch"
+            per_core = device == "cpu" and settings.engine == "torch"
             clips = torch.from_numpy(pixels)
-            tensors, ready = fetched(on_each_core(run, clips) if lanes else run(clips), wait=True), lambda: None
+            tensors, ready = fetched(on_each_core(run, clips) if per_core else run(clips), wait=True), lambda: None
 
     def arrays() -> dict[str, Any]:
         ready()

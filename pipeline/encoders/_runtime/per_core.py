@@ -32,41 +32,41 @@ def on_each_core(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
 
     clips = [pixels[number : number + 1] for number in range(len(pixels))]
     with _STARTING:  # a thread that asks for the first time takes over what is set at that moment
-        num_lanes = min(len(clips), torch.get_num_threads())
-    if num_lanes < 2:
+        num_workers = min(len(clips), torch.get_num_threads())
+    if num_workers < 2:
         return _together([run(clip) for clip in clips]) if len(pixels) else run(pixels)
-    with _started(num_lanes) as lanes:
-        return _together(list(lanes.map(run, clips)))
+    with _started(num_workers) as workers:
+        return _together(list(workers.map(run, clips)))
 
 
 @contextlib.contextmanager
-def _started(num_lanes: int) -> Iterator[ThreadPoolExecutor]:
+def _started(num_workers: int) -> Iterator[ThreadPoolExecutor]:
     """So many threads, each with its share of torch's."""
     import torch
 
-    everybody = threading.Barrier(num_lanes + 1)
+    all_started = threading.Barrier(num_workers + 1)
     # What one thread sets is also what threads yet to be born begin with: until that is put back, nobody else starts.
     with _STARTING:
         cores = torch.get_num_threads()
 
         def confine() -> None:
-            torch.set_num_threads(max(1, cores // num_lanes))
+            torch.set_num_threads(max(1, cores // num_workers))
             torch.get_num_threads()  # the first to ask takes over what was set last by anybody, for good
-            everybody.wait()
+            all_started.wait()
 
-        lanes = ThreadPoolExecutor(num_lanes, thread_name_prefix="lane", initializer=confine)
+        workers = ThreadPoolExecutor(num_workers, thread_name_prefix="core", initializer=confine)
         try:
-            for _ in range(num_lanes):
-                lanes.submit(int)  # a thread is born for each task that finds none idle
-            everybody.wait()
+            for _ in range(num_workers):
+                workers.submit(int)  # a thread is born for each task that finds none idle
+            all_started.wait()
         except BaseException:
-            everybody.abort()
-            lanes.shutdown(cancel_futures=True)
+            all_started.abort()
+            workers.shutdown(cancel_futures=True)
             raise
         finally:
             torch.set_num_threads(cores)
-    with lanes:
-        yield lanes
+    with workers:
+        yield workers
 
 
 def _together(outputs: Sequence[Output]) -> Output:

@@ -126,7 +126,7 @@ def _attention_seconds(*, plain: bool) -> float:
 
 
 def suitable_batch_size(encoder: Encoder) -> int:
-    """Clips a batch: on a processor as many as its cores deal with side by side in the same time (see ``_lanes``); with
+    """Clips a batch: on a processor as many as its cores deal with in parallel in the same time (``per_core``); with
     CUDA the fewest that come near the best rate, measured.
     """
     if encoder.device != "cuda":

@@ -108,9 +108,9 @@ def precision_thresholds(
     predicted, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
     thresholds: list[float | None] = []
     for code in range(probabilities.shape[1]):
-        said = predicted == code
-        order = np.argsort(-best[said], kind="stable")
-        sure, right = best[said][order], (truth[said] == code)[order]
+        assigned = predicted == code
+        order = np.argsort(-best[assigned], kind="stable")
+        sure, right = best[assigned][order], (truth[assigned] == code)[order]
         reached = np.cumsum(right) / np.arange(1, len(right) + 1) >= precision
         last = np.append(sure[1:] < sure[:-1], True) if len(sure) else np.zeros(0, np.bool_)  # equals go together
         ends = np.flatnonzero(reached & last)

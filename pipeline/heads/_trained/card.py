@@ -32,7 +32,7 @@ class HeadCard:
         cv: cross-validated figures, with the protocol.
         labels: where the labels came from: a file's name, or None for the bank's own.
         calibration: of the probabilities, from held-out clips.
-        thresholds: below this probability a class is not said; None: it never is. Classes without one always are.
+        thresholds: below this probability the head abstains from a class; None: always. Without one it never does.
         templates: sentences that class names are put into, where texts are blended in.
         fixed: parameters that were given, where the others were chosen on held-out groups; None where none were.
         familiar: quantiles, at equal steps from 0 to 1, of held-out clips' familiarity; none where none were held out.

@@ -123,9 +123,9 @@ def _spread(rows: Rows) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
     wide = len(rows) < rows.shape[1]
     product = (rows @ rows.T if wide else rows.T @ rows).astype(np.float64) / len(rows)
     variances, vectors = np.linalg.eigh(product)
-    kept = np.flatnonzero(variances > _LEAST_VARIANCE * max(variances[-1], 1e-12))[::-1][:_MOST_DIRECTIONS]
-    variances = variances[kept]
-    directions = vectors[:, kept]
+    chosen = np.flatnonzero(variances > _LEAST_VARIANCE * max(variances[-1], 1e-12))[::-1][:_MOST_DIRECTIONS]
+    variances = variances[chosen]
+    directions = vectors[:, chosen]
     if wide:
         directions = rows.T @ directions / np.sqrt(variances * len(rows))
     return directions, variances

@@ -14,7 +14,7 @@ _OPSET = 17
 _LEAST_SHARE = 1e-6  # as in ``calibration``
 
 
-def export_onnx(judged: TrainedHead, path: Path) -> None:
+def export_onnx(trained: TrainedHead, path: Path) -> None:
     """Write a head with its calibration. The classes, the recipe and the encoder are in the file's metadata; what
     abstaining needs is not.
 
@@ -28,14 +28,14 @@ def export_onnx(judged: TrainedHead, path: Path) -> None:
     except ImportError as error:
         raise MissingExtra("onnx", extra="onnx", purpose="head export") from error
 
-    card = judged.card
-    if judged.prior is not None or card.calibration.method == "isotonic":
+    card = trained.card
+    if trained.prior is not None or card.calibration.method == "isotonic":
         raise HeadError(
             f"the head {card.name!r} cannot become ONNX: texts and isotonic calibration cannot. Train it without "
             "--texts and with --calibrate temperature"
         )
     graph = Graph()
-    scores = judged.head.graph(graph, "vectors")
+    scores = trained.head.graph(graph, "vectors")
     if scores is None:
         raise HeadError(f"the head {card.name!r} cannot become ONNX: no graph is written for its kind, {card.kind}")
     shares = graph.node("Max", scores, graph.constant(_LEAST_SHARE))

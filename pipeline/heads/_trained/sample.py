@@ -53,9 +53,9 @@ class Sample:
 
     def without(self, code: int) -> Sample:
         """The sample without a class, the places of those behind it moved up."""
-        kept = self.codes != code
-        codes = self.codes[kept]
-        return Sample(self.X[kept], codes - (codes > code))
+        remaining = self.codes != code
+        codes = self.codes[remaining]
+        return Sample(self.X[remaining], codes - (codes > code))
 
     @classmethod
     def restore(cls, arrays: Mapping[str, npt.NDArray[Any]], *, sizes: Mapping[str, int]) -> Self:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 # Sizes of each axis by name: "2 width" is twice the size that is called "width".
 Shapes = Mapping[str, tuple[str, ...]]
 # The one axis that may be of size 0.
-_MAYBE_NONE = "kept"
+_MAYBE_NONE = "stored"
 
 
 def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], shapes: Shapes, sizes: Mapping[str, int]) -> dict[str, int]:

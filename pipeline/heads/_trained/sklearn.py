@@ -17,14 +17,25 @@ from .._base import Head
 from ..knn import KNN
 from ..linear import Linear
 from ..prototype import Prototype
+from .trained_head import TrainedHead
 
 
-def as_scikit_learn(head: Head) -> Pipeline:
+def as_scikit_learn(head: Head | TrainedHead) -> Pipeline:
     """A pipeline of scikit-learn's own estimators with the same probabilities, before calibration.
+
+    Args:
+        head: a fitted head, or the one that ``load_head`` gives.
 
     Raises:
         HeadError: a kind that scikit-learn has no estimator for.
+
+    Example:
+        >>> pipeline = as_scikit_learn(load_head("bank"))
+        >>> pipeline.classes_.tolist()
+        ['kick', 'wave']
     """
+    if isinstance(head, TrainedHead):
+        head = head.head
     if isinstance(head, Linear):
         steps = [Normalizer()] if head.normalise else []
         return make_pipeline(*steps, _logistic(head, head.coef_, head.intercept_))

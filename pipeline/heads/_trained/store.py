@@ -58,20 +58,10 @@ def save_head(
         temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
 
 
-def save_trained(folder: Path, judged: TrainedHead, *, staged: Path | None = None) -> None:
+def save_trained(folder: Path, trained: TrainedHead, *, staged: Path | None = None) -> None:
     """``save_head`` with all that belongs to it."""
-    parts = {"familiarity": judged.familiarity, "prior": judged.prior, "sample": judged.sample}
-    save_head(folder, judged.head, judged.card, staged=staged, **parts)  # type: ignore[arg-type]
-
-
-def load_head(folder: Path, name: str) -> tuple[Head, HeadCard]:
-    """A stored head and its card.
-
-    Raises:
-        HeadError: there is none of that name, or its file is damaged.
-    """
-    judged = load_trained(folder, name)
-    return judged.head, judged.card
+    parts = {"familiarity": trained.familiarity, "prior": trained.prior, "sample": trained.sample}
+    save_head(folder, trained.head, trained.card, staged=staged, **parts)  # type: ignore[arg-type]
 
 
 def load_trained(folder: Path, name: str) -> TrainedHead:

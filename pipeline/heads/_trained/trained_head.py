@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import HeadError
+from ...core.notebook import table_html
 from ...core.types import FloatArray
 from .._base import Head
 from .card import HeadCard
@@ -25,9 +26,14 @@ class TrainedHead:
     """A head with what turns its scores into an answer, or into none.
 
     Attributes:
-        familiarity: what it was taught looks like, where clips enough were there to tell.
+        familiarity: what the clips it was trained on look like, if there were enough of them.
         prior: what texts say of its classes, where they have a say.
         sample: some of what it was trained on, where that is too much to read again for each class that is added.
+
+    Example:
+        >>> head = load_head("bank", "default")
+        >>> head.classes
+        ('kick', 'wave')
     """
 
     head: Head
@@ -35,6 +41,16 @@ class TrainedHead:
     familiarity: NoveltyDetector | None = None
     prior: TextPrior | None = None
     sample: Sample | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the columns of ``predict_proba``."""
+        return self.card.classes
+
+    def _repr_html_(self) -> str:
+        card = self.card
+        facts = {"kind": card.kind, "recipe": card.recipe, "clips": len(card.examples), "classes": card.classes}
+        return table_html([facts], title=f"TrainedHead {card.name}")
 
     def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities before calibration.
@@ -70,13 +86,19 @@ class TrainedHead:
             in_text_space: the clips' vectors in the space of texts, (n, text dim), for a head that blends texts in.
 
         Raises:
-            HeadError: the head blends texts in, and there are no vectors in their space.
+            HeadError: the arrays are not of the shape or values that the head was trained on, or the head blends
+                texts in and there are no vectors in their space.
         """
-        if self.prior is not None and in_text_space is None:
-            raise HeadError(
-                f"the head {self.card.name!r} blends in texts, so it needs in_text_space as well: "
-                "load_encoder(...).text_space(vectors). predict does it for the clips of a bank"
-            )
+        X = self._checked(X, self.head.input_shape, "X")
+        if self.prior is not None:
+            if in_text_space is None:
+                raise HeadError(
+                    f"the head {self.card.name!r} blends in texts, so it needs in_text_space as well: "
+                    "load_encoder(...).text_space(vectors). predict does it for the clips of a bank"
+                )
+            in_text_space = self._checked(in_text_space, self.prior.texts.shape[1:], "in_text_space")
+            if len(in_text_space) != len(X):
+                raise HeadError(f"in_text_space has {len(in_text_space)} rows and X has {len(X)}: one for each clip")
         return self.probabilities(X, in_text_space=in_text_space)
 
     def predict(
@@ -85,17 +107,36 @@ class TrainedHead:
         """The class of each clip, or None if it abstains, as ``pipeline.predict`` does.
 
         Args:
-            X, in_text_space: see ``predict_proba``. Of frames, only whether a class is sure enough is judged.
+            X, in_text_space: see ``predict_proba``. A head on frames abstains only if the class is not sure enough.
             accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
 
         Raises:
             HeadError: see ``predict_proba``.
         """
         scores = self.predict_proba(X, in_text_space=in_text_space)
+        X = np.asarray(X, np.float32)
         known = self.known(X) if self.head.reads == "clips" else None
         reasons = self.abstentions(scores, known, accept_known=accept_known)
         best = scores.argmax(axis=1)
         return [None if why else self.card.classes[place] for place, why in zip(best, reasons, strict=True)]
+
+    def _checked(self, values: npt.ArrayLike, row: tuple[int, ...], what: str) -> FloatArray:
+        """Finite float32 rows of this shape.
+
+        Raises:
+            HeadError: they are not.
+        """
+        recipe = f"recipe {self.card.recipe.id} ({self.card.recipe.encoder})"
+        rows = np.asarray(values, np.float32)
+        expected = f"(n, {', '.join(map(str, row))})"
+        if rows.ndim != len(row) + 1 or rows.shape[1:] != row:
+            raise HeadError(
+                f"the head {self.card.name!r} takes {what} of shape {expected}, made by {recipe}, not {rows.shape}. "
+                "Take the vectors of that recipe; a single vector v is v[None]"
+            )
+        if not np.isfinite(rows).all():
+            raise HeadError(f"{what} holds a number that is not finite, which no vector of {recipe} does")
+        return rows
 
     def abstentions(
         self,
