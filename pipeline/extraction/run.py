@@ -18,7 +18,7 @@ from ..core.types import Keep, Limits, Moment, Source, Status, VideoRow
 from ..encoders import Encoder
 from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
-from .reader import Reader
+from .reader import Reader, ReadSettings
 from .resume import ResumeState
 
 # So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
@@ -115,23 +115,21 @@ def run_job(
     started = time.monotonic()
     sweep(store.folder)
     profile = Profile()
-    reader = Reader(
-        plan.inputs,
-        stored=stored,
+    settings = ReadSettings(
         cut=plan.cut,
         num_frames=recipe.num_frames,
-        prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
         limits=plan.limits,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
         queue_clips=_QUEUE_BATCHES * (plan.batch_size or _USUAL_BATCH),
-        profile=profile,
+    )
+    reader = Reader(
+        plan.inputs, settings, stored=stored, prepare=lambda frame: encoder.prepare(frame[None])[0], profile=profile
     )
     run = EncodingRun(
         store,
         encoder,
         recipe,
-        plan.inputs,
         batch_size=plan.batch_size,
         keep=plan.keep,
         encoded_ids=stored.encoded_ids,

@@ -20,29 +20,25 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from ...bank.bank import BankLike
 from ...core import errors as _errors
+from ...core.arguments import options_of
 from ...core.errors import ClipdexError, MissingExtra, UsageError
 from ...core.processes import end_with_parent, start_in_lasting_thread
-from ...core.types import Device, Limits, Source
+from ...core.types import Device, Source
 from ...decoders import looks_readable
 from ...encoders import confine, cuda_devices
 from ...sources.catalog import find_sources
 from ..encode_loop import Progress
 from ..extract import extract, stored_already
+from ..extract_options import ExtractKeywords, ExtractOptions
 from ..run import Extraction, together
 
 _DIED = (
     "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
     "Run this again, with fewer --processes"
-)
-
-
-# Options that tell under which recipe, and cut how, an input is stored.
-_OF_STORED = (
-    *("bank", "encoder", "clips", "window_seconds", "stride_seconds", "keep", "decoder"),
-    *("num_frames", "pooling", "precision"),
 )
 
 
@@ -64,11 +60,10 @@ def extract_in_processes(
     sources: str | Path | Source | Sequence[str | Path | Source],
     *,
     num_processes: int,
-    labels_from_folders: bool = False,
-    limits: Limits | None = None,
-    num_workers: int | None = None,
+    bank: BankLike = "bank",
     on_progress: Callable[[Progress], None] | None = None,
-    **options: Any,
+    options: ExtractOptions | None = None,
+    **keywords: Unpack[ExtractKeywords],
 ) -> Extraction:
     """``extract`` by several processes, each with an encoder of its own.
 
@@ -76,25 +71,27 @@ def extract_in_processes(
 
     Args:
         num_processes: how many. With CUDA, each has a GPU of its own; else they share out the cores.
-        options: as for ``extract``; the encoder by its name.
+        bank, on_progress, options, keywords: as for ``extract``; the encoder by its name.
 
     Raises:
         UsageError: fewer than one process, or more than there are GPUs, or an encoder that is loaded already.
         SourceError, EncoderError, BankError: see ``extract``.
     """
     started = time.monotonic()
-    if not isinstance(options.get("encoder", ""), str):
+    chosen = options_of(ExtractOptions, options, keywords)
+    if not isinstance(chosen.encoder, str):
         raise UsageError("each process loads its own encoder: give its name")
-    places = _places(num_processes, device=options.get("device", "auto"))
-    is_video = functools.partial(looks_readable, limits=limits)
-    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
+    places = _places(num_processes, device=chosen.device)
+    is_video = functools.partial(looks_readable, limits=chosen.limits)
+    inputs = find_sources(sources, is_video=is_video, labels_from_folders=chosen.labels_from_folders)
     shares = [share for share in deal(inputs, num_processes) if share]
     cores = os.cpu_count() or 1
-    options |= {"limits": limits, "num_workers": num_workers or max(1, min(8, cores // max(1, len(shares))))}
-    if stored_already(inputs, **{name: options[name] for name in _OF_STORED if name in options}):
-        return extract(inputs, on_progress=on_progress, **options)
+    num_workers = chosen.num_workers or max(1, min(8, cores // max(1, len(shares))))
+    chosen = dataclasses.replace(chosen, num_workers=num_workers)
+    if stored_already(inputs, bank=bank, options=chosen):
+        return extract(inputs, bank=bank, on_progress=on_progress, options=chosen)
     encoders = [
-        _start([inputs[number] for number in share], place=place, options=options)
+        _start([inputs[number] for number in share], place=place, bank=bank, options=chosen)
         for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
     ]
     done = _follow(encoders, len(inputs), on_progress or (lambda _: None))
@@ -141,10 +138,10 @@ def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
     return [{"gpu": None, "num_threads": max(1, (os.cpu_count() or 1) // num_processes)}] * num_processes
 
 
-def _start(inputs: Sequence[Source], *, place: dict[str, Any], options: dict[str, Any]) -> _Encoder:
+def _start(inputs: Sequence[Source], *, place: dict[str, Any], bank: BankLike, options: ExtractOptions) -> _Encoder:
     context = multiprocessing.get_context("spawn")  # a fork would take threads' locks along
     ours, theirs = context.Pipe(duplex=False)
-    run = functools.partial(_extract_share, inputs, place=place, parent=os.getpid(), options=options)
+    run = functools.partial(_extract_share, inputs, place=place, parent=os.getpid(), bank=bank, options=options)
     process = context.Process(target=run, args=(theirs,), name="clipdex-encoder")
     with theirs:  # the child alone holds it, so that its end is the end of the reports
         start_in_lasting_thread(process.start)
@@ -152,7 +149,13 @@ def _start(inputs: Sequence[Source], *, place: dict[str, Any], options: dict[str
 
 
 def _extract_share(
-    inputs: Sequence[Source], reports: Connection, *, place: dict[str, Any], parent: int, options: dict[str, Any]
+    inputs: Sequence[Source],
+    reports: Connection,
+    *,
+    place: dict[str, Any],
+    parent: int,
+    bank: BankLike,
+    options: ExtractOptions,
 ) -> None:
     """In a process of its own. What it sends is a progress, an extraction, or an error's class and text."""
     end_with_parent(parent)
@@ -161,7 +164,7 @@ def _extract_share(
     confine(**place)
     report: Any
     try:
-        report = extract(inputs, on_progress=reports.send, **options)
+        report = extract(inputs, bank=bank, on_progress=reports.send, options=options)
     except KeyboardInterrupt:  # what is finished is stored; the other side knows why
         report = ("ClipdexError", "an encoder process was stopped; what it had finished is stored")
     except ClipdexError as error:
