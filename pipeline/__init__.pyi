@@ -8,9 +8,12 @@ from .classification.edit_classes import undo as undo
 from .classification.import_head import import_head as import_head
 from .classification.predict import detect as detect
 from .classification.predict import predict as predict
+from .classification.predict_options import DetectOptions as DetectOptions
+from .classification.predict_options import PredictOptions as PredictOptions
 from .classification.segments import Segment as Segment
 from .classification.train import TrainReport as TrainReport
 from .classification.train import train_head as train_head
+from .classification.train_options import TrainOptions as TrainOptions
 from .core.errors import ClipdexError as ClipdexError
 from .core.recipe import Recipe as Recipe
 from .core.results import Hit as Hit
@@ -27,6 +30,7 @@ from .evaluation.evaluate_head import evaluate as evaluate
 from .evaluation.evaluate_search import evaluate_search as evaluate_search
 from .evaluation.k_shot import k_shot_curves as k_shot_curves
 from .extraction.extract import extract as extract
+from .extraction.extract_options import ExtractOptions as ExtractOptions
 from .extraction.retry import retry as retry
 from .extraction.run import Extraction as Extraction
 from .extraction.watch import watch as watch
@@ -36,5 +40,6 @@ from .retrieval.clusters import bank_map as bank_map
 from .retrieval.clusters import clusters as clusters
 from .retrieval.duplicates import duplicates as duplicates
 from .retrieval.query import Part as Part
+from .retrieval.search_options import SearchOptions as SearchOptions
 from .retrieval.searcher import Searcher as Searcher
 from .retrieval.searcher import search as search

@@ -129,7 +129,7 @@ def _add(
     alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
     if alone is None and before.sample is not None:
         examples = _examples(before, store, stored, known, class_name, some=False)
-    after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
+    after = alone or fit(build_head(card.kind, card.parameters, seed=card.seed), examples)
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=alone is not None)

@@ -38,14 +38,21 @@ class Segment:
     peak: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """The windows of one video; ``spans``, (n,), may overlap."""
+
+    video: str
+    video_id: str
+    spans: Sequence[Span]
+
+
 def segments(
-    spans: Sequence[Span],
+    windows: Windows,
     scores: npt.NDArray[np.float64],
     answered: npt.NDArray[np.bool_],
     classes: Sequence[str],
     *,
-    video: str,
-    video_id: str,
     least: float,
     thresholds: Mapping[str, float | None] | None = None,
     merge_gap_seconds: float = 0.0,
@@ -54,7 +61,6 @@ def segments(
     """The segments of one video, in order of time.
 
     Args:
-        spans: of its windows, (n,); they may overlap.
         scores: probabilities, (n, classes).
         answered: (n,), False for windows in which nothing known was seen; they count against every class.
         least: mean probability from which on a class is said.
@@ -65,10 +71,10 @@ def segments(
     if merge_gap_seconds < 0 or least_seconds < 0:
         raise UsageError(f"seconds cannot be negative: {merge_gap_seconds} and {least_seconds}")
     limits = np.array([_limit(name, least, thresholds or {}) for name in classes])
-    edges = np.unique([[span.start_seconds, span.stop_seconds] for span in spans])
+    starts = np.array([span.start_seconds for span in windows.spans])
+    stops = np.array([span.stop_seconds for span in windows.spans])
+    edges = np.unique([starts, stops])
     shown = np.where(answered[:, None], scores, 0.0)
-    starts = np.array([span.start_seconds for span in spans])
-    stops = np.array([span.stop_seconds for span in spans])
     found: list[_Run] = []
     for start, stop in itertools.pairwise(edges):
         over = (starts < stop) & (stops > start)
@@ -82,7 +88,15 @@ def segments(
     for run in found:
         _append(merged, run, gap_seconds=merge_gap_seconds)
     return [
-        Segment(video, video_id, classes[run.code], run.start, run.stop, run.weight / run.covered, run.peak)
+        Segment(
+            video=windows.video,
+            video_id=windows.video_id,
+            label=classes[run.code],
+            start_seconds=run.start,
+            stop_seconds=run.stop,
+            score=run.weight / run.covered,
+            peak=run.peak,
+        )
         for run in merged
         if run.stop - run.start >= least_seconds
     ]

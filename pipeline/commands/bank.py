@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -30,7 +29,7 @@ def command() -> None:
 @click.option("--array", metavar="KEY", help="Which array of a .npz file [its only array with two dimensions].")
 @bank_option
 @output_option
-def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> None:
+def import_(vectors: Path, table: Path, name: str, array: str | None, bank: Path, terminal: Terminal) -> None:
     """Import vectors that another program made.
 
     Heads, evaluate and compare work on them as on vectors that Clipdex made.
@@ -44,7 +43,7 @@ def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> N
     """
     from ..extraction.import_features import import_features
 
-    terminal.one(dataclasses.asdict(import_features(vectors, table, **options)))
+    terminal.one(dataclasses.asdict(import_features(vectors, table, name=name, bank=bank, array=array)))
 
 
 @command.command("compact")
@@ -74,7 +73,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
 )
 @bank_option
 @output_option
-def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
+def prune(dry_run: bool, missing_folders: bool, bank: Path, terminal: Terminal) -> None:
     """Remove the clips of deleted videos.
 
     They are removed from the bank and its indexes. Labels are kept.
@@ -87,4 +86,4 @@ def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
     from ..maintenance.compact_prune import prune as run
 
     with terminal.working("Pruning"):
-        terminal.one(dataclasses.asdict(run(bank=bank, **options)))
+        terminal.one(dataclasses.asdict(run(bank=bank, missing_folders=missing_folders, dry_run=dry_run)))

@@ -6,18 +6,25 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import click
 
 from ..core.registry import part_names
 from ..core.types import Keep, Precision
 from ._complete import complete_encoder
-from ._options import bank_option, device_option, effort_options, limit_options, output_option, take_limits
+from ._options import bank_option, device_option, effort_options, gathered, limit_options, output_option
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..extraction.extract_options import ExtractKeywords
     from ..extraction.run import Extraction
+
+
+def _poll_seconds(given: dict[str, Any]) -> float | None:
+    """Seconds between two scans, or None without ``--watch``."""
+    poll_seconds: float = given.pop("poll_seconds")
+    return poll_seconds if given.pop("watching") else None
 
 
 @click.command("extract")
@@ -96,9 +103,19 @@ if TYPE_CHECKING:
     metavar="S",
     help="With --watch: seconds between two scans; a file that did not change in between is complete.",
 )
+@gathered("poll_seconds", _poll_seconds)
 @limit_options
 @output_option
-def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **options: Any) -> None:
+def command(
+    sources: tuple[str, ...],
+    bank: Path,
+    terminal: Terminal,
+    num_processes: int,
+    poll_seconds: float | None,
+    profile: bool,
+    allow_failures: bool,
+    **options: Unpack[ExtractKeywords],
+) -> None:
     """Encode videos into the bank.
 
     Clips that are stored already are not encoded again. SOURCE is a file, a moment FILE@START-STOP in seconds, a folder
@@ -114,12 +131,12 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
     """
     from ._terminal import report_extraction
 
-    poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
-    options["limits"] = take_limits(options)
-    if watching:
-        failed = _watch(bank, terminal, profile=profile, poll_seconds=poll_seconds, **options)
+    if poll_seconds is not None:
+        if num_processes > 1:
+            raise click.UsageError("--watch runs in one process: leave out --processes")
+        failed = _watch(sources, bank, terminal, poll_seconds=poll_seconds, profile=profile, **options)
     else:
-        done = _extract(bank, terminal, **options)
+        done = _extract(sources, bank, terminal, num_processes=num_processes, **options)
         report_extraction(terminal, done, bank, profile=profile)
         failed = done.failed
     if failed and not allow_failures:
@@ -127,7 +144,12 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
 
 
 def _extract(
-    bank: Path, terminal: Terminal, *, sources: tuple[str, ...], num_processes: int, **options: Any
+    sources: tuple[str, ...],
+    bank: Path,
+    terminal: Terminal,
+    *,
+    num_processes: int,
+    **options: Unpack[ExtractKeywords],
 ) -> Extraction:
     from ..extraction.extract import extract
     from ..extraction.runners.processes import extract_in_processes
@@ -139,17 +161,23 @@ def _extract(
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
-def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
+def _watch(
+    sources: tuple[str, ...],
+    bank: Path,
+    terminal: Terminal,
+    *,
+    poll_seconds: float,
+    profile: bool,
+    **options: Unpack[ExtractKeywords],
+) -> bool:
     from ..extraction.watch import watch
     from ._terminal import followed, report_extraction
 
-    if options.pop("num_processes") > 1:
-        raise click.UsageError("--watch runs in one process: leave out --processes")
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job
     terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
-        for done in watch(sources, bank=bank, on_progress=update, **options):
+        for done in watch(sources, bank=bank, poll_seconds=poll_seconds, on_progress=update, **options):
             report_extraction(terminal, done, bank, profile=profile)
             failed = failed or done.failed
     return failed

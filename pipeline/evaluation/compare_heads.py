@@ -108,4 +108,4 @@ def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
         losses: tuple[str | None, ...] = get_args(Loss) if kind == "mlp" else (None,)
         for loss in losses:
             chosen: dict[str, Any] = {} if loss is None else {"loss": loss}
-            yield kind, loss, build_head(kind, seed=seed, **chosen)
+            yield kind, loss, build_head(kind, chosen, seed=seed)

@@ -180,7 +180,7 @@ def _trained_again(
     """
     card = judged.card
     check_classes(examples)
-    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    model = build_head(card.kind, card.parameters, seed=card.seed)
     tune = None if card.fixed is None else frozenset(card.fixed)
     held = held_out_scores(model, examples, protocol=protocol, tune=tune)
     if not held.folds:

@@ -70,7 +70,7 @@ def k_shot_curves(
         raise UsageError(f"there have to be draws and shots, not {draws} and {shots}")
     store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
-    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    model = build_head(card.kind, card.parameters, seed=card.seed)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
     check_classes(examples)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Collection, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
-from ..core.arguments import as_list, check_choice
+from ..core.arguments import as_list, check_choice, options_of
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -26,6 +25,7 @@ from .duplicates import NearDuplicates
 from .filters import fulfilled
 from .merge_hits import MergePolicy, moments
 from .query import Part, QueryEncoder
+from .search_options import SearchKeywords, SearchOptions
 
 # How many of the best clips are scored again.
 _RERANKED = 100
@@ -84,55 +84,41 @@ class Searcher:
 
     def search(
         self,
-        question: str | Part | Sequence[str | Part],
+        query: str | Part | Sequence[str | Part] | None = None,
         *,
-        k: int = 10,
-        where: str | Sequence[str] = (),
-        without: str | Collection[str] = (),
-        merge_gap: float | None = None,
-        each_clip: bool = False,
-        per_video: int | None = None,
-        collapse: bool = False,
-        templates: str | Sequence[str] = (),
-        rerank: bool = False,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> list[Hit]:
         """The ``k`` best moments, best first.
 
         Args:
-            question: its parts; a string is a text, as ``search`` takes it.
-            templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
-            rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
-                texts, which needs what ``extract --keep patches`` stores.
-            where: conditions on metadata, ``label`` or a clip's own columns (see ``filters``); all must hold.
-                They are applied before ranking, so ``k`` hits come back where ``k`` exist.
-            without: ids of videos that may not be found.
-            merge_gap, each_clip, per_video: see ``MergePolicy``.
-            collapse: of moments that show nearly the same only the best stays.
+            query: parts of the query; a string is a text, and ``"a dog:0.5"`` weighs half.
+            options: further parts, and which hits count; by default as ``SearchOptions`` says.
+            keywords: single options, in place of those.
 
         Raises:
             UsageError: nothing is asked for, or a condition that makes no sense.
             EncoderError: a text, for an encoder without a text side.
         """
-        if k < 1:
-            raise UsageError(f"k must be at least 1, not {k}")
-        given = [question] if isinstance(question, str | Part) else question
-        parts = [Part.parse("text", one) if isinstance(one, str) else one for one in given]
-        templates = as_list(templates)
+        chosen = options_of(SearchOptions, options, keywords)
+        k, parts, templates = chosen.k, chosen.parts(query), as_list(chosen.templates)
         if not parts:
             raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
-        if collapse and self._twins is None:
+        if chosen.collapse and self._twins is None:
             self._twins = NearDuplicates(self.clips, self._numbers)
-        grouping = MergePolicy(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
+        same = self._twins.same if chosen.collapse and self._twins else None
+        grouping = MergePolicy(chosen.merge_gap, chosen.each_clip, chosen.per_video, same)
         vectors = [self._asker.vector(part, templates) for part in parts]
         summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
-        query = summed[None].astype(np.float32)
-        allowed = self._allowed(where, as_list(without)) if where or without else None
-        if rerank:
-            (found,) = self._index.search(query, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
+        rows = summed[None].astype(np.float32)
+        without = as_list(chosen.without)
+        allowed = self._allowed(chosen.where, without) if chosen.where or without else None
+        if chosen.rerank:
+            (found,) = self._index.search(rows, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
             again = self._reranked(parts, [name for name, _ in found], templates)
             hits, _ = moments(self._hits(again, grouping), grouping, k=k)
         else:
-            hits = self._moments(query, allowed, grouping, k=k)
+            hits = self._moments(rows, allowed, grouping, k=k)
         return self._explained(hits, parts, vectors)
 
     def _moments(
@@ -223,53 +209,23 @@ class Searcher:
 
 
 def search(
-    text: str | None = None,
+    query: str | Part | Sequence[str | Part] | None = None,
     *,
-    texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
     bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
     device: Device = "auto",
-    **how: Any,
+    options: SearchOptions | None = None,
+    **keywords: Unpack[SearchKeywords],
 ) -> list[Hit]:
-    """Run one query on a bank; see ``Searcher`` for several.
+    """Run one query on a bank; a ``Searcher`` answers several.
 
     Args:
-        text, texts: what is to be seen, in words; ``"a dog:0.5"`` weighs half.
-        clips: moments ``FILE@START-STOP`` to find similar clips of.
-        images: image files to find similar clips of.
-        unwanted: texts or moments that hits should differ from.
-        more_like, less_like: clip ids of hits, or moments, that the answers should move towards or away from.
-        exact: see ``Searcher``.
-        how: see ``Searcher.search``.
+        query, options, keywords: see ``Searcher.search``.
+        recipe, exact: see ``Searcher``.
     """
-    asked = question(
-        text, texts=texts, clips=clips, images=images, unwanted=unwanted, more_like=more_like, less_like=less_like
-    )
-    return Searcher(bank, recipe=recipe, exact=exact, device=device).search(asked, **how)
-
-
-def question(
-    text: str | None = None,
-    *,
-    texts: str | Sequence[str] = (),
-    clips: str | Path | Sequence[str | Path] = (),
-    images: str | Path | Sequence[str | Path] = (),
-    unwanted: str | Sequence[str] = (),
-    more_like: str | Sequence[str] = (),
-    less_like: str | Sequence[str] = (),
-) -> list[Part]:
-    """The parts of a question as people write them; see ``search``."""
-    parts = [Part.parse("text", value) for value in ([text] if text and text.strip() else []) + as_list(texts)]
-    parts += [Part.parse("clip", str(value)) for value in as_list(clips)]
-    parts += [Part.parse("image", str(value)) for value in as_list(images)]
-    parts += [Part.unwanted(value) for value in as_list(unwanted)]
-    return parts + Part.feedback(as_list(more_like), as_list(less_like))
+    chosen = options_of(SearchOptions, options, keywords)  # a wrong call ends before anything is loaded
+    return Searcher(bank, recipe=recipe, exact=exact, device=device).search(query, options=chosen)
 
 
 def _hit(row: ClipRow, score: float) -> Hit:

@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline import Bank, Searcher, extract
+from pipeline import Bank, Searcher, SearchOptions, extract
 from pipeline.commands import main
 from pipeline.commands._repl import Conversation
 from pipeline.commands._show_hits import Showing
@@ -272,7 +272,7 @@ class TestCommand:
         row = dataclasses.replace(next(table.rows()), clip_id="later", start_seconds=90.0, stop_seconds=91.0)
         Bank(copy).add(Bank(copy).recipe(), [row], table.embeddings([0]), [])
         searcher = Searcher(copy)
-        how = {"where": [], "k": 2}
+        how = SearchOptions(k=2)
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             talk = Conversation(Terminal(as_json=True), searcher, Showing(), how)
