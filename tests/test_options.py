@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +16,19 @@ import pytest
 from conftest import clusters
 from small_banks import fill, label
 
+import pipeline
 from pipeline import Searcher, commands, detect, extract, predict, search, train_head, watch
 from pipeline.classification.predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
 from pipeline.classification.train_options import HeadParameters, TrainKeywords, TrainOptions
+from pipeline.commands import extract as extract_command
+from pipeline.commands._flags import _OPTIONS, as_options
 from pipeline.core.errors import UsageError
 from pipeline.evaluation.evaluate_search import evaluate_search
 from pipeline.extraction.extract_options import ExtractKeywords, ExtractOptions
 from pipeline.heads import heads
 from pipeline.retrieval.search_options import RankingKeywords, RankingOptions, SearchKeywords, SearchOptions
+
+PACKAGE = Path(pipeline.__file__).parent
 
 PAIRS = {
     ExtractOptions: ExtractKeywords,
@@ -111,3 +118,26 @@ def test_ready_options_and_keywords_over_them_make_one_call(tmp_path: Path) -> N
     ]
     one = predict(bank=tmp_path, options=PredictOptions(head_name="mine", never_abstain=True))
     assert one == predict(bank=tmp_path, head_name="mine", never_abstain=True)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_only_the_command_line_names_its_options(path: Path) -> None:
+    if PACKAGE / "commands" in path.parents or path.name == "player.py":  # other programs have options too
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise):
+            texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            words = "".join(text for text in texts if isinstance(text, str))
+            for option in re.finditer(r"(?<![\w-])--[a-z]", words):
+                assert "clipdex " in words[: option.start()], words  # a whole command to copy is for everybody
+
+
+def test_on_the_command_line_messages_name_options() -> None:
+    assert as_options("extract again with keep='patches-half'") == "extract again with --keep patches-half"
+    assert as_options("it took 3 s; Limits(time_seconds=...) sets another limit") == (
+        "it took 3 s; --time-limit sets another limit"
+    )
+    assert as_options("num_processes must be at least 1") == "--processes must be at least 1"
+    for option in ("--time-limit", "--memory-limit", "--processes", "--frames", "--workers", "--batch-size"):
+        assert option in _OPTIONS.values()
+        assert any(option in parameter.opts for parameter in extract_command.command.params)

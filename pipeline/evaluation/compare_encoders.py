@@ -123,7 +123,7 @@ def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list
     if not both:
         raise LabelError(
             f"{recipes[0].encoder} and {recipes[1].encoder} have no labelled clip in common: their windows differ. "
-            "Extract with both and the same cut, for example --clips whole, or the same --window and --stride"
+            "Extract with both and the same cut, for example clips='whole', or the same window and stride"
         )
     shared = [one.take(np.array([name in both for name in one.ids])) for one in found]
     check_classes(shared[0])

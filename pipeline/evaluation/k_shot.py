@@ -113,7 +113,7 @@ def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], n
         alone = str(np.unique(examples.y)[of_class.argmin()])
         raise LabelError(
             f"the class {alone!r} was seen in one group or video only, so none of it can be held out; label it in "
-            "another one, or leave it out with --labels"
+            "another one, or leave it out of the labels"
         )
     splitter = StratifiedGroupKFold(min(_TEST_FOLDS, fewest), shuffle=True, random_state=draw)
     train, test = next(iter(splitter.split(codes, codes, examples.groups)))

@@ -89,7 +89,7 @@ def import_features(
         first = changed[0]
         raise SourceError(
             f"{vectors}: row {first + 1} is not the vector that is stored of this stretch under {name!r}; if it was "
-            "made in another way, import it under another --name"
+            "made in another way, import it under another name"
         )
     chosen = [clip for clip, keep in zip(clips, new, strict=True) if keep]
     store.add(recipe, chosen, values[new], _outcomes(chosen))
@@ -107,7 +107,7 @@ def _read(path: Path, array: str | None) -> FloatArray:
     if len(fitting) != 1:
         shapes = ", ".join(f"{key or 'the array'} {one.shape}" for key, one in found.items())
         raise SourceError(
-            f"{path} should hold one array of shape (n, dim), and has {shapes}; choose one of several with --array"
+            f"{path} should hold one array of shape (n, dim), and has {shapes}; choose one by its name (array)"
         )
     (values,) = fitting.values()
     if values.dtype.kind not in "fiu" or not len(values):

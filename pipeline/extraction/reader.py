@@ -171,7 +171,7 @@ class Reader:
             if source.problem is not None:
                 raise SourceError(source.problem)
             if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
-                raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
+                raise SourceError(f"{row.video} lies outside of {source.root}, the only folder that may be read (root)")
             facts = source.path.stat()
             if stat.S_ISDIR(facts.st_mode):  # it could not be read once, and now its videos are inputs of their own
                 yield Done(index, dataclasses.replace(row, status="skipped", reason=f"{row.video} is a folder"))
@@ -244,7 +244,7 @@ class Reader:
             raise SourceError(
                 f"{name_of(source.path)} claims to last {info.span.seconds:.0f} s with {len(info.frame_times)} "
                 f"frames, which would be {windows:.0f} windows; name a stretch of it, FILE@START-STOP, or take "
-                "--clips whole"
+                "clips='whole'"
             )
 
     def _with_losses(self, row: VideoRow) -> VideoRow:

@@ -36,7 +36,7 @@ def write_hits(
     files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label, raw_cells)}
     if out is None:
         if len(files) > 1:
-            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+            raise UsageError("format='fiftyone' makes a folder of two files: name the folder (out)")
         return files[""]
     try:
         for name, text in files.items():

@@ -179,7 +179,7 @@ def build_index(
             return stats
     raise BankError(
         f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
-        f"{min_recall:g} is asked for; --kind auto takes one that finds them"
+        f"{min_recall:g} is asked for; kind='auto' takes one that finds them"
     )
 
 

@@ -66,14 +66,14 @@ class Part:
 
     @classmethod
     def unwanted(cls, text: str) -> Part:
-        """What ``--not`` takes: a moment where its file exists, else a text."""
+        """What hits should differ from: a moment where its file exists, else a text."""
         clip = cls.parse("clip", text)
         part = clip if _is_moment(clip.value) else cls.parse("text", text)
         return cls(part.kind, part.value, -part.weight)
 
     @classmethod
     def feedback(cls, more: Sequence[str], less: Sequence[str]) -> list[Part]:
-        """What ``--more-like`` and ``--less-like`` take: ids of hits, or moments."""
+        """Ids of hits, or moments, that the answers should move towards or away from."""
         parts = []
         for values, weight in ((more, MORE_LIKE), (less, -LESS_LIKE)):
             for text in values:
@@ -148,7 +148,7 @@ class QueryEncoder:
         if len(fitting) != 1 or len(name) < _FEWEST_LETTERS:
             raise UsageError(
                 f"{name!r} is neither a file nor the clip_id of one stored clip ({len(fitting)} begin like this); "
-                "search prints clip_id with --json, and its first letters will do"
+                "each hit has a clip_id, and its first letters will do"
             )
         vector: FloatArray = self._clips.embeddings(fitting)[0]
         return vector

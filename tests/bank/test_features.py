@@ -51,7 +51,7 @@ class TestKept:
 
     def test_what_is_not_there_is_counted_with_the_way_out(self, folder: Path) -> None:
         write_features(folder, ["a"], numbers(1), recipe=RECIPE)
-        with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* --keep patches"):
+        with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* keep='patches'"):
             FeatureArrays(folder, "patches").read(["a", "b", "c"])
         assert FeatureArrays(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
 

@@ -358,7 +358,7 @@ class TestImport:
         with pytest.raises(SourceError, match="rows 1 and 2 speak of the same stretch of same.avi"):
             import_features(*files, name="a", bank=tmp_path / "bank")
         np.savez(tmp_path / "two.npz", a=X, b=X)
-        with pytest.raises(SourceError, match="choose one of several with --array"):
+        with pytest.raises(SourceError, match="choose one by its name"):
             import_features(tmp_path / "two.npz", files[1], name="a", bank=tmp_path / "bank")
         assert not (tmp_path / "bank").exists()
 
@@ -391,7 +391,7 @@ class TestExport:
         with pytest.raises(HeadError, match="no graph is written for its kind, knn"):
             export_onnx(judged, tmp_path / "head.onnx")
         train_head(bank=tmp_path, calibrate="isotonic")
-        with pytest.raises(HeadError, match="--calibrate temperature"):
+        with pytest.raises(HeadError, match="calibrate='temperature'"):
             export_onnx(load_trained(tmp_path / "heads", "default"), tmp_path / "head.onnx")
         monkeypatch.setitem(sys.modules, "onnx", None)
         with pytest.raises(MissingExtra, match=r"clipdex\[onnx\]"):

@@ -65,7 +65,7 @@ def test_shares_weigh_the_same_and_copies_stay_together(tmp_path: Path) -> None:
 def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="--processes must be at least 1, not 0"):
+    with pytest.raises(UsageError, match="num_processes must be at least 1, not 0"):
         extract_in_processes([videos], bank=tmp_path, num_processes=0)
     monkeypatch.setattr(side_by_side, "cuda_devices", lambda: ["0", "3"])
     with pytest.raises(UsageError, match="each of 3 processes needs a GPU, but there are 2"):

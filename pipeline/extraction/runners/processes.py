@@ -38,7 +38,7 @@ from ..run import Extraction, together
 
 _DIED = (
     "an encoder process died, perhaps because the system had no memory left; what was finished is stored. "
-    "Run this again, with fewer --processes"
+    "Run this again, with fewer processes"
 )
 
 
@@ -129,10 +129,12 @@ def _size(path: Path, *, default: int) -> int:
 def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
     """What each process may use (``confine``)."""
     if num_processes < 1:
-        raise UsageError(f"--processes must be at least 1, not {num_processes}")
+        raise UsageError(f"num_processes must be at least 1, not {num_processes}")
     gpus = cuda_devices() if device in ("auto", "cuda") else []
     if gpus and num_processes > len(gpus):
-        raise UsageError(f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; lower --processes")
+        raise UsageError(
+            f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; lower num_processes"
+        )
     if gpus:
         return [{"gpu": gpu, "num_threads": None} for gpu in gpus[:num_processes]]
     return [{"gpu": None, "num_threads": max(1, (os.cpu_count() or 1) // num_processes)}] * num_processes
