@@ -6,6 +6,8 @@ from .classification.edit_classes import remove_class as remove_class
 from .classification.edit_classes import rename_class as rename_class
 from .classification.edit_classes import undo as undo
 from .classification.import_head import import_head as import_head
+from .classification.predict import Predictions as Predictions
+from .classification.predict import Segments as Segments
 from .classification.predict import detect as detect
 from .classification.predict import predict as predict
 from .classification.predict_options import DetectOptions as DetectOptions
@@ -17,6 +19,7 @@ from .classification.train_options import TrainOptions as TrainOptions
 from .core.errors import ClipdexError as ClipdexError
 from .core.recipe import Recipe as Recipe
 from .core.results import Hit as Hit
+from .core.results import Hits as Hits
 from .core.results import Prediction as Prediction
 from .core.types import Limits as Limits
 from .core.types import Moment as Moment

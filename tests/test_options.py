@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from small_banks import fill, label
 
 import pipeline
 from pipeline import Searcher, commands, detect, extract, predict, search, train_head, watch
+from pipeline.classification.labelling import list_labels
 from pipeline.classification.predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
 from pipeline.classification.train_options import HeadParameters, TrainKeywords, TrainOptions
 from pipeline.commands import extract as extract_command
@@ -141,3 +143,19 @@ def test_on_the_command_line_messages_name_options() -> None:
     for option in ("--time-limit", "--memory-limit", "--processes", "--frames", "--workers", "--batch-size"):
         assert option in _OPTIONS.values()
         assert any(option in parameter.opts for parameter in extract_command.command.params)
+
+
+def test_results_are_lists_with_rows_for_scripts(tmp_path: Path) -> None:
+    X, y = clusters(classes=3, each=6)
+    label(tmp_path, fill(tmp_path, X), y)
+    train_head(bank=tmp_path)
+    predictions = predict(bank=tmp_path)
+    assert (predictions.extraction, predictions.warnings, len(predictions)) == (None, (), 18)
+    hits = search(more_like=predictions[0].clip_id, bank=tmp_path, k=3)
+    for results in (predictions, hits, detect(bank=tmp_path), list_labels(bank=tmp_path)):
+        assert len(results.to_rows()) == len(results) > 0
+        assert all(json.loads(json.dumps(row)) == row for row in results.to_rows())
+    assert hits.to_rows()[0]["rank"] == 1
+    row = train_head(bank=tmp_path).to_row()
+    assert json.dumps(row)
+    assert "warnings" not in row

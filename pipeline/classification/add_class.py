@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
 from ..core.errors import HeadError, LabelError
+from ..core.results import Report
 from ..core.types import Device, FloatArray, LabelRow, Moment
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
@@ -32,7 +34,7 @@ from .train import DEFAULT_NAME, build_head, class_texts
 
 
 @dataclasses.dataclass(frozen=True)
-class AddReport:
+class AddReport(Report):
     """What ``add-class`` did.
 
     Attributes:
@@ -61,6 +63,11 @@ class AddReport:
     confusions: dict[str, int]
     left_out: int
     recognised: int
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them."""
+        row = super().to_row()
+        return {"class": row.pop("class_name"), **row}
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -16,12 +16,13 @@ from ..bank.head_changes import heads_in
 from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.results import Prediction
+from ..core.results import One, Prediction, Results
 from ..core.types import ClipRow, FloatArray, VideoRow
 from ..core.vectors import softmax
 from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
+from ..extraction.run import Extraction
 from ..heads import HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
@@ -39,7 +40,7 @@ class ClipScores:
         known: (n,), see ``TrainedHead.known``.
         abstains: for each clip why nothing is said of it, or None.
         thresholds: see ``HeadCard``.
-        rows: outcomes of the sources; some may have failed.
+        extraction: of the sources, if any were given; some may have failed.
     """
 
     clips: Sequence[ClipRow]
@@ -48,7 +49,32 @@ class ClipScores:
     known: npt.NDArray[np.float64] | None
     abstains: Sequence[Literal["unknown", "unsure"] | None]
     thresholds: Mapping[str, float | None]
-    rows: Sequence[VideoRow]
+    extraction: Extraction | None
+
+
+class FromSources(Results[One]):
+    """Results for the clips of sources, or of the whole bank.
+
+    Attributes:
+        extraction: of the sources, or None.
+    """
+
+    def __init__(self, results: Iterable[One], extraction: Extraction | None = None) -> None:
+        super().__init__(results, warnings=() if extraction is None else extraction.warnings)
+        self.extraction = extraction
+
+    @property
+    def failed(self) -> bool:
+        """Whether a source could not be stored whole."""
+        return self.extraction is not None and self.extraction.failed
+
+
+class Predictions(FromSources[Prediction]):
+    """Predictions, clip by clip."""
+
+
+class Segments(FromSources[Segment]):
+    """Segments, video by video."""
 
 
 def predict(
@@ -59,16 +85,13 @@ def predict(
     on_progress: Callable[[Progress], None] | None = None,
     options: PredictOptions | None = None,
     **keywords: Unpack[PredictKeywords],
-) -> tuple[list[Prediction], list[VideoRow]]:
+) -> Predictions:
     """Label clips: those of ``sources``, extracted where they are new, or all of the bank.
 
     Args:
         top: how many classes to list for each clip.
         options: what predicts; by default as ``PredictOptions`` says.
         keywords: single options, in place of those.
-
-    Returns:
-        The predictions, and the outcome rows of the sources (some may have failed).
 
     Raises:
         UsageError: both a head and prompts.
@@ -78,7 +101,7 @@ def predict(
         raise UsageError(f"top must be at least 1, not {top}")
     chosen = options_of(PredictOptions, options, keywords)
     found = score_clips(sources, chosen, bank=bank, on_progress=on_progress)
-    return [_prediction(found, number, top) for number in range(len(found.clips))], list(found.rows)
+    return Predictions([_prediction(found, number, top) for number in range(len(found.clips))], found.extraction)
 
 
 def detect(
@@ -88,15 +111,12 @@ def detect(
     on_progress: Callable[[Progress], None] | None = None,
     options: DetectOptions | None = None,
     **keywords: Unpack[DetectKeywords],
-) -> tuple[list[Segment], list[VideoRow]]:
+) -> Segments:
     """What happens when: segments of the videos of ``sources``, or of all of the bank.
 
     Args:
         options: what predicts, and how windows become segments; by default as ``DetectOptions`` says.
         keywords: single options, in place of those.
-
-    Returns:
-        The segments, video by video, and the outcome rows of the sources.
 
     Raises:
         UsageError, HeadError: see ``predict``.
@@ -125,7 +145,7 @@ def detect(
             least_seconds=chosen.min_seconds,
         )
     ]
-    return found, list(scored.rows)
+    return Segments(found, scored.extraction)
 
 
 def score_clips(
@@ -149,21 +169,20 @@ def score_clips(
     else:
         chosen = judged.card.recipe if asked.recipe is None else store.recipe(asked.recipe)
         judged.card.check_recipe(chosen)
-    rows: list[VideoRow] = []
+    done = None
     if sources:
         cut = cut or (None if judged is None else _cut_like(judged.card, store))
         done = extract_for(chosen, sources, store=store, cut=cut, device=asked.device, on_progress=on_progress)
-        rows = list(done.rows)
-    clips, vectors = _chosen(store, chosen, rows if sources else None)
+    clips, vectors = _chosen(store, chosen, None if done is None else done.rows)
     if judged is not None:
-        return _judge(judged, store, clips, vectors, asked=asked, rows=rows)
+        return _judge(judged, store, clips, vectors, asked=asked, extraction=done)
     scores = np.empty((0, len(prompts)))
     if clips:
         kept = store.patches(chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
         encoder = load_for(chosen, device=asked.device)
         cosines = text_cosines(encoder, vectors, prompts, templates=asked.templates, patches=kept)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
-    return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, rows)
+    return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done)
 
 
 def _judge(
@@ -173,12 +192,12 @@ def _judge(
     vectors: FloatArray,
     *,
     asked: PredictOptions,
-    rows: Sequence[VideoRow],
+    extraction: Extraction | None,
 ) -> ClipScores:
     """What a head says."""
     card = judged.card
     if not clips:
-        return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, rows)
+        return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, extraction)
     reads = vectors
     if judged.head.reads == "frames":
         reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
@@ -190,7 +209,7 @@ def _judge(
     abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
     if asked.never_abstain:
         abstains = [None] * len(clips)
-    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, rows)
+    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, extraction)
 
 
 def _windows(options: DetectOptions, store: Bank) -> ClipPlan:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..core.errors import SourceError, UsageError
 from ..core.files import refuse_special
+from ..core.results import Report
 from ..core.types import Span
 from ..sources.tables import write_csv
 
@@ -26,7 +27,7 @@ FORMATS = (".csv", ".json", ".vtt")
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class Segment(Report):
     """A stretch of a video with a label; ``score`` is the mean over its length, ``peak`` the largest."""
 
     video: str

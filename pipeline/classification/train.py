@@ -23,6 +23,7 @@ from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.arguments import as_list
 from ..core.errors import UnknownOption
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
@@ -34,7 +35,7 @@ from .train_options import TrainKeywords, TrainOptions, train_options
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainReport:
+class TrainReport(Report):
     """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on."""
 
     head: str
@@ -49,6 +50,12 @@ class TrainReport:
     parameters: Mapping[str, Any]
     calibration: str
     warnings: tuple[str, ...] = ()
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them; warnings go to stderr."""
+        row = super().to_row()
+        del row["warnings"]
+        return row
 
 
 def train_head(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.files import printable
 from ..core.types import Status, VideoRow
-from ..report.summary import outcome_row
 from ._flags import as_options
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
         def report(progress: Progress) -> None:
             update(progress)
             if terminal.json and progress.row is not None:
-                terminal.one(outcome_row(progress.row))
+                terminal.one(progress.row.to_row())
 
         yield report
 

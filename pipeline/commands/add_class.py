@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -49,6 +48,5 @@ def command(
         report = add_class(
             class_name, moments, bank=bank, head_name=head_name, retrain=retrain, device=device, on_progress=update
         )
-    row = dataclasses.asdict(report)
-    terminal.one({"class": row.pop("class_name"), **row})
+    terminal.one(report.to_row())
     terminal.warn(report.warnings)

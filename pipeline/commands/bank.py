@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -43,7 +42,7 @@ def import_(vectors: Path, table: Path, name: str, array: str | None, bank: Path
     """
     from ..extraction.import_features import import_features
 
-    terminal.one(dataclasses.asdict(import_features(vectors, table, name=name, bank=bank, array=array)))
+    terminal.one(import_features(vectors, table, name=name, bank=bank, array=array).to_row())
 
 
 @command.command("compact")
@@ -61,7 +60,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
     from ..maintenance.compact_prune import compact as run
 
     with terminal.working("Compacting"):
-        terminal.one(dataclasses.asdict(run(bank=bank)))
+        terminal.one(run(bank=bank).to_row())
 
 
 @command.command("prune")
@@ -86,4 +85,4 @@ def prune(dry_run: bool, missing_folders: bool, bank: Path, terminal: Terminal) 
     from ..maintenance.compact_prune import prune as run
 
     with terminal.working("Pruning"):
-        terminal.one(dataclasses.asdict(run(bank=bank, missing_folders=missing_folders, dry_run=dry_run)))
+        terminal.one(run(bank=bank, missing_folders=missing_folders, dry_run=dry_run).to_row())

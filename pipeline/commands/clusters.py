@@ -41,9 +41,8 @@ def command(
       clipdex clusters
       clipdex clusters --count 8 --text "a street" --text "a kitchen" --text "a forest"
     """
-    from ..report.summary import cluster_rows
     from ..retrieval.clusters import clusters
 
     with terminal.working("Grouping"):
         found = clusters(bank=bank, recipe=recipe, count=count, texts=texts, templates=templates, device=device)
-    terminal.rows(cluster_rows(found), columns=("group", "clips", "names", "labels", "example"))
+    terminal.rows(found.to_rows(), columns=("group", "clips", "names", "labels", "example"))

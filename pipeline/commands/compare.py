@@ -58,10 +58,10 @@ def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Unpack[_O
       clipdex compare --a lite --b xclip
     """
     from ..evaluation.compare_encoders import compare
-    from ..report.summary import comparison_rows, comparison_summary
+    from ..report.summary import comparison_summary
 
     with terminal.working("Comparing"):
         done = compare(a, b, bank=bank, **options)
     columns = ("measure", "a", "a_interval", "b", "b_interval", "difference", "difference_interval")
-    terminal.rows(comparison_rows(done), columns=columns)
+    terminal.rows(done.to_rows(), columns=columns)
     terminal.say(comparison_summary(done))

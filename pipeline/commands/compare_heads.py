@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,5 +45,5 @@ def command(
     with terminal.working("Training"):
         results = compare_heads(bank=bank, labels=labels, recipe=recipe, protocol=protocol, tune=tune, seed=seed)
     columns = ("head", "loss", "top1", "top1_interval", "balanced_accuracy", "macro_f1", "ece", "seconds")
-    terminal.rows([dataclasses.asdict(one) for one in results], columns=columns)
+    terminal.rows(results.to_rows(), columns=columns)
     terminal.say(f"{results[0].clips} held-out clips, {results[0].protocol}.")

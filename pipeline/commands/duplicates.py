@@ -32,11 +32,10 @@ def command(bank: Path, recipe: str | None, threshold: float | None, device: Dev
       clipdex duplicates
       clipdex duplicates --threshold 0.98
     """
-    from ..report.summary import duplicate_rows
     from ..retrieval.duplicates import duplicates
 
     with terminal.working("Comparing"):
-        groups, threshold = duplicates(bank=bank, recipe=recipe, threshold=threshold, device=device)
+        found = duplicates(bank=bank, recipe=recipe, threshold=threshold, device=device)
     columns = ("group", "similarity", "start_seconds", "stop_seconds", "video")
-    terminal.rows(duplicate_rows(groups), columns=columns)
-    terminal.say(f"{len(groups)} groups of clips with a cosine similarity of at least {threshold:.4f}")
+    terminal.rows(found.to_rows(), columns=columns)
+    terminal.say(f"{len(found)} groups of clips with a cosine similarity of at least {found.threshold:.4f}")

@@ -110,7 +110,7 @@ def _evaluation(
         done = evaluate(protocol=protocol, **options)
         if out is not None:
             write_evaluation(out, done)
-    return dict(done.figures)
+    return done.to_row()
 
 
 def _k_shot(
@@ -126,7 +126,7 @@ def _k_shot(
     from ..report.evaluation import write_k_shot
 
     with terminal.working("Drawing clips and training"):
-        curves, figures = k_shot_curves(shots=shots or SHOTS, draws=draws or 10, templates=templates, **options)
+        done = k_shot_curves(shots=shots or SHOTS, draws=draws or 10, templates=templates, **options)
         if out is not None:
-            write_k_shot(out, curves, figures)
-    return dict(figures)
+            write_k_shot(out, done)
+    return done.to_row()

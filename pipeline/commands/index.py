@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -61,9 +60,7 @@ def build(kind: str, min_recall: float, bank: Path, recipe: str | None, device: 
     from ..retrieval.build_index import build_index
 
     with terminal.working("Building"):
-        terminal.one(
-            dataclasses.asdict(build_index(bank=bank, recipe=recipe, kind=kind, device=device, min_recall=min_recall))
-        )
+        terminal.one(build_index(bank=bank, recipe=recipe, kind=kind, device=device, min_recall=min_recall).to_row())
 
 
 @command.command("add")
@@ -81,7 +78,7 @@ def add(kind: str, bank: Path, recipe: str | None, device: Device, terminal: Ter
     from ..retrieval.build_index import index_stats
 
     with terminal.working("Updating"):
-        terminal.one(dataclasses.asdict(index_stats(bank=bank, recipe=recipe, kind=kind, device=device)))
+        terminal.one(index_stats(bank=bank, recipe=recipe, kind=kind, device=device).to_row())
 
 
 @command.command("remove")
@@ -118,4 +115,4 @@ def stats(kind: str, bank: Path, recipe: str | None, device: Device, terminal: T
     from ..retrieval.build_index import index_stats
 
     with terminal.working("Measuring"):
-        terminal.one(dataclasses.asdict(index_stats(bank=bank, recipe=recipe, kind=kind, device=device)))
+        terminal.one(index_stats(bank=bank, recipe=recipe, kind=kind, device=device).to_row())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -23,8 +22,8 @@ from ._options import (
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..classification.predict import FromSources, Predictions, Segments
     from ..classification.predict_options import DetectKeywords
-    from ..core.types import VideoRow
 
 _ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds", "export")
 _SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
@@ -144,11 +143,12 @@ def command(
 
     _check_typed(whole)
     if whole:
-        rows = _segments(terminal, sources, bank, export=export, raw_cells=raw_cells, **options)
+        found: FromSources[Any] = _segments(terminal, sources, bank, export=export, raw_cells=raw_cells, **options)
     else:
-        rows = _clips(terminal, sources, bank, top=top, **options)
-    terminal.say(*troubles(rows))
-    if any(row.status in ("failed", "partial") for row in rows):
+        found = _clips(terminal, sources, bank, top=top, **options)
+    terminal.say(*troubles(() if found.extraction is None else found.extraction.rows))
+    terminal.warn(found.warnings)
+    if found.failed:
         raise SystemExit(1)
 
 
@@ -164,16 +164,15 @@ def _check_typed(whole: bool) -> None:
 
 def _clips(
     terminal: Terminal, sources: Sequence[str], bank: Path, *, top: int, **options: Unpack[DetectKeywords]
-) -> Sequence[VideoRow]:
+) -> Predictions:
     from ..classification.predict import predict
     from ..classification.predict_options import DetectOptions
-    from ..report.summary import prediction_rows
 
     with terminal.progress() as update:
-        predictions, rows = predict(sources, bank=bank, top=top, on_progress=update, options=DetectOptions(**options))
+        found = predict(sources, bank=bank, top=top, on_progress=update, options=DetectOptions(**options))
     shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
-    terminal.rows(prediction_rows(predictions), columns=(*shown, "video"))
-    return rows
+    terminal.rows(found.to_rows(), columns=(*shown, "video"))
+    return found
 
 
 def _segments(
@@ -184,16 +183,16 @@ def _segments(
     export: Path | None,
     raw_cells: bool,
     **options: Unpack[DetectKeywords],
-) -> Sequence[VideoRow]:
+) -> Segments:
     from ..classification.predict import detect
     from ..classification.segments import check_format, export_segments
 
     if export is not None:
         check_format(export)
     with terminal.progress() as update:
-        found, rows = detect(sources, bank=bank, on_progress=update, **options)
-    terminal.rows([dataclasses.asdict(one) for one in found], columns=_SEGMENT_COLUMNS)
+        found = detect(sources, bank=bank, on_progress=update, **options)
+    terminal.rows(found.to_rows(), columns=_SEGMENT_COLUMNS)
     if export is not None:
         for path in export_segments(found, export, raw_cells=raw_cells):
             terminal.say(f"Wrote {path}")
-    return rows
+    return found

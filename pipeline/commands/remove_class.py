@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -32,4 +31,4 @@ def command(class_name: str, labels: bool, bank: Path, head_name: str, terminal:
     """
     from ..classification.edit_classes import remove_class
 
-    terminal.one(dataclasses.asdict(remove_class(class_name, bank=bank, head_name=head_name, labels=labels)))
+    terminal.one(remove_class(class_name, bank=bank, head_name=head_name, labels=labels).to_row())

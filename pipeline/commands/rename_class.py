@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -28,4 +27,4 @@ def command(class_name: str, new_name: str, bank: Path, head_name: str, terminal
     """
     from ..classification.edit_classes import rename_class
 
-    terminal.one(dataclasses.asdict(rename_class(class_name, new_name, bank=bank, head_name=head_name)))
+    terminal.one(rename_class(class_name, new_name, bank=bank, head_name=head_name).to_row())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
 
@@ -86,4 +85,4 @@ def command(bank: Path, terminal: Terminal, **options: Unpack[TrainKeywords]) ->
     with terminal.working("Training"):
         report = train_head(bank=bank, **chosen(options))
     terminal.warn(report.warnings)
-    terminal.one({name: value for name, value in dataclasses.asdict(report).items() if name != "warnings"})
+    terminal.one(report.to_row())

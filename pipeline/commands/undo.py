@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -26,4 +25,4 @@ def command(bank: Path, head_name: str, terminal: Terminal) -> None:
     """
     from ..classification.edit_classes import undo
 
-    terminal.one(dataclasses.asdict(undo(bank=bank, head_name=head_name)))
+    terminal.one(undo(bank=bank, head_name=head_name).to_row())

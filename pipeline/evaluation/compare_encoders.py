@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from ..classification.dataset import LabelledClips, check_classes, label_rows_of
 from ..classification.train import build_head
 from ..core.errors import ClipdexError, LabelError, UsageError
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import Device
 from ..encoders import Encoder, canary_clip, cards, load_for
 from .retrieval_metrics import retrieved
@@ -52,7 +54,7 @@ class Measure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Report):
     """What two encoders did on the same clips."""
 
     a: Recipe
@@ -62,6 +64,10 @@ class Comparison:
     classes: int
     protocol: str
     measures: tuple[Measure, ...]
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each measure, as ``--json`` prints it."""
+        return [dataclasses.asdict(measure) for measure in self.measures]
 
 
 def compare(

@@ -21,6 +21,7 @@ from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
 from ..heads import NoveltyDetector, TrainedHead, load_trained
@@ -32,7 +33,7 @@ _UNKNOWN_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Report):
     """A head's figures and what they were made of.
 
     Attributes:
@@ -55,6 +56,10 @@ class Evaluation:
     uncalibrated: npt.NDArray[np.float64]
     clips: tuple[ClipRow, ...]
     counts: Mapping[str, int]
+
+    def to_row(self) -> dict[str, Any]:
+        """The figures, as ``--json`` prints them."""
+        return dict(self.figures)
 
 
 def evaluate(

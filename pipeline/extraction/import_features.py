@@ -21,6 +21,7 @@ from ..bank.labels import label_row
 from ..core.errors import SourceError, UsageError
 from ..core.files import name_of
 from ..core.recipe import IMPORTED, PreprocessSettings, Recipe
+from ..core.results import Report
 from ..core.types import ClipRow, FloatArray, LabelRow, Moment, Span, VideoRow, clip_id
 from ..sources.tables import Row, read_table, row_path, row_span
 from .resume import video_id_of
@@ -32,7 +33,7 @@ _PIXELS = PreprocessSettings(resize=None, crop=None, interpolation="bilinear", s
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportReport:
+class ImportReport(Report):
     """What was imported: ``clips`` vectors of ``dim`` numbers, and ``labels`` of them."""
 
     recipe_id: str

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, get_args
 
 from ..bank.bank import Bank
 from ..bank.head_changes import labels_in
@@ -13,6 +14,7 @@ from ..bank.labels import label_row
 from ..core.errors import UsageError
 from ..core.files import sweep
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.timing import Profile
 from ..core.types import Keep, Limits, Moment, Source, Status, VideoRow
 from ..encoders import Encoder
@@ -27,7 +29,7 @@ _USUAL_BATCH = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Extraction:
+class Extraction(Report):
     """What an extraction did.
 
     Attributes:
@@ -52,6 +54,15 @@ class Extraction:
     def warnings(self) -> tuple[str, ...]:
         """What users of the vectors should know; empty if nothing was encoded."""
         return (self.caution,) if self.caution and self.encoded_clips else ()
+
+    def to_row(self) -> dict[str, Any]:
+        """Inputs by how they ended, and what was encoded."""
+        ended = {status: count for status in get_args(Status) if (count := self.count(status))}
+        return {"inputs": ended, "clips": self.encoded_clips, "seconds": self.seconds, "recipe": self.recipe.id}
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each input, as ``--json`` prints it."""
+        return [row.to_row() for row in self.rows]
 
     def count(self, status: Status) -> int:
         """How many inputs ended like this."""

@@ -18,6 +18,7 @@ from ..bank.clip_table import ClipTable
 from ..core.errors import BankError, UsageError
 from ..core.files import bytes_in, replacing
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
 from ..encoders import Encoder, encoder_class_for, load_for
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class IndexStats:
+class IndexStats(Report):
     """Facts of an index. ``recall_at_10`` is measured against the exact index on this very bank."""
 
     kind: str
@@ -203,10 +204,8 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
     """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    removed = []
-    for one in indexes.names() if kind is None else [kind]:
-        if remove_stored(index_folder(store, chosen, one)):
-            removed.append(one)
+    kinds = indexes.names() if kind is None else [kind]
+    removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     pointer = store.folder / "indexes" / chosen.id / KIND_FILE
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == kind:
         pointer.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice, options_of
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.results import Hit
+from ..core.results import Hit, Hits
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, load_for, text_cosines
@@ -88,7 +88,7 @@ class Searcher:
         *,
         options: SearchOptions | None = None,
         **keywords: Unpack[SearchKeywords],
-    ) -> list[Hit]:
+    ) -> Hits:
         """The ``k`` best moments, best first.
 
         Args:
@@ -119,7 +119,7 @@ class Searcher:
             hits, _ = moments(self._hits(again, grouping), grouping, k=k)
         else:
             hits = self._moments(rows, allowed, grouping, k=k)
-        return self._explained(hits, parts, vectors)
+        return Hits(self._explained(hits, parts, vectors))
 
     def _moments(
         self, query: FloatArray, allowed: npt.NDArray[np.bool_] | None, grouping: MergePolicy, *, k: int
@@ -217,7 +217,7 @@ def search(
     device: Device = "auto",
     options: SearchOptions | None = None,
     **keywords: Unpack[SearchKeywords],
-) -> list[Hit]:
+) -> Hits:
     """Run one query on a bank; a ``Searcher`` answers several.
 
     Args:

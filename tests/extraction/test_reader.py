@@ -615,7 +615,9 @@ class TestNames:
         done = extract([manifest, videos], bank=bank, encoder=str(videomae), root=videos)
         assert (done.count("ok"), done.count("failed")) == (3, 2)
         reasons = [str(row.reason) for row in done.rows if row.status == "failed"]
-        assert all(re.search(r"(outside|link).mp4 lies outside of .*videos, and --root", reason) for reason in reasons)
+        assert all(
+            re.search(r"(outside|link).mp4 lies outside of .*videos, the only folder", reason) for reason in reasons
+        )
 
 
 class TestSharedFrames:
