@@ -72,7 +72,7 @@ def searched(kind: str) -> Answer:
 
 def predicted(name: str) -> Answer:
     def answer(folder: Path) -> Any:
-        found, _ = predict(bank=folder, head_name=name)
+        found = predict(bank=folder, head_name=name)
         return [(one.label, one.score, one.top) for one in found]
 
     return answer

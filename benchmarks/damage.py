@@ -123,7 +123,7 @@ def outcome(answer: Answer, folder: Path, expected: Any, notes: Notes) -> tuple[
 def found_by_doctor(folder: Path, healthy: frozenset[str] = frozenset()) -> tuple[str, str]:
     """Whether `doctor` finds something that is not wrong in the undamaged bank."""
     try:
-        wrong = {one["check"] for one in doctor(bank=folder) if not one["ok"]} - healthy
+        wrong = {one.check for one in doctor(bank=folder) if not one.ok} - healthy
     except ClipdexError as error:
         return "doctor", str(error)
     except Exception as error:
@@ -228,7 +228,7 @@ def main() -> int:
             known = ", ".join(files_by_kind(original, [""]))
             parser.error(f"no kind of file is like {' or '.join(options.only)}; there are: {known}")
         expected = expectations(original, [path for files in by_kind.values() for path in files])
-        wrong = frozenset(one["check"] for one in doctor(bank=original) if not one["ok"])
+        wrong = frozenset(one.check for one in doctor(bank=original) if not one.ok)
         tables = run(Bench(original, expected, wrong, notes), by_kind, options)
     columns = (*_RANK[::-1][1:], _UNSEEN, "BAD")
     print(f"{'kind of file':<24}" + "".join(f"{name:>10}" for name in columns))

@@ -87,6 +87,25 @@ def functions(package: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
                 yield name, node
 
 
+def has_many_parameters(module: str, node: ast.FunctionDef) -> bool:
+    """Whether a function has more parameters than anybody can keep in mind. The constructor of a head is exempt:
+    scikit-learn reads an estimator's parameters from its signature (``get_params``), so they stand there one by one.
+    """
+    return num_parameters(node) > MOST_PARAMETERS and not (node.name == "__init__" and module.startswith("heads."))
+
+
+def num_parameters(node: ast.FunctionDef) -> int:
+    """Parameters of a function without ``self``; a dictionary of keywords does not count."""
+    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return sum(argument.arg not in ("self", "cls") for argument in given)
+
+
+def has_untyped_options(node: ast.FunctionDef) -> bool:
+    """Whether a public function takes any keyword, of any type."""
+    rest = node.args.kwarg
+    return not node.name.startswith("_") and rest is not None and "Any" in ast.dump(rest.annotation or ast.Name("Any"))
+
+
 def measure(package: Path) -> dict[str, object]:
     """The counts, and by name what stands out."""
     modules = modules_of(package)
@@ -95,15 +114,11 @@ def measure(package: Path) -> dict[str, object]:
     folders = {path.parent for path in modules.values()} - {package}
     many, untyped, bare = [], [], []
     for name, node in functions(package):
-        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        number = sum(argument.arg not in ("self", "cls") for argument in given)
-        public = not node.name.startswith("_")
-        if number > MOST_PARAMETERS:
-            many.append(f"{name}.{node.name} ({number})")
-        rest = node.args.kwarg
-        if public and rest is not None and rest.annotation is not None and ast.unparse(rest.annotation) == "Any":
+        if has_many_parameters(name, node):
+            many.append(f"{name}.{node.name} ({num_parameters(node)})")
+        if has_untyped_options(node):
             untyped.append(f"{name}.{node.name}")
-        if public and ast.get_docstring(node) is None:
+        if not node.name.startswith("_") and ast.get_docstring(node) is None:
             bare.append(f"{name}.{node.name}")
     texts = {
         path: path.read_text()

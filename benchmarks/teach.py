@@ -70,7 +70,7 @@ def fill(folder: Path, X: np.ndarray, recipe: Recipe, seconds: float) -> tuple[l
 def store(
     bank: Path, name: str, kind: str, parameters: dict[str, Any], examples: LabelledClips, recipe: Recipe
 ) -> None:
-    head = fit(build_head(kind, seed=0, **parameters), examples)
+    head = fit(build_head(kind, parameters, seed=0), examples)
     card = HeadCard(
         name=name,
         kind=kind,

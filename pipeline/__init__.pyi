@@ -9,14 +9,20 @@ from .classification.edit_classes import rename_class as rename_class
 from .classification.edit_classes import undo as undo
 from .classification.import_head import import_head as import_head
 from .classification.load_head import load_head as load_head
+from .classification.predict import Predictions as Predictions
+from .classification.predict import Segments as Segments
 from .classification.predict import detect as detect
 from .classification.predict import predict as predict
+from .classification.predict_options import DetectOptions as DetectOptions
+from .classification.predict_options import PredictOptions as PredictOptions
 from .classification.segments import Segment as Segment
 from .classification.train import TrainReport as TrainReport
 from .classification.train import train_head as train_head
+from .classification.train_options import TrainOptions as TrainOptions
 from .core.errors import ClipdexError as ClipdexError
 from .core.recipe import Recipe as Recipe
 from .core.results import Hit as Hit
+from .core.results import Hits as Hits
 from .core.results import Prediction as Prediction
 from .core.types import Limits as Limits
 from .core.types import Moment as Moment
@@ -30,6 +36,7 @@ from .evaluation.evaluate_head import evaluate as evaluate
 from .evaluation.evaluate_search import evaluate_search as evaluate_search
 from .evaluation.k_shot import k_shot_curves as k_shot_curves
 from .extraction.extract import extract as extract
+from .extraction.extract_options import ExtractOptions as ExtractOptions
 from .extraction.retry import retry as retry
 from .extraction.run import Extraction as Extraction
 from .extraction.runners.processes import Processes as Processes
@@ -40,5 +47,6 @@ from .retrieval.clusters import bank_map as bank_map
 from .retrieval.clusters import clusters as clusters
 from .retrieval.duplicates import duplicates as duplicates
 from .retrieval.query import Part as Part
+from .retrieval.search_options import SearchOptions as SearchOptions
 from .retrieval.searcher import Searcher as Searcher
 from .retrieval.searcher import search as search

@@ -114,6 +114,21 @@ def test_a_module_has_at_most_300_lines_and_a_function_fits_a_screen(module: str
             assert node.end_lineno - node.lineno < 70, f"{module}.{node.name}"
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_a_function_has_at_most_8_parameters_and_a_public_one_types_its_options(module: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        # scikit-learn reads an estimator's parameters from the signature of its constructor.
+        if not (node.name == "__init__" and folder_of(module) == "heads"):
+            count = sum(argument.arg not in ("self", "cls") for argument in given)
+            assert count <= 8, f"{module}.{node.name} has {count} parameters"
+        if not node.name.startswith("_") and node.args.kwarg is not None:
+            kind = ast.unparse(node.args.kwarg.annotation) if node.args.kwarg.annotation else "Any"
+            assert "Any" not in kind, f"{module}.{node.name} takes **{node.args.kwarg.arg}: {kind}"
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if re.match(r"commands\.[^_]", module)])
 def test_the_body_of_a_command_is_at_most_15_lines(module: str) -> None:
     for node in ast.parse(MODULES[module].read_text()).body:

@@ -71,7 +71,7 @@ def test_every_verb_takes_a_bank_as_a_path_or_open() -> None:
 def test_one_open_bank_goes_through_all_verbs_and_sees_what_each_changed(bank: Path) -> None:
     opened = Bank(bank)
     assert train_head(bank=opened).classes == ("class 0", "class 1", "class 2")
-    assert len(predict(bank=opened)[0]) == len(opened) == 18
+    assert len(predict(bank=opened)) == len(opened) == 18
     assert evaluate(bank=opened).figures["clips"] == 18
     rename_class("class 0", "zero", bank=opened)
     assert {row.label for row in list_labels(bank=opened)} == {row.label for row in opened.labels()}
@@ -84,7 +84,7 @@ def test_one_open_bank_goes_through_all_verbs_and_sees_what_each_changed(bank: P
     assert compact(bank=opened).parts >= 1
     assert prune(bank=opened, dry_run=True).clips == 0
     assert bank_info(bank=opened)["recipes"][0]["id"] == RECIPE.id
-    assert all(check["check"] != "bank" for check in doctor(bank=opened))
+    assert all(check.check != "bank" for check in doctor(bank=opened))
     assert np.isfinite(opened.embeddings(RECIPE.id)).all()
 
 
@@ -98,7 +98,7 @@ def test_a_lone_source_is_one_source_and_a_lone_thing_to_keep_is_kept(readable: 
     video = readable.parent / "a.mp4"
     opened = Bank(readable)
     assert opened.feature_names(opened.recipe().id) == ("patches",)
-    assert [one.video for one in predict(video, bank=readable, prompts=["dog"])[0]] == [str(video)]
+    assert [one.video for one in predict(video, bank=readable, prompts=["dog"])] == [str(video)]
     assert (
         next(watch(str(video), bank=readable, sleep=lambda _: None, encoder=opened.recipe().checkpoint)).inputs[0].path
         == video
@@ -106,7 +106,7 @@ def test_a_lone_source_is_one_source_and_a_lone_thing_to_keep_is_kept(readable: 
 
 
 def test_a_lone_prompt_is_one_class(readable: Path) -> None:
-    (found,) = predict(bank=readable, prompts="dog", templates="a video of a {}")[0]
+    (found,) = predict(bank=readable, prompts="dog", templates="a video of a {}")
     assert found.label == "dog"
     assert found.top == (("dog", 1.0),)
 

@@ -75,7 +75,7 @@ class FeatureArrays:
         if bare := sum(name not in self._places for name in ids):
             raise UsageError(
                 f"{bare} of {len(ids)} clips have no {self._name} stored: run the extraction again with "
-                f"--keep {self._name} (their vectors stay)"
+                f"keep={self._name!r} (their vectors stay)"
             )
         wanted: dict[Path, list[int]] = {}
         for number, name in enumerate(ids):

@@ -199,7 +199,7 @@ def _finish(bank: Path, name: str) -> None:
     except OSError as error:
         raise BankError(
             f"cannot finish the change that {journal} describes: {error.strerror or error}. Free some space or choose "
-            "a writable --bank, then run any command on this bank again"
+            "a writable bank, then run any command on this bank again"
         ) from error
 
 

@@ -56,10 +56,10 @@ class VideoLog:
     def __len__(self) -> int:
         return len(self._columns["video"])
 
-    def row(self, number: int, **instead: Any) -> VideoRow:
-        """One outcome, with other values for some of its fields."""
+    def row(self, number: int) -> VideoRow:
+        """One outcome."""
         start, stop = self._bounds[number : number + 2]
-        facts = {name: self._columns[name][number] for name in _FLAT} | instead
+        facts = {name: self._columns[name][number] for name in _FLAT}
         return VideoRow(**facts, clip_ids=tuple(self._clip_ids[start:stop].to_pylist()))
 
     def latest(self, recipe_id: str) -> dict[Key, int]:

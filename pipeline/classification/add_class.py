@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..bank.head_changes import changing, commit_change, heads_in
 from ..bank.labels import Labels, label_of_clips, label_row
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
-from ..core.notebook import Shown
+from ..core.results import Report
 from ..core.types import Device, FloatArray, LabelRow, Moment
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
@@ -35,7 +36,7 @@ from .train import DEFAULT_NAME, build_head, class_texts
 
 
 @dataclasses.dataclass(frozen=True)
-class AddReport(Shown):
+class AddReport(Report):
     """What ``add-class`` did.
 
     Attributes:
@@ -69,6 +70,11 @@ class AddReport(Shown):
     confusions: dict[str, int]
     left_out: int
     recognised: int
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them."""
+        row = super().to_row()
+        return {"class": row.pop("class_name"), **row}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ def _add(
     alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
     if alone is None and before.sample is not None:
         examples = _examples(before, store, stored, known, class_name, some=False)
-    after = alone or fit(build_head(card.kind, **{"seed": card.seed, **card.parameters}), examples)
+    after = alone or fit(build_head(card.kind, card.parameters, seed=card.seed), examples)
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=alone is not None)

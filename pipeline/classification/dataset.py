@@ -154,8 +154,7 @@ def labelled_examples(
     """
     if not labels:
         raise LabelError(
-            "there are no labels yet: use clipdex label add, clipdex label import, or extract with "
-            "--labels-from-folders"
+            "there are no labels yet: use clipdex label add, clipdex label import, or extract with labels_from_folders"
         )
     stored = bank.clips(recipe.id)
     clips = list(stored.rows())

@@ -13,13 +13,14 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import changing, commit_change, commit_undo, rows_from
 from ..bank.labels import Labels
 from ..core.errors import HeadError, LabelError
+from ..core.results import Report
 from ..core.types import LabelRow
 from ..heads import HeadCard, TrainedHead, latest_change, load_trained, read_head_file
 from .train import DEFAULT_NAME
 
 
 @dataclasses.dataclass(frozen=True)
-class ChangeReport:
+class ChangeReport(Report):
     """What was done to a head's classes.
 
     Attributes:

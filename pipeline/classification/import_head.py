@@ -61,7 +61,7 @@ def import_head(
     classes = tuple(
         f"{number} {label}" if doubles else label for number, label in enumerate(classifier.classes)
     )  # a name stands for one class
-    head = build_head("linear", seed=0, normalise=False)
+    head = build_head("linear", {"normalise": False}, seed=0)
     head.restore({"coef_": classifier.weight, "intercept_": classifier.bias}, classes=list(classes), dim=chosen.dim)
     card = HeadCard(
         name=name or chosen.encoder,

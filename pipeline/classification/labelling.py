@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..core.errors import SourceError, UsageError
+from ..core.results import Results
 from ..core.types import LabelRow, Moment
 from ..extraction.resume import video_id_of
 from ..sources.tables import write_csv
+
+
+class ImportedLabels(Results[LabelRow]):
+    """The labels of a table.
+
+    Attributes:
+        num_new: how many of them the bank did not have.
+    """
+
+    def __init__(self, rows: Iterable[LabelRow], *, num_new: int) -> None:
+        super().__init__(rows)
+        self.num_new = num_new
 
 
 def add_label(
@@ -36,7 +50,7 @@ def add_label(
 
 def remove_labels(
     moment: str | None = None, *, class_name: str | None = None, bank: BankLike = "bank"
-) -> list[LabelRow]:
+) -> Results[LabelRow]:
     """Remove the labels of exactly this moment, of this class, or both; gives back what was removed.
 
     Raises:
@@ -51,29 +65,26 @@ def remove_labels(
         here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
         return here and class_name in (None, row.label)
 
-    return labels_in(open_bank(bank).folder).remove(lambda row: not meant(row))
+    return Results(labels_in(open_bank(bank).folder).remove(lambda row: not meant(row)))
 
 
-def import_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> tuple[list[LabelRow], int]:
+def import_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> ImportedLabels:
     """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
 
     Args:
         raw_cells: take an apostrophe before what looks like a formula (``'=x``) for a part of the name. By default it
             is what ``export_labels`` and spreadsheets put there, and is taken away.
-
-    Returns:
-        What the table says, and how many labels the bank did not have.
     """
     rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
-    return rows, labels_in(open_bank(bank, create=True).folder).add(rows)
+    return ImportedLabels(rows, num_new=labels_in(open_bank(bank, create=True).folder).add(rows))
 
 
-def list_labels(*, bank: BankLike = "bank") -> list[LabelRow]:
+def list_labels(*, bank: BankLike = "bank") -> Results[LabelRow]:
     """All labels of the bank, oldest first."""
-    return open_bank(bank).labels()
+    return Results(open_bank(bank).labels())
 
 
-def export_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> list[LabelRow]:
+def export_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> Results[LabelRow]:
     """Write all labels to a CSV file that ``import_labels`` reads.
 
     Args:

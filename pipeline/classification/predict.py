@@ -4,72 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
-from ..core.arguments import as_list, check_choice
+from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.results import Prediction
-from ..core.types import ClipRow, Device, FloatArray, VideoRow
+from ..core.results import One, Prediction, Results
+from ..core.types import ClipRow, FloatArray, VideoRow
 from ..core.vectors import softmax
 from ..encoders import encoder_class_for, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
-from ..extraction.runners import LOCAL, Runner
-from ..heads import ACCEPT_KNOWN, HeadCard, TrainedHead, load_trained
+from ..extraction.run import Extraction
+from ..heads import HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
-from .segments import Segment, segments
+from .predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
+from .segments import Segment, Windows, segments
 from .train import DEFAULT_NAME
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictOptions:
-    """Who is asked, of what.
-
-    Attributes:
-        head_name: a stored head; by default ``"default"``, unless ``prompts`` are given.
-        prompts: class names or descriptions to choose from, for encoders with a text side.
-        templates: sentences that prompts are put into, such as ``"a video of {}"``; several are averaged.
-        rerank: use the model's full score with prompts, which needs what ``extract --keep patches`` stores.
-        never_abstain: say the likeliest class of every clip. Else nothing is said of clips that look less familiar
-            than nearly all held-out ones did, or whose class is less sure than its threshold.
-        accept_known: share of clips of known classes that must not be taken for unknown ones, in [0, 1].
-        recipe: id, encoder or checkpoint, where the bank holds several.
-        runner: where new sources are extracted, see ``extract``.
-
-    Raises:
-        UsageError: both a head and prompts, or a share that is none.
-    """
-
-    bank: BankLike = "bank"
-    head_name: str | None = None
-    prompts: Sequence[str] = ()
-    templates: Sequence[str] = ()
-    rerank: bool = False
-    never_abstain: bool = False
-    accept_known: float = ACCEPT_KNOWN
-    recipe: str | None = None
-    device: Device = "auto"
-    runner: Runner | str = LOCAL
-
-    def __post_init__(self) -> None:
-        for name in ("prompts", "templates"):  # a single string is one of them
-            object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
-        check_choice("device", self.device, Device)
-        if not 0 <= self.accept_known <= 1:
-            raise UsageError(f"a share lies between 0 and 1, not at {self.accept_known}")
-        if self.prompts and self.head_name is not None:
-            raise UsageError("a head and prompts both name the classes: give one of them")
-        if (self.templates or self.rerank) and not self.prompts:
-            raise UsageError("templates and reranking go with prompts: a head reads no text")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +40,7 @@ class ClipScores:
         known: (n,), see ``TrainedHead.known``.
         abstains: for each clip why nothing is said of it, or None.
         thresholds: see ``HeadCard``.
-        rows: outcomes of the sources; some may have failed.
+        extraction: of the sources, if any were given; some may have failed.
     """
 
     clips: Sequence[ClipRow]
@@ -90,76 +49,90 @@ class ClipScores:
     known: npt.NDArray[np.float64] | None
     abstains: Sequence[Literal["unknown", "unsure"] | None]
     thresholds: Mapping[str, float | None]
-    rows: Sequence[VideoRow]
+    extraction: Extraction | None
+
+
+class FromSources(Results[One]):
+    """Results for the clips of sources, or of the whole bank.
+
+    Attributes:
+        extraction: of the sources, or None.
+    """
+
+    def __init__(self, results: Iterable[One], extraction: Extraction | None = None) -> None:
+        super().__init__(results, warnings=() if extraction is None else extraction.warnings)
+        self.extraction = extraction
+
+    @property
+    def failed(self) -> bool:
+        """Whether a source could not be stored whole."""
+        return self.extraction is not None and self.extraction.failed
+
+
+class Predictions(FromSources[Prediction]):
+    """Predictions, clip by clip."""
+
+
+class Segments(FromSources[Segment]):
+    """Segments, video by video."""
 
 
 def predict(
     sources: str | Path | Sequence[str | Path] = (),
     *,
+    bank: BankLike = "bank",
     top: int = 5,
     on_progress: Callable[[Progress], None] | None = None,
-    **asked: Any,
-) -> tuple[list[Prediction], list[VideoRow]]:
+    options: PredictOptions | None = None,
+    **keywords: Unpack[PredictKeywords],
+) -> Predictions:
     """Label clips: those of ``sources``, extracted where they are new, or all of the bank.
 
     Args:
         top: how many classes to list for each clip.
-        asked: see ``PredictOptions``.
-
-    Returns:
-        The predictions, and the outcome rows of the sources (some may have failed).
+        options: what predicts; by default as ``PredictOptions`` says.
+        keywords: single options, in place of those.
 
     Raises:
         UsageError: both a head and prompts.
         HeadError: no such head, or one that was trained on vectors of another recipe.
 
     Example:
-        >>> predictions, outcomes = predict("videos/kick/0.mp4", bank="bank")
+        >>> predictions = predict("videos/kick/0.mp4", bank="bank")
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}")
-    found = score_clips(sources, PredictOptions(**asked), on_progress=on_progress)
-    return [_prediction(found, number, top) for number in range(len(found.clips))], list(found.rows)
+    chosen = options_of(PredictOptions, options, keywords)
+    found = score_clips(sources, chosen, bank=bank, on_progress=on_progress)
+    return Predictions([_prediction(found, number, top) for number in range(len(found.clips))], found.extraction)
 
 
 def detect(
     sources: str | Path | Sequence[str | Path] = (),
     *,
-    window_seconds: float | None = None,
-    stride_seconds: float | None = None,
-    min_score: float = 0.5,
-    merge_gap_seconds: float = 0.0,
-    min_seconds: float = 0.0,
+    bank: BankLike = "bank",
     on_progress: Callable[[Progress], None] | None = None,
-    **asked: Any,
-) -> tuple[list[Segment], list[VideoRow]]:
+    options: DetectOptions | None = None,
+    **keywords: Unpack[DetectKeywords],
+) -> Segments:
     """What happens when: segments of the videos of ``sources``, or of all of the bank.
 
     Args:
-        window_seconds: of the windows that new videos are cut into; by default as long as the clips that the head
-            learned from mostly are.
-        stride_seconds: between window starts; by default half a window.
-        min_score: probability from which on a class is said, where it has no threshold above that.
-        merge_gap_seconds: segments of one class at most so far apart become one.
-        min_seconds: shorter segments are dropped.
-        asked: see ``PredictOptions``.
-
-    Returns:
-        The segments, video by video, and the outcome rows of the sources.
+        options: what predicts, and how windows become segments; by default as ``DetectOptions`` says.
+        keywords: single options, in place of those.
 
     Raises:
         UsageError, HeadError: see ``predict``.
 
     Example:
-        >>> found, outcomes = detect("videos/kick/0.mp4", bank="bank")
+        >>> found = detect("videos/kick/0.mp4", bank="bank")
     """
-    who = PredictOptions(**asked)
-    if (window_seconds is not None or stride_seconds is not None) and not sources:
+    chosen = options_of(DetectOptions, options, keywords)
+    if (chosen.window_seconds is not None or chosen.stride_seconds is not None) and not sources:
         raise UsageError("a window or stride is for cutting videos: name those, or leave it out for the stored clips")
-    if stride_seconds is not None and stride_seconds <= 0:
-        raise UsageError(f"a stride must be above 0 seconds, not {stride_seconds:g}")
-    cut = _windows(who, window_seconds, stride_seconds) if sources else None
-    scored = score_clips(sources, who, cut=cut, on_progress=on_progress)
+    store = open_bank(bank)
+    cut = _windows(chosen, store) if sources else None
+    scored = score_clips(sources, chosen, bank=store, cut=cut, on_progress=on_progress)
     by_video: dict[tuple[str, str], list[int]] = {}
     for number, clip in enumerate(scored.clips):
         by_video.setdefault((clip.video, clip.video_id), []).append(number)
@@ -168,25 +141,24 @@ def detect(
         one
         for (video, video_id), numbers in by_video.items()
         for one in segments(
-            [scored.clips[number].span for number in numbers],
+            Windows(video, video_id, [scored.clips[number].span for number in numbers]),
             scored.scores[numbers],
             answered[numbers],
             scored.classes,
-            video=video,
-            video_id=video_id,
-            least=min_score,
-            thresholds={} if who.never_abstain else scored.thresholds,
-            merge_gap_seconds=merge_gap_seconds,
-            least_seconds=min_seconds,
+            least=chosen.min_score,
+            thresholds={} if chosen.never_abstain else scored.thresholds,
+            merge_gap_seconds=chosen.merge_gap_seconds,
+            least_seconds=chosen.min_seconds,
         )
     ]
-    return found, list(scored.rows)
+    return Segments(found, scored.extraction)
 
 
 def score_clips(
     sources: str | Path | Sequence[str | Path],
     asked: PredictOptions,
     *,
+    bank: BankLike = "bank",
     cut: ClipPlan | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ClipScores:
@@ -195,28 +167,28 @@ def score_clips(
     Args:
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
-    store = open_bank(asked.bank)
-    judged = None if asked.prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
+    store = open_bank(bank)
+    prompts = as_list(asked.prompts)
+    judged = None if prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
     chosen = judged.card.recipe if judged is not None and asked.recipe is None else store.recipe(asked.recipe)
     if judged is not None:
         judged.card.check_recipe(chosen)
-    rows: list[VideoRow] = []
+    done = None
     if sources:
         cut = cut or (None if judged is None else _cut_like(judged.card, store))
         done = extract_for(
             chosen, sources, store=store, cut=cut, device=asked.device, runner=asked.runner, on_progress=on_progress
         )
-        rows = list(done.rows)
-    clips, vectors = _chosen(store, chosen, rows if sources else None)
+    clips, vectors = _chosen(store, chosen, None if done is None else done.rows)
     if judged is not None:
-        return _judge(judged, store, clips, vectors, asked=asked, rows=rows)
-    scores = np.empty((0, len(asked.prompts)))
+        return _judge(judged, store, clips, vectors, asked=asked, extraction=done)
+    scores = np.empty((0, len(prompts)))
     if clips:
         kept = store.patches(chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
         encoder = load_for(chosen, device=asked.device)
-        cosines = text_cosines(encoder, vectors, asked.prompts, templates=asked.templates, patches=kept)
+        cosines = text_cosines(encoder, vectors, prompts, templates=asked.templates, patches=kept)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
-    return ClipScores(clips, asked.prompts, scores, None, [None] * len(clips), {}, rows)
+    return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done)
 
 
 def _judge(
@@ -226,12 +198,12 @@ def _judge(
     vectors: FloatArray,
     *,
     asked: PredictOptions,
-    rows: Sequence[VideoRow],
+    extraction: Extraction | None,
 ) -> ClipScores:
     """What a head says."""
     card = judged.card
     if not clips:
-        return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, rows)
+        return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, extraction)
     reads = vectors
     if judged.head.reads == "frames":
         reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
@@ -243,19 +215,19 @@ def _judge(
     abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
     if asked.never_abstain:
         abstains = [None] * len(clips)
-    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, rows)
+    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, extraction)
 
 
-def _windows(asked: PredictOptions, window_seconds: float | None, stride_seconds: float | None) -> ClipPlan:
+def _windows(options: DetectOptions, store: Bank) -> ClipPlan:
     """How long videos are cut to see when something happens."""
-    store = open_bank(asked.bank)
-    if window_seconds is None and not asked.prompts:
-        card = load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME).card
+    window_seconds = options.window_seconds
+    if window_seconds is None and not options.prompts:
+        card = load_trained(heads_in(store.folder), options.head_name or DEFAULT_NAME).card
         lengths = [clip.span.seconds for clip in _learned(card, store)]
         window_seconds = float(np.median(lengths)) if lengths else None
     if window_seconds is None:
-        window_seconds = encoder_class_for(store.recipe(asked.recipe)).card.span_seconds
-    return ClipPlan("windows", window_seconds, stride_seconds or window_seconds / 2)
+        window_seconds = encoder_class_for(store.recipe(options.recipe)).card.span_seconds
+    return ClipPlan("windows", window_seconds, options.stride_seconds or window_seconds / 2)
 
 
 def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:

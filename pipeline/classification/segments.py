@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..core.errors import SourceError, UsageError
 from ..core.files import refuse_special
+from ..core.results import Report
 from ..core.types import Span
 from ..sources.tables import write_csv
 
@@ -26,11 +27,11 @@ FORMATS = (".csv", ".json", ".vtt")
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class Segment(Report):
     """A stretch of a video with a label; ``score`` is the mean over its length, ``peak`` the largest.
 
     Example:
-        >>> found, _ = detect(never_abstain=True)
+        >>> found = detect(never_abstain=True)
         >>> {segment.label for segment in found} <= {"kick", "wave"}
         True
     """
@@ -44,14 +45,21 @@ class Segment:
     peak: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """The windows of one video; ``spans``, (n,), may overlap."""
+
+    video: str
+    video_id: str
+    spans: Sequence[Span]
+
+
 def segments(
-    spans: Sequence[Span],
+    windows: Windows,
     scores: npt.NDArray[np.float64],
     answered: npt.NDArray[np.bool_],
     classes: Sequence[str],
     *,
-    video: str,
-    video_id: str,
     least: float,
     thresholds: Mapping[str, float | None] | None = None,
     merge_gap_seconds: float = 0.0,
@@ -60,7 +68,6 @@ def segments(
     """The segments of one video, in order of time.
 
     Args:
-        spans: of its windows, (n,); they may overlap.
         scores: probabilities, (n, classes).
         answered: (n,), False for windows in which nothing known was seen; they count against every class.
         least: mean probability from which on a class is reported.
@@ -71,10 +78,10 @@ def segments(
     if merge_gap_seconds < 0 or least_seconds < 0:
         raise UsageError(f"seconds cannot be negative: {merge_gap_seconds} and {least_seconds}")
     limits = np.array([_limit(name, least, thresholds or {}) for name in classes])
-    edges = np.unique([[span.start_seconds, span.stop_seconds] for span in spans])
+    starts = np.array([span.start_seconds for span in windows.spans])
+    stops = np.array([span.stop_seconds for span in windows.spans])
+    edges = np.unique([starts, stops])
     shown = np.where(answered[:, None], scores, 0.0)
-    starts = np.array([span.start_seconds for span in spans])
-    stops = np.array([span.stop_seconds for span in spans])
     found: list[_Run] = []
     for start, stop in itertools.pairwise(edges):
         over = (starts < stop) & (stops > start)
@@ -88,7 +95,15 @@ def segments(
     for run in found:
         _append(merged, run, gap_seconds=merge_gap_seconds)
     return [
-        Segment(video, video_id, classes[run.code], run.start, run.stop, run.weight / run.covered, run.peak)
+        Segment(
+            video=windows.video,
+            video_id=windows.video_id,
+            label=classes[run.code],
+            start_seconds=run.start,
+            stop_seconds=run.stop,
+            score=run.weight / run.covered,
+            peak=run.peak,
+        )
         for run in merged
         if run.stop - run.start >= least_seconds
     ]

@@ -11,36 +11,32 @@ import inspect
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
-from ..core.arguments import as_list, check_choice
-from ..core.errors import UsageError
-from ..core.notebook import Shown
+from ..core.arguments import as_list
+from ..core.errors import UnknownOption
 from ..core.recipe import Recipe
-from ..core.types import Device, Loss
+from ..core.results import Report
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
-from ..heads._trained.calibration import Method
 from .calibrate import Validation, validate
 from .cross_validation import choose, fit
 from .dataset import LabelledClips, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
-
-DEFAULT_NAME = "default"
-
-Calibrate = Literal["auto", Method]
+from .train_options import DEFAULT_NAME as DEFAULT_NAME
+from .train_options import TrainKeywords, TrainOptions, train_options
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainReport(Shown):
-    """What ``train-head`` says. ``clips`` and ``groups`` count what was trained on.
+class TrainReport(Report):
+    """What ``train-head`` did. ``clips`` and ``groups`` count what was trained on.
 
     Example:
         >>> report = train_head(head="prototype", name="fast")
@@ -61,36 +57,21 @@ class TrainReport(Shown):
     calibration: str
     warnings: tuple[str, ...] = ()
 
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them; warnings go to stderr."""
+        row = super().to_row()
+        del row["warnings"]
+        return row
+
 
 def train_head(
-    *,
-    bank: BankLike = "bank",
-    head: str | None = None,
-    loss: str | None = None,
-    labels: str | Path | None = None,
-    name: str = DEFAULT_NAME,
-    seed: int = 0,
-    recipe: str | None = None,
-    tune: bool = False,
-    calibrate: Calibrate = "auto",
-    precision: float | None = None,
-    texts: bool = False,
-    templates: str | Sequence[str] = (),
-    device: Device = "auto",
-    **parameters: Any,
+    *, bank: BankLike = "bank", options: TrainOptions | None = None, **keywords: Unpack[TrainKeywords]
 ) -> TrainReport:
     """Train a head on the stored vectors of labelled clips and keep it in the bank.
 
     Args:
-        head: kind of head; by default the MLP where a loss is given, else the linear one.
-        loss: what the MLP is trained with.
-        labels: a CSV or Parquet file; by default the bank's own labels.
-        tune: choose the head's parameters, but for those given, on held-out groups; inside the folds for the score.
-        calibrate: how held-out clips make probabilities come true.
-        precision: share of right answers that each class is to have: below its threshold it is not said.
-        texts: blend in what the encoder's text side says of the class names; held-out clips choose how much.
-        templates: for ``texts``: sentences that the names are put into, such as ``"a video of {}"``.
-        parameters: further keyword arguments of the head's class.
+        options: by default as ``TrainOptions`` says.
+        keywords: single options, in place of those; other names are parameters of the head's class.
 
     Raises:
         LabelError: too few labels, or none that a stored clip answers to.
@@ -99,48 +80,38 @@ def train_head(
     Example:
         >>> report = train_head(head="knn", name="neighbours", k=3)
     """
-    _check(loss, calibrate, precision, device)
     started = time.monotonic()
+    chosen = train_options(options, keywords)
     store = open_bank(bank)
-    chosen = store.recipe(recipe)
-    kind = head or ("linear" if loss in (None, "cross-entropy") else "mlp")
-    parameters |= {} if loss is None or (head is None and kind == "linear") else {"loss": loss}
-    model = build_head(kind, seed=seed, **parameters)
+    recipe = store.recipe(chosen.recipe)
+    name, fixed = chosen.name, frozenset(chosen.head_parameters) if chosen.tune else None
+    model = build_head(chosen.kind, chosen.head_parameters, seed=chosen.seed)
     known = stamp(heads_in(store.folder), name)  # before the labels are read
-    rows = label_rows_of(store, None if labels is None else Path(labels))
-    examples = labelled_examples(store, chosen, rows, reads=model.reads)
+    rows = label_rows_of(store, None if chosen.labels is None else Path(chosen.labels))
+    examples = labelled_examples(store, recipe, rows, reads=model.reads)
     check_classes(examples)
     training = examples.take(~examples.held_out)
-    encoder = load_for(chosen, device=device) if texts else None
-    shares = None if encoder is None else text_shares(encoder, examples, templates)
-    given = frozenset(parameters) if tune else None
-    said = validate(model, examples, calibrate=calibrate, precision=precision, text_shares=shares, tune=given)
-    fitted = fit(model if given is None else choose(model, training, fixed=given), training)
-    asked = {"labels": None if labels is None else Path(labels).name, "templates": templates, "seed": seed}
-    card = _card(name, kind, fitted, training, said, recipe=chosen, fixed=given, **asked)
+    encoder = load_for(recipe, device=chosen.device) if chosen.texts else None
+    shares = None if encoder is None else text_shares(encoder, examples, chosen.templates)
+    said = validate(
+        model, examples, calibrate=chosen.calibrate, precision=chosen.precision, text_shares=shares, tune=fixed
+    )
+    fitted = fit(model if fixed is None else choose(model, training, fixed=fixed), training)
+    card = _card(fitted, training, said, options=chosen, recipe=recipe)
     judged = TrainedHead(
         fitted,
         card,
         NoveltyDetector.fit(training.vectors, training.y),
-        None if encoder is None else class_texts(encoder, card.classes, templates, weight=said.text_weight),
+        None if encoder is None else class_texts(encoder, card.classes, card.templates, weight=said.text_weight),
         Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
     )
     with changing(store.folder, name) as folder:
         check_unchanged(folder, name, known)
         save_trained(folder, judged)
         forget(folder, name)  # what it was before is not what this one was
-    undone = _undone(model, training, tune=tune)
+    undone = _undone(model, training, tune=chosen.tune)
     warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
-
-
-def _check(loss: str | None, calibrate: Calibrate, precision: float | None, device: Device) -> None:
-    check_choice("device", device, Device)
-    """Refuse wrong options before anything is read."""
-    check_choice("calibration", calibrate, Calibrate)
-    check_choice("loss", loss, Loss)
-    if precision is not None and not 0 < precision <= 1:
-        raise UsageError(f"a precision is a share above 0 and up to 1, not {precision:g}")
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
@@ -154,20 +125,11 @@ def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
 
 
 def _card(
-    name: str,
-    kind: str,
-    fitted: Head,
-    training: LabelledClips,
-    said: Validation,
-    *,
-    recipe: Recipe,
-    fixed: frozenset[str] | None,
-    **asked: Any,
+    fitted: Head, training: LabelledClips, said: Validation, *, options: TrainOptions, recipe: Recipe
 ) -> HeadCard:
-    asked["templates"] = tuple(as_list(asked["templates"]))
     return HeadCard(
-        name=name,
-        kind=kind,
+        name=options.name,
+        kind=options.kind,
         parameters=fitted.get_params(deep=False),
         classes=tuple(str(one) for one in fitted.classes_),
         recipe=recipe,
@@ -176,8 +138,10 @@ def _card(
         calibration=said.calibration,
         thresholds=said.thresholds,
         familiar=said.familiar,
-        fixed=None if fixed is None else tuple(sorted(fixed)),
-        **asked,
+        fixed=tuple(sorted(options.head_parameters)) if options.tune else None,
+        labels=None if options.labels is None else Path(options.labels).name,
+        templates=tuple(as_list(options.templates)),
+        seed=options.seed,
     )
 
 
@@ -213,17 +177,23 @@ def class_texts(
     return TextPrior(texts, encoder.text_scale, weight)
 
 
-def build_head(kind: str, *, seed: int, **parameters: Any) -> Head:
-    """An untrained head; ``seed`` goes to the kinds that draw anything at random.
+def build_head(kind: str, parameters: Mapping[str, object] | None = None, *, seed: int) -> Head:
+    """An untrained head.
+
+    Args:
+        parameters: keyword arguments of its class; by default its defaults.
+        seed: for the kinds that draw anything at random, if ``parameters`` have none.
 
     Raises:
         UsageError: an unknown parameter or value.
     """
+    given = dict(parameters or {})
     part = heads.get(kind)
-    known = set(inspect.signature(part).parameters)
-    unknown = sorted(set(parameters) - known)
-    if unknown:
-        raise UsageError(
+    known = inspect.signature(part).parameters
+    if unknown := sorted(set(given) - set(known)):
+        raise UnknownOption(
             f"the {kind} head has no {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'no parameters'}"
         )
-    return part(**parameters, **({"seed": seed} if "seed" in known else {}))
+    # Which parameters a kind has is known when it runs: its class checks their values.
+    make: Callable[..., Head] = part
+    return make(**({"seed": seed} if "seed" in known else {}) | given)

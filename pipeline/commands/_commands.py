@@ -14,6 +14,7 @@ import click
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import printable
 from ..core.registry import part_names
+from ._flags import as_options
 from ._sections import OTHERS, SECTIONS
 
 
@@ -55,11 +56,11 @@ class Commands(click.Group):
         except UsageError as error:
             if ctx.params.get("debug"):
                 raise
-            raise click.UsageError(printable(str(error))) from error
+            raise click.UsageError(printable(as_options(str(error)))) from error
         except ClipdexError as error:
             if ctx.params.get("debug"):
                 raise
-            raise click.ClickException(printable(str(error))) from error
+            raise click.ClickException(printable(as_options(str(error)))) from error
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:  # it quotes what was typed

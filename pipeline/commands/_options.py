@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import click
+from click.core import ParameterSource
 
 from ..core.types import Device, Limits
 from ._bank_option import bank_option
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["bank_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Keywords = TypeVar("Keywords", bound=Mapping[str, object])
 
 
 def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -130,8 +133,7 @@ def raw_cells_option(command: Command) -> Command:
     )(command)
 
 
-# Limits on reading one video; see ``take_limits``.
-cost_options = several(
+_cost_options = several(
     click.option(
         "--memory-limit",
         "memory_gb",
@@ -152,10 +154,9 @@ cost_options = several(
     ),
 )
 
-# Limits on reading one video, how many frames may be lost, and whether a failure counts.
-limit_options = several(
+_loss_options = several(
     click.option("--allow-failures", is_flag=True, help="Exit with status 0 even if something failed or was lost."),
-    cost_options,
+    _cost_options,
     click.option(
         "--max-lost-frames",
         type=click.IntRange(0),
@@ -167,14 +168,60 @@ limit_options = several(
 )
 
 
-def take_limits(options: dict[str, Any]) -> Limits:
-    """The limits among a command's options, which are taken out."""
-    return Limits(
-        time_seconds=options.pop("time_seconds"),
-        memory_bytes=int(options.pop("memory_gb") * 1e9),
-        max_lost_frames=options.pop("max_lost_frames", 0),
-        min_seconds=options.pop("min_seconds", 0.0),
-    )
+def cost_options(command: Command) -> Command:
+    """Limits on reading one video; the command gets them as its argument ``limits``."""
+    return _cost_options(_with_limits(command))
+
+
+def limit_options(command: Command) -> Command:
+    """Limits on reading one video, as ``limits``, how many frames may be lost, and whether a failure counts."""
+    return _loss_options(_with_limits(command))
+
+
+def _with_limits(command: Command) -> Command:
+    def limits_of(given: dict[str, Any]) -> Limits:
+        return Limits(
+            time_seconds=given.pop("time_seconds"),
+            memory_bytes=int(given.pop("memory_gb") * 1e9),
+            max_lost_frames=given.pop("max_lost_frames", 0),
+            min_seconds=given.pop("min_seconds", 0.0),
+        )
+
+    return gathered("limits", limits_of)(command)
+
+
+def gathered(name: str, make: Callable[[dict[str, Any]], object]) -> Callable[[Command], Command]:
+    """Some options of a command as one argument.
+
+    Args:
+        name: of the argument.
+        make: its value from all options; takes out those that it used.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**given: object) -> object:
+            given[name] = make(given)
+            return command(**given)
+
+        return cast("Command", run)
+
+    return decorate
+
+
+def typed(*names: str) -> list[str]:
+    """Those of the running command's options that were typed, as they are written."""
+    context = click.get_current_context()
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def chosen(options: Keywords) -> Keywords:
+    """Without those that have no value, so that the called function's defaults count."""
+    return cast("Keywords", {name: value for name, value in options.items() if value is not None})
 
 
 def _terminal(ctx: click.Context, _: click.Parameter, as_json: bool) -> Terminal:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import cmd
+import dataclasses
 import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..bank.parquet import PartGone
+from ..core.arguments import as_list
 from ..core.errors import ClipdexError, UsageError
 from ..core.results import Hit
 from ..report.page import heading
 from ..retrieval.query import Part
+from ..retrieval.search_options import SearchOptions
 from ..retrieval.searcher import Searcher
 from ._show_hits import Showing
 from ._terminal import Terminal
@@ -25,13 +27,13 @@ class Conversation(cmd.Cmd):
     """A line is a text to search for; one that begins with a colon is a command.
 
     Args:
-        how: keyword arguments of ``Searcher.search``.
+        how: options of each query, without its parts.
     """
 
     intro = "Type a description, :help for commands, :quit to leave."
     prompt = "search> "
 
-    def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: dict[str, Any]) -> None:
+    def __init__(self, terminal: Terminal, searcher: Searcher, showing: Showing, how: SearchOptions) -> None:
         super().__init__(stdout=sys.stderr)  # stdout is for results
         self.use_rawinput = sys.stdin.isatty() and sys.stdout.isatty()
         self._terminal = terminal
@@ -101,49 +103,49 @@ class Conversation(cmd.Cmd):
 
     def do_where(self, words: str) -> None:
         """:where camera=3: only matching clips; without a condition all clips."""
-        self._ask(self._parts, where=[words] if words else [])
+        self._ask(self._parts, dataclasses.replace(self._how, where=[words] if words else []))
 
     def do_k(self, words: str) -> None:
         """:k 20: set the number of hits."""
         number = _number(words)
         if number < 1:
             raise UsageError("the number of hits must be at least 1")
-        self._ask(self._parts, k=number)
+        self._ask(self._parts, dataclasses.replace(self._how, k=number))
 
     def do_play(self, words: str) -> None:
         """:play 2: open a hit in a player."""
-        self._again(play=_number(words or "1"))
+        self._again(Showing(cache=self._showing.cache, play=_number(words or "1")))
 
     def do_html(self, words: str) -> None:
         """:html FILE: write the hits as a page with pictures."""
-        self._again(html=Path(_required(words, "a file")))
+        self._again(Showing(cache=self._showing.cache, html=Path(_required(words, "a file"))))
 
     def do_export(self, words: str) -> None:
         """:export DIR: write each hit to a video file."""
-        self._again(export=Path(_required(words, "a folder")))
+        self._again(Showing(cache=self._showing.cache, export=Path(_required(words, "a folder"))))
 
     def do_quit(self, _: str) -> bool:
         """:quit: leave."""
         return True
 
-    def _ask(self, parts: Sequence[Part], **changed: Any) -> None:
+    def _ask(self, parts: Sequence[Part], options: SearchOptions | None = None) -> None:
         """Ask, and keep question and settings only where they make sense."""
-        how = {**self._how, **changed}
+        how = options or self._how
         try:
-            found = self._searcher.search(parts, **how) if parts else []
+            found = self._searcher.search(parts, options=how) if parts else []
         except PartGone:  # the bank was compacted meanwhile
             self._searcher.reopen()
-            found = self._searcher.search(parts, **how)
-        if not parts and how["where"]:
-            self._terminal.say(f"{self._searcher.fitting(how['where'])} clips match")
+            found = self._searcher.search(parts, options=how)
+        if not parts and how.where:
+            self._terminal.say(f"{self._searcher.fitting(how.where)} clips match")
         self._hits = found
         self._parts, self._how = list(parts), how
         if parts:
-            self._showing.show(self._terminal, self._hits, parts, how["where"])
+            self._showing.show(self._terminal, self._hits, parts, as_list(how.where))
 
-    def _again(self, **where: Any) -> None:
-        title = heading(self._parts, self._how["where"])
-        Showing(cache=self._showing.cache, **where).give(self._terminal, self._hits, title)
+    def _again(self, showing: Showing) -> None:
+        title = heading(self._parts, as_list(self._how.where))
+        showing.give(self._terminal, self._hits, title)
 
     def _named(self, words: str) -> list[str]:
         numbers = [_number(word) for word in words.split()]

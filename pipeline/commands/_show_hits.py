@@ -16,7 +16,6 @@ from ..core.types import Limits, Span
 from ..report.formats import Format, write_hits
 from ..report.page import heading, write_page
 from ..report.player import play
-from ..report.summary import hit_rows
 from ..retrieval.query import Part
 from ._terminal import Terminal
 
@@ -65,7 +64,7 @@ class Showing:
             ClipdexError: something cannot be written, or is gone; what came before it is done.
         """
         if self.how is None:
-            terminal.rows(hit_rows(hits), columns=COLUMNS)
+            terminal.rows([hit.to_row() for hit in hits], columns=COLUMNS)
         else:
             label = next((str(part.value) for part in parts if part.kind == "text"), "hit")
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)

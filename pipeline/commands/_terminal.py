@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.files import printable
 from ..core.types import Status, VideoRow
-from ..report.summary import outcome_row
+from ._flags import as_options
 
 if TYPE_CHECKING:
     from ..extraction.encode_loop import Progress
@@ -75,7 +75,7 @@ class Terminal:
 
     def warn(self, warnings: Iterable[str]) -> None:
         """What a report says to keep in mind, a line for each."""
-        self.say(*(f"warning: {warning}" for warning in warnings))
+        self.say(*(f"warning: {as_options(warning)}" for warning in warnings))
 
     @contextlib.contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -159,7 +159,7 @@ def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
         def report(progress: Progress) -> None:
             update(progress)
             if terminal.json and progress.row is not None:
-                terminal.one(outcome_row(progress.row))
+                terminal.one(progress.row.to_row())
 
         yield report
 
@@ -181,11 +181,12 @@ def report_extraction(terminal: Terminal, done: Extraction, bank: Path, *, profi
 
 def troubles(rows: Sequence[VideoRow]) -> list[str]:
     """A sentence for each input that was not stored completely."""
-    return [
-        printable(f"{row.status}: {row.reason if row.video in str(row.reason) else f'{row.video}: {row.reason}'}")
-        for row in rows
-        if row.status in ("failed", "partial", "skipped")
-    ]
+    found = []
+    for row in rows:
+        if row.status in ("failed", "partial", "skipped"):
+            reason = as_options(str(row.reason))
+            found.append(printable(f"{row.status}: {reason if row.video in reason else f'{row.video}: {reason}'}"))
+    return found
 
 
 def extraction_summary(done: Extraction, bank: Path) -> str:

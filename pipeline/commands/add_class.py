@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from pathlib import Path
 
 import click
 
+from ..core.types import Device
 from ._options import bank_option, device_option, head_name_option, output_option, processes_option
 from ._terminal import Terminal
 
@@ -24,7 +24,15 @@ from ._terminal import Terminal
 @device_option
 @processes_option
 @output_option
-def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **options: Any) -> None:
+def command(
+    class_name: str,
+    moments: tuple[str, ...],
+    terminal: Terminal,
+    bank: Path,
+    head_name: str,
+    retrain: bool | None,
+    device: Device,
+) -> None:
     """Add a class to a head from a few clips.
 
     MOMENT is FILE or FILE@START-STOP in seconds. New clips are encoded once; the encoder itself is never trained. If
@@ -38,7 +46,8 @@ def command(class_name: str, moments: tuple[str, ...], terminal: Terminal, **opt
     from ..classification.add_class import add_class
 
     with terminal.progress() as update:
-        report = add_class(class_name, moments, on_progress=update, **options)
-    row = dataclasses.asdict(report)
-    terminal.one({"class": row.pop("class_name"), **row})
+        report = add_class(
+            class_name, moments, bank=bank, head_name=head_name, retrain=retrain, device=device, on_progress=update
+        )
+    terminal.one(report.to_row())
     terminal.warn(report.warnings)

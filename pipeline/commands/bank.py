@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -30,7 +28,7 @@ def command() -> None:
 @click.option("--array", metavar="KEY", help="Which array of a .npz file [its only array with two dimensions].")
 @bank_option
 @output_option
-def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> None:
+def import_(vectors: Path, table: Path, name: str, array: str | None, bank: Path, terminal: Terminal) -> None:
     """Import vectors that another program made.
 
     Heads, evaluate and compare work on them as on vectors that Clipdex made.
@@ -44,7 +42,7 @@ def import_(vectors: Path, table: Path, terminal: Terminal, **options: Any) -> N
     """
     from ..extraction.import_features import import_features
 
-    terminal.one(dataclasses.asdict(import_features(vectors, table, **options)))
+    terminal.one(import_features(vectors, table, name=name, bank=bank, array=array).to_row())
 
 
 @command.command("compact")
@@ -62,7 +60,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
     from ..maintenance.compact_prune import compact as run
 
     with terminal.working("Compacting"):
-        terminal.one(dataclasses.asdict(run(bank=bank)))
+        terminal.one(run(bank=bank).to_row())
 
 
 @command.command("prune")
@@ -74,7 +72,7 @@ def compact(bank: Path, terminal: Terminal) -> None:
 )
 @bank_option
 @output_option
-def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
+def prune(dry_run: bool, missing_folders: bool, bank: Path, terminal: Terminal) -> None:
     """Remove the clips of deleted videos.
 
     They are removed from the bank and its indexes. Labels are kept.
@@ -87,4 +85,4 @@ def prune(bank: Path, terminal: Terminal, **options: bool) -> None:
     from ..maintenance.compact_prune import prune as run
 
     with terminal.working("Pruning"):
-        terminal.one(dataclasses.asdict(run(bank=bank, **options)))
+        terminal.one(run(bank=bank, missing_folders=missing_folders, dry_run=dry_run).to_row())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
 
+from ..core.types import Device
 from ._options import bank_option, device_option, output_option, recipe_option, template_option
 from ._terminal import Terminal
 
@@ -22,7 +23,15 @@ from ._terminal import Terminal
 @recipe_option
 @device_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(
+    count: int | None,
+    texts: tuple[str, ...],
+    templates: tuple[str, ...],
+    bank: Path,
+    recipe: str | None,
+    device: Device,
+    terminal: Terminal,
+) -> None:
     """Group similar clips and name the groups.
 
     Each group gets the names of the texts nearest to it.
@@ -32,9 +41,8 @@ def command(terminal: Terminal, **options: Any) -> None:
       clipdex clusters
       clipdex clusters --count 8 --text "a street" --text "a kitchen" --text "a forest"
     """
-    from ..report.summary import cluster_rows
     from ..retrieval.clusters import clusters
 
     with terminal.working("Grouping"):
-        rows = cluster_rows(clusters(**options))
-    terminal.rows(rows, columns=("group", "clips", "names", "labels", "example"))
+        found = clusters(bank=bank, recipe=recipe, count=count, texts=texts, templates=templates, device=device)
+    terminal.rows(found.to_rows(), columns=("group", "clips", "names", "labels", "example"))

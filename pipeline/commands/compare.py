@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import click
 
 from ..core.registry import part_names
+from ..core.types import Device
 from ._complete import complete_recipe
 from ._options import bank_option, device_option, labels_option, output_option
 from ._terminal import Terminal
+
+
+class _Options(TypedDict):
+    labels: Path | None
+    head: str
+    seed: int
+    speed: bool
+    device: Device
 
 
 @click.command("compare")
@@ -35,7 +44,7 @@ from ._terminal import Terminal
 @bank_option
 @device_option
 @output_option
-def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Any) -> None:
+def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Unpack[_Options]) -> None:
     """Compare two encoders on the same labelled clips.
 
     Both encoders must have stored the clips. The same kind of head is trained on the same folds of both. The intervals
@@ -49,10 +58,10 @@ def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Any) -> N
       clipdex compare --a lite --b xclip
     """
     from ..evaluation.compare_encoders import compare
-    from ..report.summary import comparison_rows, comparison_summary
+    from ..report.summary import comparison_summary
 
     with terminal.working("Comparing"):
         done = compare(a, b, bank=bank, **options)
     columns = ("measure", "a", "a_interval", "b", "b_interval", "difference", "difference_interval")
-    terminal.rows(comparison_rows(done), columns=columns)
+    terminal.rows(done.to_rows(), columns=columns)
     terminal.say(comparison_summary(done))

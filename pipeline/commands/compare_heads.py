@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ._options import bank_option, labels_option, output_option, recipe_option
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..classification.cross_validation import Protocol
 
 
 @click.command("compare-heads")
@@ -25,7 +28,9 @@ from ._terminal import Terminal
 @bank_option
 @recipe_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(
+    bank: Path, recipe: str | None, labels: Path | None, protocol: Protocol, tune: bool, seed: int, terminal: Terminal
+) -> None:
     """Compare all kinds of heads on the same labelled clips.
 
     The mlp is trained with every loss. All heads use the same folds. The intervals hold 95% of resamples of whole
@@ -38,7 +43,7 @@ def command(terminal: Terminal, **options: Any) -> None:
     from ..evaluation.compare_heads import compare_heads
 
     with terminal.working("Training"):
-        results = compare_heads(**options)
+        results = compare_heads(bank=bank, labels=labels, recipe=recipe, protocol=protocol, tune=tune, seed=seed)
     columns = ("head", "loss", "top1", "top1_interval", "balanced_accuracy", "macro_f1", "ece", "seconds")
-    terminal.rows([dataclasses.asdict(one) for one in results], columns=columns)
+    terminal.rows(results.to_rows(), columns=columns)
     terminal.say(f"{results[0].clips} held-out clips, {results[0].protocol}.")

@@ -31,6 +31,6 @@ def command(repair: bool, bank: Path, terminal: Terminal) -> None:
 
     with terminal.working("Checking"):
         checks = doctor(bank=bank, repair=repair)
-    terminal.rows(checks, columns=("check", "ok", "detail"))
-    if not all(check["ok"] for check in checks):
+    terminal.rows(checks.to_rows(), columns=("check", "ok", "detail"))
+    if not checks.ok:
         raise SystemExit(1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
 
+from ..core.types import Device
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
 
@@ -20,7 +21,7 @@ from ._terminal import Terminal
 @recipe_option
 @device_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(bank: Path, recipe: str | None, threshold: float | None, device: Device, terminal: Terminal) -> None:
     """List groups of near-duplicate clips.
 
     By default the threshold is chosen so that clips of different content in this bank stay below it. Overlapping
@@ -31,11 +32,10 @@ def command(terminal: Terminal, **options: Any) -> None:
       clipdex duplicates
       clipdex duplicates --threshold 0.98
     """
-    from ..report.summary import duplicate_rows
     from ..retrieval.duplicates import duplicates
 
     with terminal.working("Comparing"):
-        groups, threshold = duplicates(**options)
+        found = duplicates(bank=bank, recipe=recipe, threshold=threshold, device=device)
     columns = ("group", "similarity", "start_seconds", "stop_seconds", "video")
-    terminal.rows(duplicate_rows(groups), columns=columns)
-    terminal.say(f"{len(groups)} groups of clips with a cosine similarity of at least {threshold:.4f}")
+    terminal.rows(found.to_rows(), columns=columns)
+    terminal.say(f"{len(found)} groups of clips with a cosine similarity of at least {found.threshold:.4f}")

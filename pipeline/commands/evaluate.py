@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 import click
 
-from ._options import bank_option, device_option, head_name_option, labels_option, output_option, template_option
+from ..core.types import Device
+from ._options import (
+    bank_option,
+    device_option,
+    head_name_option,
+    labels_option,
+    output_option,
+    template_option,
+    typed,
+)
 from ._terminal import Terminal
 
+if TYPE_CHECKING:
+    from ..classification.cross_validation import Protocol
+
 _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
+
+
+class _Options(TypedDict):
+    head_name: str
+    labels: Path | None
+    bank: Path
+    device: Device
+
+
+def _numbers(shots: str | None) -> list[int] | None:
+    """The numbers of ``--shots``."""
+    try:
+        return [int(part) for part in shots.split(",")] if shots else None
+    except ValueError as error:
+        raise click.UsageError(f"--shots takes numbers separated by commas, such as 1,2,4, not {shots!r}") from error
 
 
 @click.command("evaluate")
@@ -23,7 +50,12 @@ _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
     show_default=True,
     help="How clips are held out; auto: the stored head on videos that it has never seen, else as in train-head.",
 )
-@click.option("--shots", metavar="N,N,...", help="k-shot: numbers of labelled clips per class [0,1,2,4,8,16].")
+@click.option(
+    "--shots",
+    metavar="N,N,...",
+    callback=lambda _ctx, _param, value: _numbers(value),
+    help="k-shot: numbers of labelled clips per class [0,1,2,4,8,16].",
+)
 @click.option("--draws", type=click.IntRange(1), help="k-shot: number of random draws [10].")
 @template_option
 @click.option(
@@ -35,7 +67,15 @@ _PER_CLASS = ("class", "clips", "recall", "precision", "average_precision")
 @bank_option
 @device_option
 @output_option
-def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any) -> None:
+def command(
+    protocol: str,
+    shots: list[int] | None,
+    draws: int | None,
+    templates: tuple[str, ...],
+    out: Path | None,
+    terminal: Terminal,
+    **options: Unpack[_Options],
+) -> None:
     """Measure a head on clips that it was not trained on.
 
     If there are labels of videos that the head has never seen, the stored head is measured on them. Otherwise heads of
@@ -47,7 +87,12 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
       clipdex evaluate --head-name sports --labels test.csv --out report
       clipdex evaluate --protocol k-shot --out few
     """
-    figures = dict((_k_shot if protocol == "k-shot" else _evaluation)(terminal, out, protocol=protocol, **options))
+    if protocol == "k-shot":
+        figures = _k_shot(terminal, out, shots=shots, draws=draws, templates=templates, **options)
+    elif names := typed("shots", "draws", "templates"):
+        raise click.UsageError(f"{names[0]} works only with --protocol k-shot")
+    else:
+        figures = _evaluation(terminal, out, cast("Protocol", protocol), **options)
     per_class = [] if terminal.json else figures.pop("per_class", {}).items()
     terminal.one({name: value for name, value in figures.items() if terminal.json or value is not None})
     terminal.rows([{"class": name, **row} for name, row in per_class], columns=_PER_CLASS)
@@ -55,33 +100,33 @@ def command(terminal: Terminal, protocol: str, out: Path | None, **options: Any)
         terminal.say(f"Wrote {out / 'report.html'}")
 
 
-def _evaluation(terminal: Terminal, out: Path | None, **options: Any) -> Any:
+def _evaluation(
+    terminal: Terminal, out: Path | None, protocol: Protocol, **options: Unpack[_Options]
+) -> dict[str, Any]:
     from ..evaluation.evaluate_head import evaluate
     from ..report.evaluation import write_evaluation
 
-    for name in ("shots", "draws", "templates"):
-        if options.pop(name):
-            raise click.UsageError(f"--{name.replace('templates', 'template')} works only with --protocol k-shot")
     with terminal.working("Evaluating"):
-        done = evaluate(**options)
+        done = evaluate(protocol=protocol, **options)
         if out is not None:
             write_evaluation(out, done)
-    return done.figures
+    return done.to_row()
 
 
 def _k_shot(
-    terminal: Terminal, out: Path | None, *, shots: str | None, draws: int | None, protocol: str, **options: Any
-) -> Any:
+    terminal: Terminal,
+    out: Path | None,
+    *,
+    shots: list[int] | None,
+    draws: int | None,
+    templates: tuple[str, ...],
+    **options: Unpack[_Options],
+) -> dict[str, Any]:
     from ..evaluation.k_shot import SHOTS, k_shot_curves
     from ..report.evaluation import write_k_shot
 
-    del protocol
-    try:
-        counts = [int(part) for part in shots.split(",")] if shots else SHOTS
-    except ValueError as error:
-        raise click.UsageError(f"--shots takes numbers separated by commas, such as 1,2,4, not {shots!r}") from error
     with terminal.working("Drawing clips and training"):
-        curves, figures = k_shot_curves(shots=counts, draws=draws or 10, **options)
+        done = k_shot_curves(shots=shots or SHOTS, draws=draws or 10, templates=templates, **options)
         if out is not None:
-            write_k_shot(out, curves, figures)
-    return figures
+            write_k_shot(out, done)
+    return done.to_row()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from ..core.types import Device
 from ._complete import complete_recipe
 from ._options import bank_option, device_option, labels_option, output_option, prompt_options
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..retrieval.search_options import RankingKeywords
 
 
 @click.command("evaluate-search")
@@ -35,7 +39,16 @@ from ._terminal import Terminal
 @bank_option
 @device_option
 @output_option
-def command(terminal: Terminal, queries: Path | None, recipes: tuple[str, ...], **options: Any) -> None:
+def command(
+    queries: Path | None,
+    labels: Path | None,
+    recipes: tuple[str, ...],
+    exact: bool,
+    bank: Path,
+    device: Device,
+    terminal: Terminal,
+    **ranking: Unpack[RankingKeywords],
+) -> None:
     """Measure how well searches find relevant clips.
 
     It reports recall, mAP, median rank and overlap in time, with 95% intervals. Without --queries every labelled clip
@@ -50,7 +63,12 @@ def command(terminal: Terminal, queries: Path | None, recipes: tuple[str, ...], 
     from ..evaluation.evaluate_search import evaluate_search
 
     with terminal.working("Searching"):
-        rows = [evaluate_search(queries=queries, recipe=name, **options) for name in recipes or (None,)]
+        rows = [
+            evaluate_search(
+                queries=queries, bank=bank, recipe=name, labels=labels, exact=exact, device=device, **ranking
+            )
+            for name in recipes or (None,)
+        ]
     terminal.rows(rows, columns=[name for name in rows[0] if name not in ("recipe", "intervals")])
     for row in [] if terminal.json else rows:
         spans = [f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in row["intervals"].items()]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import click
 
@@ -17,15 +17,22 @@ from ._options import (
     bank_option,
     device_option,
     effort_options,
+    gathered,
     limit_options,
     output_option,
     processes_option,
-    take_limits,
 )
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..extraction.extract_options import ExtractKeywords
     from ..extraction.run import Extraction
+
+
+def _poll_seconds(given: dict[str, Any]) -> float | None:
+    """Seconds between two scans, or None without ``--watch``."""
+    poll_seconds: float = given.pop("poll_seconds")
+    return poll_seconds if given.pop("watching") else None
 
 
 @click.command("extract")
@@ -96,9 +103,18 @@ if TYPE_CHECKING:
     metavar="S",
     help="With --watch: seconds between two scans; a file that did not change in between is complete.",
 )
+@gathered("poll_seconds", _poll_seconds)
 @limit_options
 @output_option
-def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **options: Any) -> None:
+def command(
+    sources: tuple[str, ...],
+    bank: Path,
+    terminal: Terminal,
+    poll_seconds: float | None,
+    profile: bool,
+    allow_failures: bool,
+    **options: Unpack[ExtractKeywords],
+) -> None:
     """Encode videos into the bank.
 
     Clips that are stored already are not encoded again. SOURCE is a file, a moment FILE@START-STOP in seconds, a folder
@@ -114,27 +130,35 @@ def command(bank: Path, terminal: Terminal, watching: bool, profile: bool, **opt
     """
     from ._terminal import report_extraction
 
-    poll_seconds, allow_failures = options.pop("poll_seconds"), options.pop("allow_failures")
-    options["limits"] = take_limits(options)
-    if watching:
-        failed = _watch(bank, terminal, profile=profile, poll_seconds=poll_seconds, **options)
+    if poll_seconds is not None:
+        failed = _watch(sources, bank, terminal, poll_seconds=poll_seconds, profile=profile, **options)
     else:
-        done = _extract(bank, terminal, **options)
+        done = _extract(sources, bank, terminal, **options)
         report_extraction(terminal, done, bank, profile=profile)
         failed = done.failed
     if failed and not allow_failures:
         raise SystemExit(1)
 
 
-def _extract(bank: Path, terminal: Terminal, **options: Any) -> Extraction:
+def _extract(
+    sources: tuple[str, ...], bank: Path, terminal: Terminal, **options: Unpack[ExtractKeywords]
+) -> Extraction:
     from ..extraction.extract import extract
     from ._terminal import followed
 
     with followed(terminal) as update:
-        return extract(bank=bank, on_progress=update, **options)
+        return extract(sources, bank=bank, on_progress=update, **options)
 
 
-def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile: bool, **options: Any) -> bool:
+def _watch(
+    sources: tuple[str, ...],
+    bank: Path,
+    terminal: Terminal,
+    *,
+    poll_seconds: float,
+    profile: bool,
+    **options: Unpack[ExtractKeywords],
+) -> bool:
     from ..extraction.watch import watch
     from ._terminal import followed, report_extraction
 
@@ -142,7 +166,7 @@ def _watch(bank: Path, terminal: Terminal, *, sources: tuple[str, ...], profile:
     terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False
     with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
-        for done in watch(sources, bank=bank, on_progress=update, **options):
+        for done in watch(sources, bank=bank, poll_seconds=poll_seconds, on_progress=update, **options):
             report_extraction(terminal, done, bank, profile=profile)
             failed = failed or done.failed
     return failed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ..core.errors import HeadError
+from ..core.types import Device
 from ._complete import complete_head
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
@@ -32,7 +32,9 @@ def command() -> None:
 @recipe_option
 @device_option
 @output_option
-def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: Any) -> None:
+def import_(
+    checkpoint: str | None, name: str | None, bank: Path, recipe: str | None, device: Device, terminal: Terminal
+) -> None:
     """Import the classifier of a fine-tuned checkpoint.
 
     CHECKPOINT is by default the one that made the vectors. The head works on the stored vectors, keeps the class names
@@ -47,7 +49,7 @@ def import_(checkpoint: str | None, bank: Path, terminal: Terminal, **options: A
     from ..report.summary import head_row
 
     with terminal.working("Loading the checkpoint"):
-        card = import_head(checkpoint, bank=bank, **options)
+        card = import_head(checkpoint, bank=bank, name=name, recipe=recipe, device=device)
     terminal.one(head_row(card))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ..core.registry import part_names
+from ..core.types import Device
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
 
@@ -52,7 +51,7 @@ def _options(inner: click.decorators.FC) -> click.decorators.FC:
     metavar="SHARE",
     help="Lowest recall of the ten nearest clips, from 0 to 1, measured on this bank; a lower one is an error.",
 )
-def build(bank: Path, terminal: Terminal, **options: Any) -> None:
+def build(kind: str, min_recall: float, bank: Path, recipe: str | None, device: Device, terminal: Terminal) -> None:
     """Rebuild the index from the stored vectors.
 
     Searches use the new index from then on. `clipdex index add` updates the existing one instead.
@@ -64,12 +63,12 @@ def build(bank: Path, terminal: Terminal, **options: Any) -> None:
     from ..retrieval.build_index import build_index
 
     with terminal.working("Building"):
-        terminal.one(dataclasses.asdict(build_index(bank=bank, **options)))
+        terminal.one(build_index(bank=bank, recipe=recipe, kind=kind, device=device, min_recall=min_recall).to_row())
 
 
 @command.command("add")
 @_options
-def add(terminal: Terminal, **options: Any) -> None:
+def add(kind: str, bank: Path, recipe: str | None, device: Device, terminal: Terminal) -> None:
     """Update the index, then measure it.
 
     New clips are added and deleted ones are removed; the index is not rebuilt. A search does this by itself. Run it
@@ -79,7 +78,10 @@ def add(terminal: Terminal, **options: Any) -> None:
     Examples:
       clipdex index add
     """
-    _update_and_measure(terminal, "Updating", **options)
+    from ..retrieval.build_index import index_stats
+
+    with terminal.working("Updating"):
+        terminal.one(index_stats(bank=bank, recipe=recipe, kind=kind, device=device).to_row())
 
 
 @command.command("remove")
@@ -87,7 +89,7 @@ def add(terminal: Terminal, **options: Any) -> None:
 @bank_option
 @recipe_option
 @output_option
-def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
+def remove(kind: str | None, bank: Path, recipe: str | None, terminal: Terminal) -> None:
     """Delete stored indexes. The vectors are kept.
 
     The next search builds the index that it needs.
@@ -98,12 +100,12 @@ def remove(bank: Path, terminal: Terminal, **options: Any) -> None:
     """
     from ..retrieval.build_index import remove_indexes
 
-    terminal.one({"removed": remove_indexes(bank=bank, **options)})
+    terminal.one({"removed": remove_indexes(bank=bank, recipe=recipe, kind=kind)})
 
 
 @command.command("stats")
 @_options
-def stats(terminal: Terminal, **options: Any) -> None:
+def stats(kind: str, bank: Path, recipe: str | None, device: Device, terminal: Terminal) -> None:
     """Measure the index: its size and its recall.
 
     Recall is measured on this bank against exact search. The index is updated first: this command does the same as
@@ -113,11 +115,7 @@ def stats(terminal: Terminal, **options: Any) -> None:
     Examples:
       clipdex index stats
     """
-    _update_and_measure(terminal, "Measuring", **options)
-
-
-def _update_and_measure(terminal: Terminal, what: str, **options: Any) -> None:
     from ..retrieval.build_index import index_stats
 
-    with terminal.working(what):
-        terminal.one(dataclasses.asdict(index_stats(**options)))
+    with terminal.working("Measuring"):
+        terminal.one(index_stats(bank=bank, recipe=recipe, kind=kind, device=device).to_row())

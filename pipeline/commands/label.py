@@ -43,10 +43,9 @@ def add(moment: str, class_name: str, group: str | None, split: str | None, bank
       clipdex label add match.mp4@12.5-14 backhand --group anna
     """
     from ..classification.labelling import add_label
-    from ..report.summary import label_rows
 
     row = add_label(moment, class_name, bank=bank, group=group, split=split)
-    terminal.rows(label_rows([row]), columns=_COLUMNS)
+    terminal.rows([row.to_row()], columns=_COLUMNS)
 
 
 @command.command("remove")
@@ -67,10 +66,9 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
       clipdex label remove --class backhand
     """
     from ..classification.labelling import remove_labels
-    from ..report.summary import label_rows
 
     rows = remove_labels(moment, class_name=class_name, bank=bank)
-    terminal.rows(label_rows(rows), columns=_COLUMNS)
+    terminal.rows(rows.to_rows(), columns=_COLUMNS)
     terminal.say(f"{len(rows)} labels removed")
 
 
@@ -89,12 +87,11 @@ def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> Non
       clipdex label import labels.csv
     """
     from ..classification.labelling import import_labels
-    from ..report.summary import label_rows
 
     with terminal.working("Reading the videos' contents"):
-        rows, num_new = import_labels(table, bank=bank, raw_cells=raw_cells)
-    terminal.rows(label_rows(rows), columns=_COLUMNS)
-    terminal.say(f"{len(rows)} labels read, {num_new} of them new")
+        rows = import_labels(table, bank=bank, raw_cells=raw_cells)
+    terminal.rows(rows.to_rows(), columns=_COLUMNS)
+    terminal.say(f"{len(rows)} labels read, {rows.num_new} of them new")
 
 
 @command.command("export")
@@ -112,10 +109,9 @@ def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None
       clipdex label export labels.csv
     """
     from ..classification.labelling import export_labels
-    from ..report.summary import label_rows
 
     rows = export_labels(table, bank=bank, raw_cells=raw_cells)
-    terminal.rows(label_rows(rows) if terminal.json else [], columns=_COLUMNS)
+    terminal.rows(rows.to_rows() if terminal.json else [], columns=_COLUMNS)
     terminal.say(f"{len(rows)} labels written to {table}")
 
 
@@ -130,6 +126,5 @@ def list_(bank: Path, terminal: Terminal) -> None:
       clipdex label list
     """
     from ..classification.labelling import list_labels
-    from ..report.summary import label_rows
 
-    terminal.rows(label_rows(list_labels(bank=bank)), columns=_COLUMNS)
+    terminal.rows(list_labels(bank=bank).to_rows(), columns=_COLUMNS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ._options import bank_option, output_option, recipe_option
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..retrieval.clusters import Layout
 
 
 @click.command("map")
@@ -40,7 +43,15 @@ from ._terminal import Terminal
 @bank_option
 @recipe_option
 @output_option
-def command(terminal: Terminal, out: Path, colour: Literal["auto", "label", "cluster"], **options: Any) -> None:
+def command(
+    out: Path,
+    colour: Literal["auto", "label", "cluster"],
+    count: int | None,
+    layout: Layout,
+    bank: Path,
+    recipe: str | None,
+    terminal: Terminal,
+) -> None:
     """Draw a map of the bank's clips.
 
     It writes map.png, and the interactive page map.html with pictures of up to 400 clips.
@@ -54,6 +65,6 @@ def command(terminal: Terminal, out: Path, colour: Literal["auto", "label", "clu
     from ..retrieval.clusters import bank_map
 
     with terminal.working("Drawing"):
-        found = bank_map(**options)
-        write_map(out, found, title=f"{options['bank']}", colour=colour)
+        found = bank_map(bank=bank, recipe=recipe, count=count, layout=layout)
+        write_map(out, found, title=str(bank), colour=colour)
     terminal.one({"clips": len(found.clips), "layout": found.layout, "page": str(out / "map.html")})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -19,11 +18,25 @@ from ._options import (
     raw_cells_option,
     recipe_option,
     several,
+    typed,
 )
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..core.types import VideoRow
+    from ..classification.predict import FromSources, Predictions, Segments
+    from ..classification.predict_options import DetectKeywords
+
+_ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds", "export")
+_SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
+
+
+def _texts(prompts: str | None) -> list[str]:
+    """The texts of ``--prompts``."""
+    texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
+    if prompts is not None and not texts:
+        raise click.UsageError("--prompts needs at least one text")
+    return texts
+
 
 _segment_options = several(
     click.option("--segments", "whole", is_flag=True, help="Report segments, each with a class, a start and a stop."),
@@ -44,21 +57,27 @@ _segment_options = several(
     click.option(
         "--min-score",
         type=click.FloatRange(0, 1),
+        default=0.5,
+        show_default=True,
         metavar="P",
-        help="With --segments: lowest probability of a class to report [0.5].",
+        help="With --segments: lowest probability of a class to report.",
     ),
     click.option(
         "--merge-gap",
         "merge_gap_seconds",
         type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
         metavar="S",
-        help="With --segments: join segments of one class at most S seconds apart [0].",
+        help="With --segments: join segments of one class at most S seconds apart.",
     ),
     click.option(
         "--min-seconds",
         type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
         metavar="S",
-        help="With --segments: drop segments shorter than S seconds [0].",
+        help="With --segments: drop segments shorter than S seconds.",
     ),
     click.option(
         "--export",
@@ -74,7 +93,10 @@ _segment_options = several(
 @click.argument("sources", nargs=-1, metavar="[SOURCE or MOMENT]...")
 @click.option("--head-name", shell_complete=complete_head, help="Name of the head [default].")
 @click.option(
-    "--prompts", metavar="A,B,C", help="Instead of a head: texts to choose from (zero-shot), separated by commas."
+    "--prompts",
+    metavar="A,B,C",
+    callback=lambda _ctx, _param, value: _texts(value),
+    help="Instead of a head: texts to choose from (zero-shot), separated by commas.",
 )
 @prompt_options
 @click.option("--never-abstain", is_flag=True, help="Always report the likeliest class, even for unfamiliar clips.")
@@ -86,14 +108,25 @@ _segment_options = several(
     metavar="SHARE",
     help="Share of clips of known classes that must not be rejected as unknown.",
 )
-@click.option("--top", type=click.IntRange(1), metavar="N", help="How many classes to list [5].")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes to list."
+)
 @_segment_options
 @bank_option
 @recipe_option
 @device_option
 @processes_option
 @output_option
-def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal: Terminal, **options: Any) -> None:
+def command(
+    sources: tuple[str, ...],
+    bank: Path,
+    top: int,
+    whole: bool,
+    export: Path | None,
+    raw_cells: bool,
+    terminal: Terminal,
+    **options: Unpack[DetectKeywords],
+) -> None:
     """Predict the classes of videos or of the whole bank.
 
     Without SOURCE it predicts all clips of the bank. New videos are encoded and stored first. The label is null if the
@@ -110,51 +143,58 @@ def command(sources: tuple[str, ...], prompts: str | None, whole: bool, terminal
     """
     from ._terminal import troubles
 
-    if prompts is not None and not prompts.strip(" ,"):
-        raise click.UsageError("--prompts needs at least one text")
-    texts = [text.strip() for text in (prompts or "").split(",") if text.strip()]
-    rows = (_segments if whole else _clips)(terminal, sources, prompts=texts, **options)
-    terminal.say(*troubles(rows))
-    if any(row.status in ("failed", "partial") for row in rows):
+    _check_typed(whole)
+    if whole:
+        found: FromSources[Any] = _segments(terminal, sources, bank, export=export, raw_cells=raw_cells, **options)
+    else:
+        found = _clips(terminal, sources, bank, top=top, **options)
+    terminal.say(*troubles(() if found.extraction is None else found.extraction.rows))
+    terminal.warn(found.warnings)
+    if found.failed:
         raise SystemExit(1)
 
 
-_ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds", "export")
-_SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
-
-
-def _clips(terminal: Terminal, sources: Sequence[str], **options: Any) -> Sequence[VideoRow]:
-    from ..classification.predict import predict
-    from ..report.summary import prediction_rows
-
-    for name in _ONLY_SEGMENTS:
-        if options.pop(name) is not None:
-            raise click.UsageError(f"--{name.split('_seconds')[0].replace('_', '-')} works only with --segments")
-    if options.pop("raw_cells"):
+def _check_typed(whole: bool) -> None:
+    """Refuse options that have no effect on clips, or on segments."""
+    if whole and typed("top"):
+        raise click.UsageError("--top lists the classes of clips and does not work with --segments")
+    if not whole and (names := typed(*_ONLY_SEGMENTS)):
+        raise click.UsageError(f"{names[0]} works only with --segments")
+    if not whole and typed("raw_cells"):
         raise click.UsageError("--raw-cells works only with --segments --export FILE.csv")
-    top = options.pop("top") or 5
+
+
+def _clips(
+    terminal: Terminal, sources: Sequence[str], bank: Path, *, top: int, **options: Unpack[DetectKeywords]
+) -> Predictions:
+    from ..classification.predict import predict
+    from ..classification.predict_options import DetectOptions
+
     with terminal.progress() as update:
-        predictions, rows = predict(sources, top=top, on_progress=update, **options)
+        found = predict(sources, bank=bank, top=top, on_progress=update, options=DetectOptions(**options))
     shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
-    terminal.rows(prediction_rows(predictions), columns=(*shown, "video"))
-    return rows
+    terminal.rows(found.to_rows(), columns=(*shown, "video"))
+    return found
 
 
 def _segments(
-    terminal: Terminal, sources: Sequence[str], *, export: Path | None, raw_cells: bool, **options: Any
-) -> Sequence[VideoRow]:
+    terminal: Terminal,
+    sources: Sequence[str],
+    bank: Path,
+    *,
+    export: Path | None,
+    raw_cells: bool,
+    **options: Unpack[DetectKeywords],
+) -> Segments:
     from ..classification.predict import detect
     from ..classification.segments import check_format, export_segments
 
-    if options.pop("top") is not None:
-        raise click.UsageError("--top lists the classes of clips and does not work with --segments")
     if export is not None:
         check_format(export)
-    given = {name: value for name, value in options.items() if value is not None}
     with terminal.progress() as update:
-        found, rows = detect(sources, on_progress=update, **given)
-    terminal.rows([dataclasses.asdict(one) for one in found], columns=_SEGMENT_COLUMNS)
+        found = detect(sources, bank=bank, on_progress=update, **options)
+    terminal.rows(found.to_rows(), columns=_SEGMENT_COLUMNS)
     if export is not None:
         for path in export_segments(found, export, raw_cells=raw_cells):
             terminal.say(f"Wrote {path}")
-    return rows
+    return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from pathlib import Path
 
 import click
 
@@ -19,7 +18,7 @@ from ._terminal import Terminal
 @head_name_option
 @bank_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(class_name: str, labels: bool, bank: Path, head_name: str, terminal: Terminal) -> None:
     """Remove a class from a head.
 
     The scores of the other classes do not change, except in heads in which neighbours vote: there the next ones vote
@@ -32,4 +31,4 @@ def command(terminal: Terminal, **options: Any) -> None:
     """
     from ..classification.edit_classes import remove_class
 
-    terminal.one(dataclasses.asdict(remove_class(**options)))
+    terminal.one(remove_class(class_name, bank=bank, head_name=head_name, labels=labels).to_row())

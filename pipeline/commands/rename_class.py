@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from pathlib import Path
 
 import click
 
@@ -17,7 +16,7 @@ from ._terminal import Terminal
 @head_name_option
 @bank_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(class_name: str, new_name: str, bank: Path, head_name: str, terminal: Terminal) -> None:
     """Rename a class of a head and its labels.
 
     `clipdex undo` reverts it.
@@ -28,4 +27,4 @@ def command(terminal: Terminal, **options: Any) -> None:
     """
     from ..classification.edit_classes import rename_class
 
-    terminal.one(dataclasses.asdict(rename_class(**options)))
+    terminal.one(rename_class(class_name, new_name, bank=bank, head_name=head_name).to_row())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import click
 
+from ..core.types import Device, Limits
 from ._options import (
     bank_option,
     device_option,
@@ -15,9 +16,16 @@ from ._options import (
     output_option,
     processes_option,
     recipe_option,
-    take_limits,
 )
 from ._terminal import Terminal
+
+
+class _Options(TypedDict):
+    recipe: str | None
+    limits: Limits
+    device: Device
+    batch_size: int | None
+    num_workers: int | None
 
 
 @click.command("retry")
@@ -28,7 +36,7 @@ from ._terminal import Terminal
 @processes_option
 @limit_options
 @output_option
-def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Any) -> None:
+def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool, **options: Unpack[_Options]) -> None:
     """Read failed and partly stored videos again.
 
     The options of the original extraction are used, except those given here. No other video is read.
@@ -41,9 +49,8 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool,
     from ..extraction.retry import retry
     from ._terminal import followed, report_extraction
 
-    limits = take_limits(options)
     with followed(terminal) as update:
-        done = retry(bank=bank, limits=limits, on_progress=update, **options)
+        done = retry(bank=bank, on_progress=update, **options)
     report_extraction(terminal, done, bank, profile=profile)
     if done.failed and not allow_failures:
         raise SystemExit(1)

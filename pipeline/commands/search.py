@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
+from ..core.arguments import as_list
 from ._options import (
     bank_option,
     cost_options,
     device_option,
+    gathered,
     output_option,
     prompt_options,
     raw_cells_option,
     recipe_option,
     several,
-    take_limits,
 )
 from ._terminal import Terminal
 
-_MOMENT = "MOMENT[:W]"
+if TYPE_CHECKING:
+    from ..retrieval.search_options import SearchKeywords
+    from ..retrieval.searcher import Searcher
+    from ._show_hits import Showing
+
+
 _question_options = several(
     click.option("--text", "texts", multiple=True, metavar="T[:W]", help="Describe the moment in words. Repeatable."),
     click.option(
@@ -83,9 +89,26 @@ _showing_options = several(
     raw_cells_option,
 )
 
-_QUESTION = ("texts", "clips", "images", "unwanted", "more_like", "less_like")
 _SHOWN = ("how", "out", "html", "export", "play", "raw_cells")
-_BANK = ("bank", "recipe", "exact", "device")
+
+
+def _showing(given: dict[str, Any]) -> Showing:
+    from ._show_hits import Showing
+
+    shown = {name: given.pop(name) for name in _SHOWN}
+    return Showing(**shown, cache=given["bank"] / "previews", limits=given.pop("limits"))
+
+
+def _opener(given: dict[str, Any]) -> Callable[[], Searcher]:
+    """Opens the bank, once the query is known to make sense."""
+    bank, how = given.pop("bank"), {name: given.pop(name) for name in ("recipe", "exact", "device")}
+
+    def opened() -> Searcher:
+        from ..retrieval.searcher import Searcher
+
+        return Searcher(bank, **how)
+
+    return opened
 
 
 @click.command("search")
@@ -100,7 +123,16 @@ _BANK = ("bank", "recipe", "exact", "device")
 @recipe_option
 @device_option
 @output_option
-def command(text: str | None, interactive: bool, terminal: Terminal, **options: Any) -> None:
+@gathered("showing", _showing)
+@gathered("opened", _opener)
+def command(
+    text: str | None,
+    interactive: bool,
+    opened: Callable[[], Searcher],
+    showing: Showing,
+    terminal: Terminal,
+    **options: Unpack[SearchKeywords],
+) -> None:
     """Find moments by text, clip or picture.
 
     They can be combined. A weight after a colon says how much a part counts (default 1). A hit's score is the weighted
@@ -115,21 +147,15 @@ def command(text: str | None, interactive: bool, terminal: Terminal, **options: 
       clipdex search "a goal" --export goals/
       clipdex search --interactive
     """
-    from ..retrieval.searcher import Searcher, question
+    from ..retrieval.search_options import SearchOptions
     from ._repl import Conversation
-    from ._show_hits import Showing
 
-    asked = question(text, **_taken(options, _QUESTION))
-    showing = Showing(**_taken(options, _SHOWN), cache=options["bank"] / "previews", limits=take_limits(options))
+    how = SearchOptions(**options)
+    parts = how.parts(text)
     with terminal.working("Searching"):
-        searcher = Searcher(**_taken(options, _BANK))
-        hits = [] if interactive else searcher.search(asked, **options)
+        searcher = opened()
+        hits = [] if interactive else searcher.search(text, options=how)
     if interactive:
-        Conversation(terminal, searcher, showing, options).begin(asked)
+        Conversation(terminal, searcher, showing, how.without_parts()).begin(parts)
     else:
-        showing.show(terminal, hits, asked, options["where"])
-
-
-def _taken(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """These options, which are taken out."""
-    return {name: options.pop(name) for name in names}
+        showing.show(terminal, hits, parts, as_list(how.where))

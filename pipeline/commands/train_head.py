@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import click
 
 from ..core.registry import part_names
 from ..core.types import Loss, Triplets
-from ._options import bank_option, device_option, labels_option, output_option, recipe_option, template_option
+from ._options import bank_option, chosen, device_option, labels_option, output_option, recipe_option, template_option
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..classification.train_options import TrainKeywords
 
 
 @click.command("train-head")
@@ -64,7 +66,7 @@ from ._terminal import Terminal
 @recipe_option
 @device_option
 @output_option
-def command(bank: Path, terminal: Terminal, **options: Any) -> None:
+def command(bank: Path, terminal: Terminal, **options: Unpack[TrainKeywords]) -> None:
     """Train a head on labelled clips.
 
     It is trained on the stored vectors. Its accuracy is cross-validated with whole videos held out, or whole groups if
@@ -80,8 +82,7 @@ def command(bank: Path, terminal: Terminal, **options: Any) -> None:
     """
     from ..classification.train import train_head
 
-    given = {name: value for name, value in options.items() if value is not None}
     with terminal.working("Training"):
-        report = train_head(bank=bank, **given)
+        report = train_head(bank=bank, **chosen(options))
     terminal.warn(report.warnings)
-    terminal.one({name: value for name, value in dataclasses.asdict(report).items() if name != "warnings"})
+    terminal.one(report.to_row())

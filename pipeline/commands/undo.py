@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from pathlib import Path
 
 import click
 
@@ -15,7 +14,7 @@ from ._terminal import Terminal
 @head_name_option
 @bank_option
 @output_option
-def command(terminal: Terminal, **options: Any) -> None:
+def command(bank: Path, head_name: str, terminal: Terminal) -> None:
     """Undo the latest change of a head's classes.
 
     It reverts the latest add-class, remove-class or rename-class, and the changes of labels that came with it.
@@ -26,4 +25,4 @@ def command(terminal: Terminal, **options: Any) -> None:
     """
     from ..classification.edit_classes import undo
 
-    terminal.one(dataclasses.asdict(undo(**options)))
+    terminal.one(undo(bank=bank, head_name=head_name).to_row())

@@ -1,16 +1,22 @@
-"""What a caller may write for an argument: one thing for several, and one of a few words."""
+"""What a caller may write for an argument: one thing for several, one of a few words, keywords for options."""
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, overload
 
-from .errors import UsageError
+from .errors import UnknownOption, UsageError
 from .types import Keep
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 T = TypeVar("T")
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 @overload
@@ -41,3 +47,28 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     """
     if value is not None and value not in get_args(choices):
         raise UsageError(f"unknown {name} {value!r}; there are: {', '.join(map(str, get_args(choices)))}")
+
+
+def options_of(kind: type[Options], options: Options | None, keywords: Mapping[str, object]) -> Options:
+    """The options of one call.
+
+    Args:
+        kind: a frozen dataclass with a default for each field.
+        options: by default the defaults.
+        keywords: fields that take the place of those.
+
+    Raises:
+        UnknownOption: a keyword is no field of ``kind``.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in keywords:
+        if name not in names:
+            raise UnknownOption(unknown_option(name, names))
+    return dataclasses.replace(kind() if options is None else options, **keywords)
+
+
+def unknown_option(name: str, names: Iterable[str]) -> str:
+    """A message that names the option that was probably meant, or else all of them."""
+    known = sorted(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown option {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}")

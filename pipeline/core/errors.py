@@ -2,7 +2,8 @@
 
     ClipdexError               something failed; the command line exits with 1
     ├── UsageError             the call itself is wrong; the command line exits with 2
-    │   └── UnknownPart        no encoder, decoder, head or index of that name
+    │   ├── UnknownPart        no encoder, decoder, head or index of that name
+    │   └── UnknownOption      a function has no option of that name; a TypeError too
     ├── SourceError            a path, folder or manifest that cannot be used
     │   └── EmptyFolder        a folder without a video
     ├── DecodeError            a video that cannot be read
@@ -43,6 +44,10 @@ class UsageError(ClipdexError):
 
 class UnknownPart(UsageError):
     """A name that no file in the part's folder carries."""
+
+
+class UnknownOption(UsageError, TypeError):
+    """A keyword that the called function does not have, which Python reports as a TypeError."""
 
 
 class SourceError(ClipdexError):

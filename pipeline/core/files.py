@@ -63,7 +63,7 @@ def temporary_for(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise BankError(
             f"cannot write {path}: {error.strerror or error}. Nothing stored before was changed; "
-            "free some space or choose a writable --bank, then run the command again"
+            "free some space or choose a writable bank, then run the command again"
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -1,12 +1,63 @@
-"""The results of searches and heads."""
+"""What verbs return: reports, and results in a row."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal
+import importlib.util
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeVar
 
+from .errors import UsageError
 from .notebook import Shown, table_html
+
+
+class Report(Shown):
+    """A dataclass that says what a verb did. A notebook shows it as a table."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to keep in mind, a sentence each."""
+        return ()
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them."""
+        row: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return row
+
+
+class _HasRow(Protocol):
+    def to_row(self) -> dict[str, Any]: ...
+
+
+One = TypeVar("One", bound=_HasRow)
+
+
+class Results(list[One]):
+    """Results in a row.
+
+    Attributes:
+        warnings: what to keep in mind, a sentence each.
+    """
+
+    def __init__(self, results: Iterable[One] = (), *, warnings: Iterable[str] = ()) -> None:
+        super().__init__(results)
+        self.warnings = tuple(warnings)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Each as ``--json`` prints it."""
+        return [one.to_row() for one in self]
+
+    def to_pandas(self) -> Any:
+        """``to_rows`` as a pandas DataFrame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise UsageError("a DataFrame needs pandas, which is not installed: pip install pandas, or use to_rows()")
+        import pandas as pd
+
+        return pd.DataFrame(self.to_rows())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +91,12 @@ class Hit(Shown):
     near_duplicates: int = 0
     why: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them; metadata columns stand beside them and never replace them."""
+        return {**self.metadata, **dataclasses.asdict(self)}
 
-class Hits(list[Hit]):
+
+class Hits(Results[Hit]):
     """Hits, best first. A notebook shows them as a table."""
 
     def _repr_html_(self) -> str:
@@ -56,7 +111,7 @@ class Prediction(Shown):
     ``known`` is the share of held-out clips of known classes that are no more familiar.
 
     Example:
-        >>> predictions, _ = predict(never_abstain=True)
+        >>> predictions = predict(never_abstain=True)
         >>> predictions[0].label in ("kick", "wave"), predictions[0].abstained
         (True, None)
     """
@@ -71,3 +126,7 @@ class Prediction(Shown):
     top: tuple[tuple[str, float], ...]
     known: float | None = None
     abstained: Literal["unknown", "unsure"] | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as ``--json`` prints them."""
+        return {**dataclasses.asdict(self), "top": [list(pair) for pair in self.top]}

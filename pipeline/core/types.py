@@ -247,6 +247,11 @@ class VideoRow:
         """How many of its clips are stored."""
         return len(self.clip_ids)
 
+    def to_row(self) -> dict[str, Any]:
+        """What ``extract --json`` prints of it."""
+        names = ("video", "video_id", "status", "clips", "reason", "stage", "error", "frames_planned", "frames_lost")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipRow:
@@ -291,3 +296,8 @@ class LabelRow:
         if self.start_seconds is None or self.stop_seconds is None:
             return None
         return Span(self.start_seconds, self.stop_seconds)
+
+    def to_row(self) -> dict[str, Any]:
+        """Under the names of the CSV's columns, with the video's id and where the label came from."""
+        names = ("start_seconds", "stop_seconds", "label", "group", "split", "video_id", "source")
+        return {"path": self.video, **{name: getattr(self, name) for name in names}}

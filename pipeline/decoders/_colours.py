@@ -35,7 +35,7 @@ def check_colours(decoder: str) -> str | None:
         if np.abs(seen - colour).max() > _TOLERANCE:
             return (
                 f"{decoder} shows a {name} picture of {colour} as ({', '.join(f'{value:.0f}' for value in seen)}): "
-                "channels are swapped or colours converted wrongly. Use another --decoder"
+                "channels are swapped or colours converted wrongly. Use another decoder"
             )
     return None
 

@@ -245,7 +245,7 @@ class ReadingProcess:
         self.close()
         return DecodeTimeout(
             f"{self._path}: reading took more than {self._budget_seconds:.0f} s and was stopped; "
-            "--time-limit sets another limit"
+            "Limits(time_seconds=...) sets another limit"
         )
 
     def _crash(self) -> DecoderCrash:

@@ -25,7 +25,7 @@ def translated(kind: str, message: str, *, path: Path, memory_bytes: int) -> Cli
     if kind in _OUT_OF_MEMORY:
         return OutOfMemory(
             f"{path}: reading needs more memory than the {memory_bytes / 1e9:.2g} GB that a video may take; "
-            "--memory-limit sets another limit"
+            "Limits(memory_bytes=...) sets another limit"
         )
     if isinstance(known, type) and issubclass(known, ClipdexError):
         error: ClipdexError = known(message)

@@ -45,7 +45,7 @@ class Decord(Decoder):
         except error_type as error:
             raise DecodeError(
                 f"decord cannot decode {self.path} without repeating frames for damaged ones; "
-                "--decoder pyav reads what is whole"
+                "decoder='pyav' reads what is whole"
             ) from error
         finally:
             del reader  # an open reader decodes ahead without a limit
@@ -64,13 +64,13 @@ class Decord(Decoder):
                 raise self._refusal(f"the file has {fault}, on which decord returns wrong frames")
 
     def _refusal(self, why: str) -> DecoderRefusal:
-        return DecoderRefusal(f"decord refused for {self.path}: {why}; use --decoder pyav")
+        return DecoderRefusal(f"decord refused for {self.path}: {why}; use decoder='pyav'")
 
     def _open(self) -> tuple[Any, type[Exception]]:
         try:
             import decord
         except ImportError as error:
-            raise MissingExtra("decord", extra="decord", purpose="--decoder decord") from error
+            raise MissingExtra("decord", extra="decord", purpose="decoder='decord'") from error
         try:
             reader = decord.VideoReader(
                 str(self.path.absolute()), num_threads=self.num_threads, fault_tol=_FAULT_TOLERANCE

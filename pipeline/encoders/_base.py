@@ -198,7 +198,7 @@ class Encoder(abc.ABC):
             extra: dict[Keep, KeptArray] = {name: found[name] for name in keep}
             for name, values in extra.items():
                 if not np.isfinite(values).all():
-                    raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out --keep {name}")
+                    raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out keep={name!r}")
             return Features(found["vectors"], extra)
 
         return features
@@ -210,7 +210,7 @@ class Encoder(abc.ABC):
             EncoderError: this encoder has no text side.
         """
         raise EncoderError(
-            f"{self.name} cannot compare text with video: it has no text tower. Search by --clip, or extract "
+            f"{self.name} cannot compare text with video: it has no text tower. Search by a clip, or extract "
             "with an encoder that has one (clipdex encoders lists them)"
         )
 

@@ -88,7 +88,7 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise EncoderError(
             f"cannot get {repository} from the Hugging Face Hub ({type(error).__name__}), it is not in this "
-            "machine's cache, and there is no folder of that name. Offline, use --encoder lite, whose weights are "
+            "machine's cache, and there is no folder of that name. Offline, use encoder='lite', whose weights are "
             "installed with Clipdex, or give a local checkpoint folder"
         ) from error
     raise EncoderError(f"{repository} holds no {_SAFE_WEIGHTS} and no {_OLD_WEIGHTS}")
@@ -227,6 +227,6 @@ def check_num_frames(wanted: int | None, trained: int, checkpoint: Checkpoint) -
     """
     if wanted is not None and wanted != trained:
         raise EncoderError(
-            f"{checkpoint.name} takes exactly {trained} frames a clip, not {wanted}; leave --frames out, or "
+            f"{checkpoint.name} takes exactly {trained} frames a clip, not {wanted}; leave num_frames out, or "
             "choose a checkpoint trained with another count"
         )

@@ -54,7 +54,7 @@ class VJEPA2(TransformersEncoder):
             return None
         return (
             f"{self.facts.checkpoint} was trained without labels, and its published figures come from probes on "
-            "all tokens, which a mean over them does not reach; train a head on --keep frames, or take a checkpoint "
+            "all tokens, which a mean over them does not reach; train a head on keep='frames', or take a checkpoint "
             "with a classifier"
         )
 

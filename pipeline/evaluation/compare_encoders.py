@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from ..core.arguments import check_choice
 from ..core.errors import ClipdexError, LabelError, UsageError
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import Device
 from ..encoders import Encoder, canary_clip, cards, load_for
 from .retrieval_metrics import retrieved
@@ -54,7 +56,7 @@ class Measure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Report):
     """What two encoders did on the same clips.
 
     Example:
@@ -72,9 +74,13 @@ class Comparison:
     protocol: str
     measures: tuple[Measure, ...]
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each measure, as ``--json`` prints it."""
+        return [dataclasses.asdict(measure) for measure in self.measures]
+
     def _repr_html_(self) -> str:
         title = f"{self.a.encoder} and {self.b.encoder} on {self.clips} clips, {self.protocol}"
-        return table_html([dataclasses.asdict(measure) for measure in self.measures], title=title)
+        return table_html(self.to_rows(), title=title)
 
 
 def compare(
@@ -143,7 +149,7 @@ def _shared(store: Bank, recipes: Sequence[Recipe], labels: Path | None) -> list
     if not both:
         raise LabelError(
             f"{recipes[0].encoder} and {recipes[1].encoder} have no labelled clip in common: their windows differ. "
-            "Extract with both and the same cut, for example --clips whole, or the same --window and --stride"
+            "Extract with both and the same cut, for example clips='whole', or the same window and stride"
         )
     shared = [one.take(np.array([name in both for name in one.ids])) for one in found]
     check_classes(shared[0])

@@ -17,13 +17,14 @@ from ..classification.dataset import check_classes, label_rows_of, labelled_exam
 from ..classification.train import build_head
 from ..core.errors import LabelError
 from ..core.metrics import classification_figures
+from ..core.results import Report, Results
 from ..core.types import Loss
 from ..heads import Head, heads
 from .compare_encoders import interval, resamples_of
 
 
 @dataclasses.dataclass(frozen=True)
-class HeadResult:
+class HeadResult(Report):
     """One line of the comparison; figures are of held-out clips, after calibration.
 
     Attributes:
@@ -51,7 +52,7 @@ def compare_heads(
     protocol: Protocol = "auto",
     tune: bool = False,
     seed: int = 0,
-) -> list[HeadResult]:
+) -> Results[HeadResult]:
     """Train and measure every kind of head, the MLP with each loss, best first. Nothing is stored.
 
     Args:
@@ -105,7 +106,7 @@ def compare_heads(
                 clips=len(held.truth),
             )
         )
-    return sorted(results, key=lambda one: -one.top1)
+    return Results(sorted(results, key=lambda one: -one.top1))
 
 
 def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
@@ -113,4 +114,4 @@ def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:
         losses: tuple[str | None, ...] = get_args(Loss) if kind == "mlp" else (None,)
         for loss in losses:
             chosen: dict[str, Any] = {} if loss is None else {"loss": loss}
-            yield kind, loss, build_head(kind, seed=seed, **chosen)
+            yield kind, loss, build_head(kind, chosen, seed=seed)

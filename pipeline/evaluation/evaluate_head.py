@@ -21,8 +21,8 @@ from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
-from ..core.notebook import Shown
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
 from ..heads import NoveltyDetector, TrainedHead, load_trained
@@ -34,7 +34,7 @@ _UNKNOWN_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation(Shown):
+class Evaluation(Report):
     """A head's figures and what they were made of.
 
     Attributes:
@@ -62,6 +62,10 @@ class Evaluation(Shown):
     uncalibrated: npt.NDArray[np.float64]
     clips: tuple[ClipRow, ...]
     counts: Mapping[str, int]
+
+    def to_row(self) -> dict[str, Any]:
+        """The figures, as ``--json`` prints them."""
+        return dict(self.figures)
 
 
 def evaluate(
@@ -192,7 +196,7 @@ def _trained_again(
     """
     card = trained.card
     check_classes(examples)
-    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    model = build_head(card.kind, card.parameters, seed=card.seed)
     tune = None if card.fixed is None else frozenset(card.fixed)
     held = held_out_scores(model, examples, protocol=protocol, tune=tune)
     if not held.folds:

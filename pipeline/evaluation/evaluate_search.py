@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.labels import label_of_clips
 from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
-from ..core.arguments import check_choice
+from ..core.arguments import check_choice, options_of
 from ..core.errors import LabelError, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Hit
 from ..core.types import ClipRow, Device, LabelRow, Moment, Span
 from ..extraction.resume import known_video_id
 from ..retrieval.query import Part
+from ..retrieval.search_options import RankingKeywords, RankingOptions, SearchOptions
 from ..retrieval.searcher import Searcher
 from ..sources.tables import read_table, row_path, row_span
 from .compare_encoders import interval, resamples_of
@@ -88,7 +89,7 @@ def evaluate_search(
     labels: str | Path | None = None,
     exact: bool = False,
     device: Device = "auto",
-    **how: Any,
+    **ranking: Unpack[RankingKeywords],
 ) -> dict[str, Any]:
     """Put questions with known answers to a bank.
 
@@ -100,7 +101,7 @@ def evaluate_search(
     Args:
         labels: a CSV or Parquet file of labels; by default the bank's own.
         exact: see ``Searcher``.
-        how: ``templates``, ``merge_gap``, ``each_clip``, ``per_video`` and ``rerank`` of ``Searcher.search``.
+        ranking: see ``RankingOptions``.
 
     Returns:
         ``recall_at_1/5/10`` (the share of questions with a right answer so early), ``map``, ``median_rank``, and where
@@ -119,11 +120,12 @@ def evaluate_search(
         True
     """
     check_choice("device", device, Device)
+    how = options_of(RankingOptions, None, ranking)
     store = open_bank(bank)
     chosen = store.recipe(recipe)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     if queries is None:
-        if exact or any(value is not None and value is not False and value != () for value in how.values()):
+        if exact or how != RankingOptions():
             raise UsageError(
                 "without a table of queries, labelled clips are the queries; leave out the other search options"
             )
@@ -134,13 +136,13 @@ def evaluate_search(
     labelled = [(row.label, clip) for clip, row in zip(clips, named, strict=True) if row is not None]
     label_of = {clip.clip_id: label for label, clip in labelled}
     questions = _of_table(Path(queries), _groups(clips, named), frozenset(label_of.values()))
-    if any(how.get(name) is not None for name in ("merge_gap", "per_video")) and any(one.label for one in questions):
+    if (how.merge_gap, how.per_video) != (None, None) and any(one.label for one in questions):
         raise UsageError("merging and a limit per video do not apply to queries with a label; leave them out")
     videos = [(label, clip.video_id) for label, clip in labelled]
     answerable = [(question, count) for question in questions if (count := question.relevant(videos))]
     if not answerable:
         raise LabelError(f"no question in {queries} has an answer in another video or group than the one that asks")
-    found = [_answered(searcher, question, count, label_of, **how) for question, count in answerable]
+    found = [_answered(searcher, question, count, label_of, how) for question, count in answerable]
     groups = np.array([question.group for question, _ in answerable])
     return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(answerable))
 
@@ -217,12 +219,19 @@ def _question(
 
 
 def _answered(
-    searcher: Searcher, question: Question, relevant: int, label_of: Mapping[str, str], **how: Any
+    searcher: Searcher, question: Question, relevant: int, label_of: Mapping[str, str], how: RankingOptions
 ) -> dict[str, float]:
     """The figures of one question, which has so many right answers."""
-    if question.label is not None:
-        how["each_clip"] = True  # clips are what is counted
-    hits = searcher.search([question.part], k=_MOST_RANKS, without=question.without, **how)
+    options = SearchOptions(
+        merge_gap=how.merge_gap,
+        each_clip=how.each_clip or question.label is not None,  # clips are what is counted
+        per_video=how.per_video,
+        templates=how.templates,
+        rerank=how.rerank,
+        k=_MOST_RANKS,
+        without=question.without,
+    )
+    hits = searcher.search(question.part, options=options)
     overlaps = [max((target.overlap(hit) for target in question.targets), default=0.0) for hit in hits]
     wanted = {number for number, target in enumerate(question.targets) if target.video_id not in question.without}
     answers = np.zeros(len(hits))  # how many each hit is the first to give

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
+from ..core.results import Report
 from ..core.types import Device
 from ..core.vectors import groups_per_class
 from ..encoders import encoder_class_for, load_for
@@ -40,6 +40,20 @@ class KShotCurve:
     highs: tuple[float, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class KShotReport(Report):
+    """The curves of a head's kind, and what they were measured on."""
+
+    head: str
+    kind: str
+    protocol: str
+    draws: int
+    clips: int
+    classes: int
+    groups: int
+    curves: tuple[KShotCurve, ...]
+
+
 def k_shot_curves(
     *,
     bank: BankLike = "bank",
@@ -49,7 +63,7 @@ def k_shot_curves(
     draws: int = 10,
     templates: str | Sequence[str] = (),
     device: Device = "auto",
-) -> tuple[list[KShotCurve], dict[str, Any]]:
+) -> KShotReport:
     """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
 
     Where the encoder has a text side a second curve blends in what the class names say, which also works with no clip.
@@ -57,9 +71,6 @@ def k_shot_curves(
     Args:
         shots: clips a class; 0 stands for texts alone.
         templates: sentences that class names are put into.
-
-    Returns:
-        The curves, and the figures as JSON values.
 
     Raises:
         HeadError: there is no such head.
@@ -76,7 +87,7 @@ def k_shot_curves(
         raise UsageError(f"shots and draws have to be counts of clips and of repetitions, not {shots} and {draws}")
     store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
-    model = build_head(card.kind, **{"seed": card.seed, **card.parameters})
+    model = build_head(card.kind, card.parameters, seed=card.seed)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
     check_classes(examples)
@@ -95,17 +106,16 @@ def k_shot_curves(
         raise UsageError(
             f"{card.recipe.encoder} has no text side, so without labelled clips there is nothing to measure"
         )
-    figures = {
-        "head": head_name,
-        "kind": card.kind,
-        "protocol": "k-shot",
-        "draws": draws,
-        "clips": len(examples),
-        "classes": len(set(examples.y.tolist())),
-        "groups": len(set(examples.groups.tolist())),
-        "curves": [dataclasses.asdict(curve) for curve in curves],
-    }
-    return curves, figures
+    return KShotReport(
+        head=head_name,
+        kind=card.kind,
+        protocol="k-shot",
+        draws=draws,
+        clips=len(examples),
+        classes=len(set(examples.y.tolist())),
+        groups=len(set(examples.groups.tolist())),
+        curves=tuple(curves),
+    )
 
 
 def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -119,7 +129,7 @@ def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], n
         alone = str(np.unique(examples.y)[of_class.argmin()])
         raise LabelError(
             f"the class {alone!r} was seen in one group or video only, so none of it can be held out; label it in "
-            "another one, or leave it out with --labels"
+            "another one, or leave it out of the labels"
         )
     splitter = StratifiedGroupKFold(min(_TEST_FOLDS, fewest), shuffle=True, random_state=draw)
     train, test = next(iter(splitter.split(codes, codes, examples.groups)))

@@ -61,7 +61,6 @@ class EncodingRun:
         store: Bank,
         encoder: Encoder,
         recipe: Recipe,
-        inputs: Sequence[Source],
         *,
         batch_size: int | None,
         keep: Collection[Keep],
@@ -72,7 +71,7 @@ class EncodingRun:
         self.encoded_clips = 0
         self._encoder = encoder
         self._recipe = recipe
-        self._inputs = inputs
+        self._inputs: Sequence[Source] = ()  # the reader's
         self._batch_size = batch_size
         self._keep = keep
         self._profile = profile
@@ -88,6 +87,7 @@ class EncodingRun:
 
     def over(self, reader: Reader) -> list[VideoRow]:
         """Run to the end and give one row for each input; stopped half-way, store what is complete."""
+        self._inputs = reader.inputs
         with contextlib.closing(reader.events()) as events, self._writing():
             while True:
                 with self._profile.timing("wait"):

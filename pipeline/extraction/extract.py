@@ -10,16 +10,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from ..bank.bank import Bank, BankLike
-from ..core.arguments import as_list, check_choice
+from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.types import Device, Keep, Limits, Precision, Source
-from ..decoders import DEFAULT_DECODER, decoders, looks_readable
+from ..core.types import Device, Limits, Precision, Source
+from ..decoders import decoders, looks_readable
 from ..encoders import (
     DEFAULT_ENCODER,
     Encoder,
@@ -31,8 +31,9 @@ from ..encoders import (
     load_encoder,
 )
 from ..sources.catalog import find_sources
-from ..sources.sampling import ClipPlan, Segmentation
+from ..sources.sampling import ClipPlan
 from .encode_loop import Progress
+from .extract_options import ExtractKeywords, ExtractOptions
 from .resume import ResumeState
 from .run import EncoderSpec, Extraction, ExtractionJob
 from .runners import LOCAL, Runner, as_runner
@@ -42,46 +43,17 @@ def extract(
     sources: str | Path | Source | Sequence[str | Path | Source],
     *,
     bank: BankLike = "bank",
-    encoder: str | Encoder = DEFAULT_ENCODER,
-    clips: Segmentation = "windows",
-    window_seconds: float | None = None,
-    stride_seconds: float | None = None,
-    num_frames: int | None = None,
-    decoder: str = DEFAULT_DECODER,
-    device: Device = "auto",
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    pooling: str | None = None,
-    precision: Precision | None = None,
-    keep: Keep | Collection[Keep] = (),
-    labels_from_folders: bool = False,
-    root: str | Path | None = None,
-    limits: Limits | None = None,
-    runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
+    options: ExtractOptions | None = None,
+    **keywords: Unpack[ExtractKeywords],
 ) -> Extraction:
     """Store the clips of every input in the bank, encoding only what is not there yet.
 
     Args:
         sources: files, moments ``FILE@START-STOP``, folders, glob patterns, CSV or Parquet manifests.
-        encoder: a name, a Hub id, a checkpoint folder, or a loaded encoder.
-        clips: "whole" makes one clip of each video; "windows" cuts videos longer than a window.
-        window_seconds: by default the encoder's natural span.
-        stride_seconds: by default the window, so that windows follow each other.
-        num_frames: frames a clip; by default the encoder's.
-        batch_size: clips that go through the encoder together; by default as many as pay on this device.
-        num_workers: reading processes; by default one for each core, at most 8.
-        pooling: one of the encoder's ``poolings``; by default the one its authors use.
-        precision: of the network's products, by default "float32"; half precision moves vectors by some thousandths
-            of their length, and is another recipe.
-        keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
-            pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
-            base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
-            lack it are encoded again for it, and their vectors stay as they are.
-        root: a folder outside of which no video is read, whatever a manifest or a link says.
-        limits: what one video may cost, how much of it may be lost, and which are too short.
-        runner: where it runs, such as ``Processes(4)``; by default in this process.
         on_progress: called in the calling thread after each input and each batch.
+        options: how; by default as ``ExtractOptions`` says.
+        keywords: single options, in place of those.
 
     Raises:
         SourceError: an input that does not exist at all.
@@ -92,47 +64,52 @@ def extract(
         >>> done.count("ok"), done.encoded_clips
         (6, 6)
     """
-    keep = as_list(keep)
-    check_choice("device", device, Device)
-    check_choice("precision", precision, Precision)
-    cut = _checked_cut(encoder, clips, window_seconds, stride_seconds, keep=keep, decoder=decoder)
-    limits = limits or Limits()
+    chosen = options_of(ExtractOptions, options, keywords)
+    cut = _checked_cut(chosen)
+    limits = chosen.limits or Limits()
     is_video = functools.partial(looks_readable, limits=limits)
-    inputs = find_sources(sources, is_video=is_video, labels_from_folders=labels_from_folders)
-    if root is not None:  # it stays with each input, for whoever reads it again
-        inputs = [dataclasses.replace(source, root=Path(root).resolve()) for source in inputs]
-    loading: dict[str, Any] = {"num_frames": num_frames, "pooling": pooling, "precision": precision}
-    loaded = None if isinstance(encoder, str) else prepared_encoder(encoder, device=device, **loading)
+    inputs = find_sources(sources, is_video=is_video, labels_from_folders=chosen.labels_from_folders)
+    if chosen.root is not None:  # it stays with each input, for whoever reads it again
+        root = Path(chosen.root).resolve()
+        inputs = [dataclasses.replace(source, root=root) for source in inputs]
     job = ExtractionJob(
         bank,
         inputs,
         cut,
-        loaded or EncoderSpec(str(encoder), **loading),
-        *(decoder, device, keep, limits, batch_size, num_workers),
+        _job_encoder(chosen),
+        decoder=chosen.decoder,
+        device=chosen.device,
+        keep=as_list(chosen.keep),
+        limits=limits,
+        batch_size=chosen.batch_size,
+        num_workers=chosen.num_workers,
     )
-    return as_runner(runner).run(job, on_progress=on_progress)
+    return as_runner(chosen.runner).run(job, on_progress=on_progress)
 
 
-def _checked_cut(
-    encoder: str | Encoder,
-    clips: Segmentation,
-    window_seconds: float | None,
-    stride_seconds: float | None,
-    *,
-    keep: Collection[Keep],
-    decoder: str,
-) -> ClipPlan:
-    """How videos are cut; wrong calls are refused here, before anything is loaded."""
-    check_choice("choice of clips", clips, Segmentation)
-    decoders.get(decoder)
+def _job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder:
+    """What is loaded by whoever runs the job, or the encoder that is loaded already."""
+    if isinstance(options.encoder, str):
+        return EncoderSpec(options.encoder, options.num_frames, options.pooling, options.precision)
+    return prepared_encoder(
+        options.encoder,
+        device=options.device,
+        num_frames=options.num_frames,
+        pooling=options.pooling,
+        precision=options.precision,
+    )
+
+
+def _checked_cut(options: ExtractOptions) -> ClipPlan:
+    """How videos are cut; unknown names are refused here, before anything is loaded."""
+    encoder = options.encoder
+    decoders.get(options.decoder)
     if not isinstance(encoder, str):
         check_registered(encoder)
     part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
-    check_keep(str(encoder) if isinstance(encoder, str) else encoder.name, part, keep)
-    window = part.card.span_seconds if window_seconds is None else window_seconds
-    if clips == "whole" and (window_seconds or stride_seconds):
-        raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
-    return ClipPlan(clips, window, window if stride_seconds is None else stride_seconds)
+    check_keep(encoder if isinstance(encoder, str) else encoder.name, part, as_list(options.keep))
+    window = part.card.span_seconds if options.window_seconds is None else options.window_seconds
+    return ClipPlan(options.clips, window, window if options.stride_seconds is None else options.stride_seconds)
 
 
 def prepared_encoder(

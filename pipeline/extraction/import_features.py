@@ -21,6 +21,7 @@ from ..bank.labels import label_row
 from ..core.errors import SourceError, UsageError
 from ..core.files import name_of
 from ..core.recipe import IMPORTED, PreprocessSettings, Recipe
+from ..core.results import Report
 from ..core.types import ClipRow, FloatArray, LabelRow, Moment, Span, VideoRow, clip_id
 from ..sources.tables import Row, read_table, row_path, row_span
 from .resume import video_id_of
@@ -32,7 +33,7 @@ _PIXELS = PreprocessSettings(resize=None, crop=None, interpolation="bilinear", s
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportReport:
+class ImportReport(Report):
     """What was imported: ``clips`` vectors of ``dim`` numbers, and ``labels`` of them."""
 
     recipe_id: str
@@ -89,7 +90,7 @@ def import_features(
         first = changed[0]
         raise SourceError(
             f"{vectors}: row {first + 1} is not the vector that is stored of this stretch under {name!r}; if it was "
-            "made in another way, import it under another --name"
+            "made in another way, import it under another name"
         )
     chosen = [clip for clip, keep in zip(clips, new, strict=True) if keep]
     store.add(recipe, chosen, values[new], _outcomes(chosen))
@@ -107,7 +108,7 @@ def _read(path: Path, array: str | None) -> FloatArray:
     if len(fitting) != 1:
         shapes = ", ".join(f"{key or 'the array'} {one.shape}" for key, one in found.items())
         raise SourceError(
-            f"{path} should hold one array of shape (n, dim), and has {shapes}; choose one of several with --array"
+            f"{path} should hold one array of shape (n, dim), and has {shapes}; choose one by its name (array)"
         )
     (values,) = fitting.values()
     if values.dtype.kind not in "fiu" or not len(values):

@@ -45,47 +45,62 @@ class _Broke:
     error: BaseException
 
 
+@dataclasses.dataclass(frozen=True)
+class ReadSettings:
+    """How inputs are read.
+
+    Attributes:
+        cut: how videos are cut into clips.
+        num_frames: of each clip.
+        limits: what one video may cost.
+        num_workers: threads, each with a reading process.
+        queue_clips: clips that may wait for the encoder.
+    """
+
+    cut: ClipPlan
+    num_frames: int
+    decoder: str
+    limits: Limits
+    num_workers: int
+    queue_clips: int
+
+
 class Reader:
     """Reads inputs in threads, each with a reading process.
 
     Args:
-        cut: how videos are cut into clips.
-        num_frames: of each clip.
         prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
-        limits: what one video may cost.
+
+    Attributes:
+        inputs: events name them by their position here.
     """
 
     def __init__(
         self,
         inputs: Sequence[Source],
+        settings: ReadSettings,
         *,
         stored: ResumeState,
-        cut: ClipPlan,
-        num_frames: int,
         prepare: Callable[[Pixels], Pixels],
-        decoder: str,
-        limits: Limits,
-        num_workers: int,
-        queue_clips: int,
         profile: Profile,
     ) -> None:
-        self._inputs = inputs
+        self.inputs = inputs
         self._stored = stored
-        self._cut = cut
-        self._num_frames = num_frames
+        self._cut = settings.cut
+        self._num_frames = settings.num_frames
         self._prepare = prepare
         self._profile = profile
-        self._decoder = decoder
-        self._limits = limits
-        self._num_workers = max(1, min(num_workers, len(inputs)))
+        self._decoder = settings.decoder
+        self._limits = settings.limits
+        self._num_workers = max(1, min(settings.num_workers, len(inputs)))
         self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=queue_clips)
+        self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=settings.queue_clips)
         self._stopping = threading.Event()
         self._active: set[ReadingProcess] = set()
 
     def events(self) -> Generator[Event]:
         """What the threads find, in the order they find it; ends when every input is done."""
-        crashed = yield from self._round(range(len(self._inputs)), num_workers=self._num_workers, last=False)
+        crashed = yield from self._round(range(len(self.inputs)), num_workers=self._num_workers, last=False)
         if crashed:
             yield from self._round(crashed, num_workers=1, last=True)
 
@@ -149,14 +164,14 @@ class Reader:
         return False
 
     def _read(self, index: int, *, last: bool) -> Iterator[Event]:
-        source = self._inputs[index]
+        source = self.inputs[index]
         row = VideoRow(name_of(source.path), None, "failed", plan=self._cut.name(source.span))
         stage: Stage = "read"
         try:
             if source.problem is not None:
                 raise SourceError(source.problem)
             if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
-                raise SourceError(f"{row.video} lies outside of {source.root}, and --root allows nothing else")
+                raise SourceError(f"{row.video} lies outside of {source.root}, the only folder that may be read (root)")
             facts = source.path.stat()
             if stat.S_ISDIR(facts.st_mode):  # it could not be read once, and now its videos are inputs of their own
                 yield Done(index, dataclasses.replace(row, status="skipped", reason=f"{row.video} is a folder"))
@@ -229,7 +244,7 @@ class Reader:
             raise SourceError(
                 f"{name_of(source.path)} claims to last {info.span.seconds:.0f} s with {len(info.frame_times)} "
                 f"frames, which would be {windows:.0f} windows; name a stretch of it, FILE@START-STOP, or take "
-                "--clips whole"
+                "clips='whole'"
             )
 
     def _with_losses(self, row: VideoRow) -> VideoRow:

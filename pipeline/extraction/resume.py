@@ -113,8 +113,9 @@ class ResumeState:
         earlier = self._by_content.get((row.video_id, row.plan))
         if earlier is None:
             return None
+        stored = self._outcomes.row(earlier)
         return self._again(
-            self._outcomes.row(earlier, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
+            dataclasses.replace(stored, video=row.video, size_bytes=row.size_bytes, mtime_ns=row.mtime_ns)
         )
 
     def claim(self, row: VideoRow) -> Path | None:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
@@ -16,6 +16,7 @@ from ..core.errors import BankError, UsageError
 from ..core.files import sweep
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.timing import Profile
 from ..core.types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
@@ -23,7 +24,7 @@ from ..encoders import Encoder, encoder_class
 from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
 from .notebook_progress import notebook_progress
-from .reader import Reader
+from .reader import Reader, ReadSettings
 from .resume import ResumeState
 
 # So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
@@ -35,7 +36,7 @@ _SHOWN_REASONS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Extraction:
+class Extraction(Report):
     """What an extraction did.
 
     Attributes:
@@ -65,6 +66,15 @@ class Extraction:
     def warnings(self) -> tuple[str, ...]:
         """What users of the vectors should know; empty if nothing was encoded."""
         return (self.caution,) if self.caution and self.encoded_clips else ()
+
+    def to_row(self) -> dict[str, Any]:
+        """Inputs by how they ended, and what was encoded."""
+        ended = {status: count for status in get_args(Status) if (count := self.count(status))}
+        return {"inputs": ended, "clips": self.encoded_clips, "seconds": self.seconds, "recipe": self.recipe.id}
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each input, as ``--json`` prints it."""
+        return [row.to_row() for row in self.rows]
 
     def _repr_html_(self) -> str:
         counts = {status: self.count(status) for status in get_args(Status) if self.count(status)}
@@ -191,23 +201,21 @@ def run_job(
     started = time.monotonic()
     sweep(store.folder)
     profile = Profile()
-    reader = Reader(
-        plan.inputs,
-        stored=stored,
+    settings = ReadSettings(
         cut=plan.cut,
         num_frames=recipe.num_frames,
-        prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
         limits=plan.limits,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
         queue_clips=_QUEUE_BATCHES * (plan.batch_size or _USUAL_BATCH),
-        profile=profile,
+    )
+    reader = Reader(
+        plan.inputs, settings, stored=stored, prepare=lambda frame: encoder.prepare(frame[None])[0], profile=profile
     )
     run = EncodingRun(
         store,
         encoder,
         recipe,
-        plan.inputs,
         batch_size=plan.batch_size,
         keep=plan.keep,
         encoded_ids=stored.encoded_ids,

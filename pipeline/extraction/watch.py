@@ -7,22 +7,22 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from ..core.arguments import as_list
+from ..bank.bank import BankLike
+from ..core.arguments import as_list, options_of
 from ..core.errors import EmptyFolder
 from ..core.types import Limits, Source
 from ..decoders import looks_readable
 from ..sources.catalog import find_sources
+from .encode_loop import Progress
 from .extract import extract, prepared_encoder
+from .extract_options import ExtractKeywords, ExtractOptions
 from .run import Extraction
-from .runners import LOCAL, Runner, as_runner
+from .runners import as_runner
 
 # Size and date of last change: both stay when nobody writes any more.
 _Look = tuple[int, int]
-
-# Options that an encoder is loaded with, once.
-_LOADING = ("encoder", "device", "num_frames", "pooling", "precision")
 
 
 class Arrivals:
@@ -77,10 +77,11 @@ def watch(
     sources: str | Path | Sequence[str | Path],
     *,
     poll_seconds: float = 5.0,
-    labels_from_folders: bool = False,
+    bank: BankLike = "bank",
     sleep: Callable[[float], object] = time.sleep,
-    runner: Runner | str = LOCAL,
-    **options: Any,
+    on_progress: Callable[[Progress], None] | None = None,
+    options: ExtractOptions | None = None,
+    **keywords: Unpack[ExtractKeywords],
 ) -> Iterator[Extraction]:
     """Look at ``sources`` again and again, extract what has arrived, and yield what was done; ends when the caller
     stops asking.
@@ -88,8 +89,8 @@ def watch(
     Args:
         poll_seconds: between two looks; a file counts as complete when it did not change from one to the next.
         sleep: how to wait.
-        runner: see ``extract``. One that runs elsewhere loads the encoder again for each arrival.
-        options: as for ``extract``.
+        bank, on_progress, options, keywords: as for ``extract``. A runner that runs elsewhere loads the encoder again
+            for each arrival.
 
     Raises:
         SourceError: a source that does not exist.
@@ -100,12 +101,19 @@ def watch(
         >>> first.count("unchanged")
         6
     """
-    arrivals = Arrivals(sources, labels_from_folders=labels_from_folders, limits=options.get("limits"))
-    runs = as_runner(runner)
-    loading = {name: options.pop(name) for name in _LOADING if name in options and runs.shares_encoder}
+    chosen = options_of(ExtractOptions, options, keywords)
+    arrivals = Arrivals(sources, labels_from_folders=chosen.labels_from_folders, limits=chosen.limits)
+    loads_here = as_runner(chosen.runner).shares_encoder and isinstance(chosen.encoder, str)
     while True:
         if ready := arrivals.look():
-            if runs.shares_encoder and "encoder" not in options:
-                options["encoder"] = prepared_encoder(**loading)
-            yield extract(ready, runner=runs, **options)
+            if loads_here:
+                encoder = prepared_encoder(
+                    chosen.encoder,
+                    device=chosen.device,
+                    num_frames=chosen.num_frames,
+                    pooling=chosen.pooling,
+                    precision=chosen.precision,
+                )
+                chosen, loads_here = chosen.with_encoder(encoder), False
+            yield extract(ready, bank=bank, on_progress=on_progress, options=chosen)
         sleep(poll_seconds)

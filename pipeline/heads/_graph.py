@@ -25,12 +25,13 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
         return name
 
-    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+    def node(self, operator: str, *inputs: str, **attributes: int | list[int]) -> str:
         """An operator with one output."""
         from onnx import helper
 
         name = f"value_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        values: dict[str, Any] = dict(attributes)
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], **values))
         return name
 
     def top(self, rows: str, k: int) -> tuple[str, str]:

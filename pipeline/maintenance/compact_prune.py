@@ -15,13 +15,14 @@ from ..bank.head_changes import labels_in
 from ..bank.parquet import fast_to_verify, folders_in, part_bytes, parts_in, read_columns
 from ..core.errors import BankError
 from ..core.files import is_there, path_of, sweep
+from ..core.results import Report
 from ..core.types import Keep
 from ..retrieval.index_store import forget
 from .replace_parts import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
 
 
 @dataclasses.dataclass(frozen=True)
-class Compaction:
+class Compaction(Report):
     """How many parts there were and are, and how many bytes they take."""
 
     parts_before: int
@@ -31,7 +32,7 @@ class Compaction:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pruning:
+class Pruning(Report):
     """What was removed, or with ``dry_run`` would be.
 
     Attributes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -16,6 +16,7 @@ from ..bank.parquet import CannotRead, folders_in
 from ..core.errors import BankError, ClipdexError, HeadError
 from ..core.files import make_folder, sync_folder
 from ..core.recipe import Recipe
+from ..core.results import Report, Results
 from ..decoders import colour_problem, decoders
 from ..encoders import DRIFT_LIMIT, check_canary, encoders, libraries, load_for
 from ..heads import entries_in, head_files, heads, read_entry, read_head_file
@@ -25,7 +26,25 @@ from ..retrieval.index_store import damaged_indexes
 _NAMED = 20
 
 
-def doctor(*, bank: BankLike | None = None, repair: bool = False) -> list[dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Check(Report):
+    """One check; ``detail`` says what was found, and what to do if it is not ``ok``."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+class Checks(Results[Check]):
+    """All checks of an installation and a bank."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether none of them failed."""
+        return all(one.ok for one in self)
+
+
+def doctor(*, bank: BankLike | None = None, repair: bool = False) -> Checks:
     """Checks of this installation and of a bank, each with what to do.
 
     Args:
@@ -35,11 +54,11 @@ def doctor(*, bank: BankLike | None = None, repair: bool = False) -> list[dict[s
     checks += [_check("other packages", problem) for problem in (*encoders.problems(), *heads.problems())]
     folder = bank.folder if isinstance(bank, Bank) else None if bank is None else Path(bank)
     if folder is None or not folder.exists():
-        return [*checks, _check("bank", None, f"there is none at {folder}")]
-    return [*checks, *_bank_checks(folder, repair=repair)]
+        return Checks([*checks, _check("bank", None, f"there is none at {folder}")])
+    return Checks([*checks, *_bank_checks(folder, repair=repair)])
 
 
-def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
+def _bank_checks(folder: Path, *, repair: bool) -> list[Check]:
     """Whether a bank's own files are what was written: ``bank.json``, clips, outcomes, kept features and labels."""
     checks = []
     try:
@@ -48,7 +67,7 @@ def _bank_checks(folder: Path, *, repair: bool) -> list[dict[str, Any]]:
         return [_check("bank parts", str(error))]
     for part, problem in bad:
         moved = _set_aside(folder, part) if repair else ""
-        checks.append({"check": "bank part", "ok": False, "detail": problem + moved})
+        checks.append(Check("bank part", False, problem + moved))
     if not bad:
         checks.append(_check("bank parts", None, "all of them read back as they were written"))
     checks += _head_checks(folder / "heads")
@@ -79,7 +98,7 @@ def _set_aside(folder: Path, part: Path) -> str:
     return f". It was moved to {target}"
 
 
-def _head_checks(folder: Path) -> list[dict[str, Any]]:
+def _head_checks(folder: Path) -> list[Check]:
     """Every head and every entry of their histories, read to the last byte, after interrupted changes were finished."""
     checks = []
     try:
@@ -98,7 +117,7 @@ def _head_checks(folder: Path) -> list[dict[str, Any]]:
     return checks or [_check("heads", None, f"all {len(readers)} heads and former heads match their checksums")]
 
 
-def _redo_checks(store: Bank, damaged: list[Path]) -> list[dict[str, Any]]:
+def _redo_checks(store: Bank, damaged: list[Path]) -> list[Check]:
     """Which videos have lost clips to damage: by recipe, by path."""
     checks = []
     for recipe_id in [path.name for path in folders_in(store.folder / "clips")]:
@@ -113,7 +132,7 @@ def _redo_checks(store: Bank, damaged: list[Path]) -> list[dict[str, Any]]:
     return checks
 
 
-def _recipe_checks(store: Bank) -> list[dict[str, Any]]:
+def _recipe_checks(store: Bank) -> list[Check]:
     try:
         recipes = store.recipes().values()
     except BankError as error:
@@ -121,7 +140,7 @@ def _recipe_checks(store: Bank) -> list[dict[str, Any]]:
     return [_recipe_check(recipe) for recipe in recipes]
 
 
-def _index_checks(folder: Path) -> list[dict[str, Any]]:
+def _index_checks(folder: Path) -> list[Check]:
     """Whether every stored index reads back as it was written."""
     wrong = [
         _check("index", f"{path} is damaged: {reason}. A search rebuilds it, or: clipdex index build")
@@ -130,11 +149,11 @@ def _index_checks(folder: Path) -> list[dict[str, Any]]:
     return wrong or [_check("indexes", None, "all of them read back as they were written")]
 
 
-def _check(name: str, problem: str | None, detail: str = "") -> dict[str, Any]:
-    return {"check": name, "ok": problem is None, "detail": problem or detail}
+def _check(name: str, problem: str | None, detail: str = "") -> Check:
+    return Check(name, problem is None, problem or detail)
 
 
-def _release_checks() -> list[dict[str, Any]]:
+def _release_checks() -> list[Check]:
     """Whether the libraries are releases that Clipdex works with; some that it does not lose weights silently."""
     try:
         needed = [Requirement(line) for line in metadata.requires("clipdex") or []]
@@ -155,7 +174,7 @@ def _release_checks() -> list[dict[str, Any]]:
     return wrong or [_check("releases", None, ", ".join(f"{name} {is_}" for name, is_ in libraries().items()))]
 
 
-def _decoder_checks(name: str) -> list[dict[str, Any]]:
+def _decoder_checks(name: str) -> list[Check]:
     missing = decoders.get(name).missing()
     checks = [_check(f"decoder {name}", missing)]
     if missing is None:
@@ -168,7 +187,7 @@ def _decoder_checks(name: str) -> list[dict[str, Any]]:
     return checks
 
 
-def _recipe_check(recipe: Recipe) -> dict[str, Any]:
+def _recipe_check(recipe: Recipe) -> Check:
     """Whether the encoder that made the vectors is available with the same weights and the same canary vector."""
     name = f"recipe {recipe.id} ({recipe.encoder})"
     if recipe.imported:

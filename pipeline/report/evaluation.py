@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from .thumbnails import strip
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate_head import Evaluation
-    from ..evaluation.k_shot import KShotCurve
+    from ..evaluation.k_shot import KShotReport
 
 _WORST = 12
 _HEADLINES = (
@@ -69,18 +69,19 @@ def write_evaluation(folder: Path, done: Evaluation) -> None:
         (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
 
 
-def write_k_shot(folder: Path, curves: Sequence[KShotCurve], figures: dict[str, Any]) -> None:
+def write_k_shot(folder: Path, done: KShotReport) -> None:
     """Write ``metrics.json``, ``k_shot.png`` and ``report.html`` into a folder.
 
     Raises:
         SourceError: it cannot be written.
     """
     with _into(folder):
+        figures = done.to_row()
         _write_metrics(folder, figures)
-        plot = draw_k_shot(curves, folder / "k_shot.png")
+        plot = draw_k_shot(done.curves, folder / "k_shot.png")
         page = rendered(
             "evaluation.html",
-            title=f"{figures['head']}: accuracy from few clips",
+            title=f"{done.head}: accuracy from few clips",
             facts=figures,
             headlines=[],
             plots=[(_inline(plot), "Means over draws of the labelled clips; the bands hold 95% of the draws.")],

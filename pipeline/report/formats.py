@@ -13,7 +13,6 @@ from ..core.results import Hit
 from ..core.types import LOST_FRAMES
 from ..decoders import reading_process
 from ..sources.tables import csv_text
-from .summary import hit_rows
 
 Format = Literal["csv", "json", "fiftyone", "labelstudio"]
 
@@ -36,7 +35,7 @@ def write_hits(
     files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label, raw_cells)}
     if out is None:
         if len(files) > 1:
-            raise UsageError("--format fiftyone makes a folder of two files: say which with --out DIR")
+            raise UsageError("format='fiftyone' makes a folder of two files: name the folder (out)")
         return files[""]
     try:
         for name, text in files.items():
@@ -52,13 +51,13 @@ def write_hits(
 def _text(hits: Sequence[Hit], how: Format, label: str, raw_cells: bool) -> str:
     if how == "csv":
         return _csv(hits, raw_cells=raw_cells)
-    document = hit_rows(hits) if how == "json" else _label_studio(hits, label)
+    document = [hit.to_row() for hit in hits] if how == "json" else _label_studio(hits, label)
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def _csv(hits: Sequence[Hit], *, raw_cells: bool) -> str:
     """``path`` and times are named as in a manifest, so that ``extract`` reads the file."""
-    rows = [{**row, "path": hit.video} for hit, row in zip(hits, hit_rows(hits), strict=True)]
+    rows = [{**row, "path": hit.video} for hit, row in zip(hits, (hit.to_row() for hit in hits), strict=True)]
     left_out = ("metadata", "why", "video", LOST_FRAMES)
     found = dict.fromkeys(["path", *(name for row in rows for name in row)])
     names = [name for name in found if name not in left_out]

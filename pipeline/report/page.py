@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -21,7 +20,7 @@ def heading(parts: Sequence[Part], where: Sequence[str] = ()) -> str:
     return ", ".join([*(part.words for part in parts), *(f"where {condition}" for condition in where)])
 
 
-def rendered(template: str, **values: Any) -> str:
+def rendered(template: str, **values: object) -> str:
     """A page made of a template beside this file."""
     # Names of files and classes are data from strangers: everything is escaped.
     environment = jinja2.Environment(

@@ -18,6 +18,7 @@ from ..bank.clip_table import ClipTable
 from ..core.errors import BankError, UsageError
 from ..core.files import bytes_in, replacing
 from ..core.recipe import Recipe
+from ..core.results import Report
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
 from ..encoders import Encoder, encoder_class_for, load_for
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class IndexStats:
+class IndexStats(Report):
     """Facts of an index. ``recall_at_10`` is measured against the exact index on this very bank."""
 
     kind: str
@@ -181,7 +182,7 @@ def build_index(
             return stats
     raise BankError(
         f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
-        f"{min_recall:g} is asked for; --kind auto takes one that finds them"
+        f"{min_recall:g} is asked for; kind='auto' takes one that finds them"
     )
 
 
@@ -205,10 +206,8 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
     """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    removed = []
-    for one in [*local_kinds(), *RENAMED] if kind is None else [current_kind(kind)]:
-        if remove_stored(index_folder(store, chosen, one)):
-            removed.append(one)
+    kinds = [*local_kinds(), *RENAMED] if kind is None else [current_kind(kind)]
+    removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
         (store.folder / "indexes" / chosen.id / KIND_FILE).unlink(missing_ok=True)
     return removed

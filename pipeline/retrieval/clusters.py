@@ -6,7 +6,7 @@ import dataclasses
 import importlib.util
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
+from ..core.results import Report, Results
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, encode_prompts, encoder_class_for, load_for
@@ -35,7 +36,7 @@ Layout = Literal["auto", "pca", "umap"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Cluster:
+class Cluster(Report):
     """Like clips.
 
     Attributes:
@@ -48,6 +49,17 @@ class Cluster:
     names: tuple[str, ...]
     labels: dict[str, int]
     clips: tuple[ClipRow, ...]
+
+    def to_row(self) -> dict[str, Any]:
+        """The group as ``--json`` prints it; its example is the clip nearest to its middle."""
+        return {
+            "group": self.number,
+            "clips": len(self.clips),
+            "names": list(self.names),
+            "labels": self.labels,
+            "example": f"{self.clips[0].video}@{self.clips[0].start_seconds:g}-{self.clips[0].stop_seconds:g}",
+            "clip_ids": [clip.clip_id for clip in self.clips],
+        }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,7 +88,7 @@ def clusters(
     texts: str | Sequence[str] = (),
     templates: str | Sequence[str] = (),
     device: Device = "auto",
-) -> list[Cluster]:
+) -> Results[Cluster]:
     """Group a bank's clips by k-means on their directions, largest group first.
 
     Args:
@@ -107,7 +119,7 @@ def clusters(
         nearest = own[np.argsort(-(vectors[own] @ middle), kind="stable")]
         counts = Counter(name for place in own if (name := labels[place]) is not None)
         found.append(Cluster(number + 1, names[number], dict(counts.most_common()), tuple(rows[n] for n in nearest)))
-    return found
+    return Results(found)
 
 
 def bank_map(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from ..bank.clip_table import ClipTable
 from ..core.arguments import check_choice
 from ..core.errors import UsageError
 from ..core.predicates import CLIP_ID, Not, OneOf, Predicate
+from ..core.results import Report, Results
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import components, unit
 from ..encoders import load_for
@@ -35,7 +37,7 @@ _BLOCK_ROWS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class DuplicateGroup:
+class DuplicateGroup(Report):
     """Clips that show nearly the same.
 
     Attributes:
@@ -47,10 +49,31 @@ class DuplicateGroup:
     similarity: float
 
 
+class Duplicates(Results[DuplicateGroup]):
+    """Groups of near-duplicates, largest first.
+
+    Attributes:
+        threshold: the cosine from which on clips count as near-duplicates.
+    """
+
+    def __init__(self, groups: Iterable[DuplicateGroup], *, threshold: float) -> None:
+        super().__init__(groups)
+        self.threshold = threshold
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each clip, with the number of its group, as ``--json`` prints it."""
+        names = ("video", "video_id", "start_seconds", "stop_seconds", "clip_id")
+        return [
+            {"group": number, "similarity": group.similarity, **{name: getattr(clip, name) for name in names}}
+            for number, group in enumerate(self, start=1)
+            for clip in group.clips
+        ]
+
+
 def duplicates(
     *, bank: BankLike = "bank", recipe: str | None = None, threshold: float | None = None, device: Device = "auto"
-) -> tuple[list[DuplicateGroup], float]:
-    """Groups of clips that hang together by cosines of at least a threshold, largest first, and that threshold.
+) -> Duplicates:
+    """Groups of clips that hang together by cosines of at least a threshold, largest first.
 
     Windows of one video that overlap show the same by nature and do not count.
 
@@ -84,7 +107,7 @@ def duplicates(
         )
         for numbers in groups.values()
     ]
-    return sorted(found, key=lambda group: (-len(group.clips), -group.similarity)), least
+    return Duplicates(sorted(found, key=lambda group: (-len(group.clips), -group.similarity)), threshold=least)
 
 
 def near_threshold(table: ClipTable) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
-from ..core.arguments import as_list, check_choice
+from ..core.arguments import as_list, check_choice, options_of
 from ..core.errors import UsageError
 from ..core.predicates import AllOf, Not, OneOf, Predicate
 from ..core.recipe import Recipe
@@ -24,7 +24,8 @@ from .build_index import AUTO, EXACT, open_index
 from .duplicates import NearDuplicates
 from .filters import for_index, fulfilled
 from .merge_hits import MergePolicy, moments
-from .query import Part, QueryEncoder, QueryValue, parts_of, query_parts, several
+from .query import Part, QueryEncoder, QueryValue
+from .search_options import SearchKeywords, SearchOptions
 
 # How many of the best clips are scored again.
 _RERANKED = 100
@@ -89,55 +90,43 @@ class Searcher:
 
     def search(
         self,
-        question: QueryValue | Iterable[QueryValue],
+        query: QueryValue | Iterable[QueryValue] | None = None,
         *,
-        k: int = 10,
-        where: str | Sequence[str] = (),
-        without: str | Collection[str] = (),
-        merge_gap: float | None = None,
-        each_clip: bool = False,
-        per_video: int | None = None,
-        collapse: bool = False,
-        templates: str | Sequence[str] = (),
-        rerank: bool = False,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> Hits:
         """The ``k`` best moments, best first.
 
         Args:
-            question: its parts: texts, paths, moments, hits, PIL images, arrays of frames (see ``Part.of``).
-            templates: sentences that texts are put into, such as ``"a video of {}"``; several are averaged.
-            rerank: score the best (ten for each hit, at least a hundred) again by the model's full score with the
-                texts, which needs what ``extract --keep patches`` stores.
-            where: conditions on metadata, ``label`` or a clip's own columns (see ``filters``); all must hold.
-                They are applied before ranking, so ``k`` hits come back where ``k`` exist.
-            without: ids of videos that may not be found.
-            merge_gap, each_clip, per_video: see ``MergePolicy``.
-            collapse: of moments that show nearly the same only the best stays.
+            query: parts of the query: texts (``"a dog:0.5"`` weighs half), paths, moments, hits, PIL images, arrays of
+                frames (see ``Part.of``).
+            options: further parts, and which hits count; by default as ``SearchOptions`` says.
+            keywords: single options, in place of those.
 
         Raises:
             UsageError: nothing is asked for, or a condition that makes no sense.
             EncoderError: a text, for an encoder without a text side.
         """
-        if k < 1:
-            raise UsageError(f"k must be at least 1, not {k}")
-        parts = query_parts(question)
-        templates = as_list(templates)
+        chosen = options_of(SearchOptions, options, keywords)
+        k, parts, templates = chosen.k, chosen.parts(query), as_list(chosen.templates)
         if not parts:
             raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
-        if collapse and self._twins is None:
+        if chosen.collapse and self._twins is None:
             self._twins = NearDuplicates(self.clips, self._numbers)
-        grouping = MergePolicy(merge_gap, each_clip, per_video, self._twins.same if collapse and self._twins else None)
+        same = self._twins.same if chosen.collapse and self._twins else None
+        grouping = MergePolicy(chosen.merge_gap, chosen.each_clip, chosen.per_video, same)
         vectors = [self._asker.vector(part, templates) for part in parts]
         summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
-        query = summed[None].astype(np.float32)
-        allowed = self._allowed(where, as_list(without)) if where or without else None
-        if rerank:
-            (found,) = self._index.search(query, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
+        rows = summed[None].astype(np.float32)
+        without = as_list(chosen.without)
+        allowed = self._allowed(chosen.where, without) if chosen.where or without else None
+        if chosen.rerank:
+            (found,) = self._index.search(rows, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
             again = self._reranked(parts, [name for name, _ in found], templates)
             hits, _ = moments(self._hits(again, grouping), grouping, k=k)
         else:
-            hits = self._moments(query, allowed, grouping, k=k)
-        return self._explained(hits, parts, vectors)
+            hits = self._moments(rows, allowed, grouping, k=k)
+        return Hits(self._explained(hits, parts, vectors))
 
     def _moments(self, query: FloatArray, allowed: Predicate | None, grouping: MergePolicy, *, k: int) -> list[Hit]:
         """The best moments, from as many clips as it takes to settle them."""
@@ -215,61 +204,28 @@ class Searcher:
 
 
 def search(
-    text: QueryValue | Iterable[QueryValue] | None = None,
+    query: QueryValue | Iterable[QueryValue] | None = None,
     *,
-    texts: str | Sequence[str] = (),
-    clips: QueryValue | Iterable[QueryValue] = (),
-    images: QueryValue | Iterable[QueryValue] = (),
-    unwanted: QueryValue | Iterable[QueryValue] = (),
-    more_like: QueryValue | Iterable[QueryValue] = (),
-    less_like: QueryValue | Iterable[QueryValue] = (),
     bank: BankLike = "bank",
     recipe: str | None = None,
     exact: bool = False,
     device: Device = "auto",
-    **how: Any,
+    options: SearchOptions | None = None,
+    **keywords: Unpack[SearchKeywords],
 ) -> Hits:
-    """Run one query on a bank; see ``Searcher`` for several.
+    """Run one query on a bank; a ``Searcher`` answers several.
 
     Args:
-        text: what is to be seen, in words; ``"a dog:0.5"`` weighs half. A path, ``Moment``, ``Hit``, PIL image or array
-            of frames is an example of it.
-        texts: further texts.
-        clips: clips to find similar ones of: moments ``FILE@START-STOP``, paths, ids of stored clips, hits, or arrays
-            of uint8 RGB frames, (t, h, w, 3).
-        images: the same of pictures: files, PIL images, or arrays, (h, w, 3).
-        unwanted: texts, moments or other examples that hits should differ from.
-        more_like, less_like: hits or their ids, or moments, that the answers should move towards or away from.
-        exact: see ``Searcher``.
-        how: see ``Searcher.search``.
+        query, options, keywords: see ``Searcher.search``.
+        recipe, exact: see ``Searcher``.
 
     Example:
         >>> hits = search("a red square", bank="bank", k=2)
         >>> [hit.rank for hit in hits]
         [1, 2]
     """
-    asked = question(
-        text, texts=texts, clips=clips, images=images, unwanted=unwanted, more_like=more_like, less_like=less_like
-    )
-    return Searcher(bank, recipe=recipe, exact=exact, device=device).search(asked, **how)
-
-
-def question(
-    text: QueryValue | Iterable[QueryValue] | None = None,
-    *,
-    texts: str | Sequence[str] = (),
-    clips: QueryValue | Iterable[QueryValue] = (),
-    images: QueryValue | Iterable[QueryValue] = (),
-    unwanted: QueryValue | Iterable[QueryValue] = (),
-    more_like: QueryValue | Iterable[QueryValue] = (),
-    less_like: QueryValue | Iterable[QueryValue] = (),
-) -> list[Part]:
-    """The parts of a question as people write them; see ``search``."""
-    nothing = text is None or (isinstance(text, str) and not text.strip())
-    parts = [] if nothing or text is None else query_parts(text)
-    parts += [*parts_of("text", texts), *parts_of("clip", clips), *parts_of("image", images)]
-    parts += [Part.unwanted(value) for value in several(unwanted)]
-    return parts + Part.feedback(several(more_like), several(less_like))
+    chosen = options_of(SearchOptions, options, keywords)  # a wrong call ends before anything is loaded
+    return Searcher(bank, recipe=recipe, exact=exact, device=device).search(query, options=chosen)
 
 
 def _hit(row: ClipRow, score: float) -> Hit:

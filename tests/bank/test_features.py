@@ -51,7 +51,7 @@ class TestKept:
 
     def test_what_is_not_there_is_counted_with_the_way_out(self, folder: Path) -> None:
         write_features(folder, ["a"], numbers(1), recipe=RECIPE)
-        with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* --keep patches"):
+        with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* keep='patches'"):
             FeatureArrays(folder, "patches").read(["a", "b", "c"])
         assert FeatureArrays(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
 
@@ -203,7 +203,7 @@ class TestExactScores:
 
     def test_predict_scores_prompts_by_them(self, bank: Path, xclip: Path) -> None:
         ids, logits = full_scores(bank, xclip, TEXTS)
-        predictions, _ = predict(bank=bank, prompts=TEXTS, rerank=True)
+        predictions = predict(bank=bank, prompts=TEXTS, rerank=True)
         shares = torch.from_numpy(logits).softmax(1).numpy()
         for name, row in zip(ids, shares, strict=True):
             (found,) = (one for one in predictions if one.clip_id == name)
@@ -257,6 +257,6 @@ def test_new_clips_of_a_prediction_get_what_the_others_have_beside_their_vectors
     )
     bank = tmp_path / "bank"
     extract([first], bank=bank, encoder=str(xclip), keep=["patches"])
-    predictions, _ = predict([second], prompts=["a dog", "a cat"], rerank=True, bank=bank)
+    predictions = predict([second], prompts=["a dog", "a cat"], rerank=True, bank=bank)
     assert len(predictions) == 1
     assert len(search("a dog", bank=bank, rerank=True)) == 2

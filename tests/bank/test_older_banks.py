@@ -31,7 +31,7 @@ def bank(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["default", "near"])
 def test_heads_of_format_1_predict_what_they_did(name: str, bank: Path) -> None:
-    found, _ = predict(bank=bank, head_name=name)
+    found = predict(bank=bank, head_name=name)
     said = {one.clip_id: (one.label, one.score) for one in found}
     assert len(said) == len(ANSWERS[name])
     for clip, expected, score in ANSWERS[name]:
@@ -62,7 +62,7 @@ def test_a_bank_of_format_1_grows(bank: Path, tmp_path: Path) -> None:
     assert [row.status for row in extract([video], bank=bank, encoder="lite").rows] == ["ok"]
     add_label(str(video), "red", bank=bank)
     assert len(list_labels(bank=bank)) == 8
-    assert len(predict(bank=bank)[0]) == 8
+    assert len(predict(bank=bank)) == 8
     assert train_head(bank=bank).clips == 8
     rename_class("red", "crimson", bank=bank)
     undo(bank=bank)

@@ -231,7 +231,7 @@ def test_a_fault_of_the_system_is_not_called_damage_and_moves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", too_many_files)
-        (check,) = [one for one in doctor(bank=bank, repair=True) if one["check"] == "bank parts"]
-    assert not check["ok"]
-    assert "Too many open files; nothing is known to be wrong with it" in check["detail"]
+        (check,) = [one for one in doctor(bank=bank, repair=True) if one.check == "bank parts"]
+    assert not check.ok
+    assert "Too many open files; nothing is known to be wrong with it" in check.detail
     assert sorted(bank.rglob("part-*.parquet")) == parts

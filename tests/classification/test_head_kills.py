@@ -53,7 +53,7 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def state(bank: Path) -> State:
     """The head and the labels, through verbs that people use."""
     labels = list_labels(bank=bank)
-    return load_trained(bank / "heads", "default").card, predict(bank=bank)[0], sorted(labels, key=str)
+    return load_trained(bank / "heads", "default").card, predict(bank=bank), sorted(labels, key=str)
 
 
 class Snapshots:

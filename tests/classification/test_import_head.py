@@ -74,7 +74,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
         raise AssertionError("a video was encoded")
 
     monkeypatch.setattr(Encoder, "submit", never)
-    predictions, _ = predict(bank=bank, head_name="kinetics", top=5)
+    predictions = predict(bank=bank, head_name="kinetics", top=5)
     assert len(predictions) == 3
     store = Bank(bank)
     vectors = store.embeddings(card.recipe.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.classification.segments import Segment, export_segments, segments
+from pipeline.classification.segments import Segment, Windows, export_segments, segments
 from pipeline.core.errors import UsageError
 from pipeline.core.types import Span
 
@@ -19,8 +19,8 @@ CLASSES = ("run", "walk")
 def of(scores: list[list[float]], *, stride: float = 1.0, window: float = 2.0, **options: object) -> list[Segment]:
     spans = [Span(number * stride, number * stride + window) for number in range(len(scores))]
     answered = options.pop("answered", [True] * len(scores))
-    usual = {"video": "a.mp4", "video_id": "a", "least": 0.5}
-    return segments(spans, np.array(scores), np.array(answered), CLASSES, **{**usual, **options})
+    windows = Windows("a.mp4", "a", spans)
+    return segments(windows, np.array(scores), np.array(answered), CLASSES, **{"least": 0.5, **options})
 
 
 def brief(found: list[Segment]) -> list[tuple[str, float, float]]:

@@ -114,7 +114,7 @@ class TestAbstaining:
         return tmp_path
 
     def test_nothing_is_said_of_what_looks_like_nothing_that_was_taught(self, bank: Path) -> None:
-        found, _ = predict(bank=bank)
+        found = predict(bank=bank)
         strange = [one for one in found if one.clip_id in self.strange]
         usual = [one for one in found if one.clip_id not in self.strange]
         assert np.mean([one.label is None for one in strange]) > 0.6
@@ -124,9 +124,9 @@ class TestAbstaining:
         assert silent.known < 0.05
 
     def test_it_can_be_forced(self, bank: Path) -> None:
-        found, _ = predict(bank=bank, never_abstain=True)
+        found = predict(bank=bank, never_abstain=True)
         assert all(one.label == one.top[0][0] and one.abstained is None for one in found)
-        assert all(one.label is not None for one in predict(bank=bank, accept_known=1.0)[0])
+        assert all(one.label is not None for one in predict(bank=bank, accept_known=1.0))
 
     def test_a_share_is_a_share(self, bank: Path) -> None:
         with pytest.raises(UsageError, match="between 0 and 1, not at 2"):
@@ -139,7 +139,7 @@ class TestAbstaining:
         truth = {row.clip_id: name for row, name in zip(rows, y, strict=True)}
         report = train_head(bank=tmp_path, precision=0.95)
         assert report.cv["top1"] < 0.95
-        found, _ = predict(bank=tmp_path)
+        found = predict(bank=tmp_path)
         assert {one.abstained for one in found} >= {None, "unsure"}
         said = [one for one in found if one.label is not None]
         assert np.mean([one.label == truth[one.clip_id] for one in said]) > 0.93
@@ -150,7 +150,7 @@ class TestAbstaining:
         X, y = clusters(classes=2, each=1)
         label(tmp_path, fill(tmp_path, X), y)
         assert any("no precision can be promised" in one for one in train_head(bank=tmp_path, precision=0.9).warnings)
-        assert all(one.label is not None for one in predict(bank=tmp_path)[0])
+        assert all(one.label is not None for one in predict(bank=tmp_path))
 
 
 def test_what_takes_more_groups_than_there_are_is_said(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_new_class_is_learned_from_stored_clips_and_its_effect_is_measured(tmp
     assert (report.class_name, report.clips, report.encoded_clips) == ("class 3", 5, 0)
     assert (report.retrained, report.other_scores_changed, report.largest_change) == (False, False, 0.0)
     assert report.confusions == {}
-    predictions, _ = predict(bank=tmp_path, never_abstain=True)
+    predictions = predict(bank=tmp_path, never_abstain=True)
     by_id = {one.clip_id: one.label for one in predictions}
     assert all(by_id[row.clip_id] == "class 3" for row in newcomers[5:])
     right = [by_id[row.clip_id] == name for row, name in zip(rows, y, strict=True)]
@@ -309,8 +309,9 @@ def test_predict_lists_the_best_classes_and_refuses_nonsense(tmp_path: Path) -> 
     with pytest.raises(HeadError, match="there is no head 'default'"):
         predict(bank=tmp_path)
     train_head(bank=tmp_path)
-    predictions, rows = predict(bank=tmp_path, top=2, never_abstain=True)
-    assert rows == []
+    predictions = predict(bank=tmp_path, top=2, never_abstain=True)
+    assert predictions.extraction is None
+    assert not predictions.failed
     assert len(predictions) == 36
     for one in predictions:
         assert (one.label, one.score) == one.top[0]

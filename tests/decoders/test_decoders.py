@@ -98,7 +98,7 @@ def test_each_frame_asked_for_is_the_right_one_or_the_file_is_refused(
         few = sorted({round(x) for x in np.linspace(0, len(every) - 1, 7)})
         for numbers in (every, few, few[-1:]):
             if name in REFUSED[decoder]:
-                with pytest.raises(DecoderRefusal, match="use --decoder pyav"):
+                with pytest.raises(DecoderRefusal, match="use decoder='pyav'"):
                     list(opened.frames(numbers))
                 continue
             frames = list(opened.frames(numbers))

@@ -222,21 +222,21 @@ class TestDoctor:
         self, videos: Path, tmp_path: Path, videomae: Path
     ) -> None:
         extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
-        checks = {check["check"]: check for check in doctor(bank=tmp_path / "bank")}
+        checks = {check.check: check for check in doctor(bank=tmp_path / "bank")}
         (recipe,) = (check for name, check in checks.items() if name.startswith("recipe"))
-        assert recipe["ok"]
-        assert "canary drifted by 0" in recipe["detail"]
-        assert "pixels -1.98" in recipe["detail"]
-        assert all(check["ok"] for check in checks.values() if check["check"].startswith(("pixels", "release")))
+        assert recipe.ok
+        assert "canary drifted by 0" in recipe.detail
+        assert "pixels -1.98" in recipe.detail
+        assert all(check.ok for check in checks.values() if check.check.startswith(("pixels", "release")))
 
     def test_it_finds_an_encoder_that_changed_without_a_word(
         self, videos: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         extract([videos], bank=tmp_path / "bank", encoder=str(videomae))
         faults._loaded(monkeypatch, faults._some_biases)
-        bad = [check for check in doctor(bank=tmp_path / "bank") if not check["ok"]]
+        bad = [check for check in doctor(bank=tmp_path / "bank") if not check.ok]
         assert len(bad) == 1
-        assert "canary clip moved" in bad[0]["detail"]
+        assert "canary clip moved" in bad[0].detail
 
     def test_it_finds_a_decoder_that_swaps_red_and_blue(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from pipeline.decoders import pyav
@@ -248,18 +248,18 @@ class TestDoctor:
                 yield dataclasses.replace(frame, pixels=frame.pixels[..., ::-1].copy())
 
         monkeypatch.setattr(pyav.PyAV, "frames", swapped)
-        (check,) = (check for check in doctor() if check["check"] == "pixels pyav")
-        assert not check["ok"]
-        assert "red" in check["detail"]
+        (check,) = (check for check in doctor() if check.check == "pixels pyav")
+        assert not check.ok
+        assert "red" in check.detail
 
     def test_it_finds_a_release_that_is_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from importlib import metadata
 
         honest = metadata.version
         monkeypatch.setattr(metadata, "version", lambda name: "5.10.0" if name == "transformers" else honest(name))
-        (bad,) = (check for check in doctor() if check["check"].startswith("release") and not check["ok"])
-        assert "transformers 5.10.0" in bad["detail"]
-        assert re.search(r"and >=5\.\d+ is needed", bad["detail"])
+        (bad,) = (check for check in doctor() if check.check.startswith("release") and not check.ok)
+        assert "transformers 5.10.0" in bad.detail
+        assert re.search(r"and >=5\.\d+ is needed", bad.detail)
 
 
 def test_torchvision_that_fits_or_is_absent_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

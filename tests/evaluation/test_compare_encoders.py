@@ -105,7 +105,7 @@ def test_what_cannot_be_compared_is_refused_with_the_way_out(tmp_path: Path) -> 
     X, y = clusters(classes=2, each=6, dim=8)
     bank = filled(tmp_path / "windows", X, X, y, seconds=1.0)
     Labels(bank).add([LabelRow(row.video_id, row.video, "x") for row in rows(2)])
-    with pytest.raises(LabelError, match=r"no labelled clip in common: their windows differ.*--clips whole"):
+    with pytest.raises(LabelError, match=r"no labelled clip in common: their windows differ.*clips='whole'"):
         compare("videomae", "xclip", bank=bank, speed=False)
     bank = filled(tmp_path / "same", X, X, y)
     with pytest.raises(UsageError, match="are the same recipe"):

@@ -55,9 +55,9 @@ class TestTexts:
         judged = load_trained(lite_bank / "heads", "default")
         assert judged.prior.weight == report.cv["text_weight"]
         assert judged.card.templates == ("a video of {}",)
-        found, _ = predict(bank=lite_bank, never_abstain=True)
+        found = predict(bank=lite_bank, never_abstain=True)
         assert {one.label for one in found} == {"playing_tennis", "riding_a_bike"}
-        curves, _ = k_shot_curves(bank=lite_bank, shots=(0, 1, 2), draws=2)
+        curves = k_shot_curves(bank=lite_bank, shots=(0, 1, 2), draws=2).curves
         assert {curve.name: curve.shots for curve in curves} == {"linear": (1, 2), "with texts": (0, 1, 2)}
 
     @pytest.mark.parametrize("accuracy", [0.45, 0.6, 0.9])
@@ -266,12 +266,12 @@ class TestEvaluate:
 class TestFewClips:
     def test_accuracy_grows_with_clips(self, tmp_path: Path) -> None:
         taught(tmp_path, spread=2.0)
-        curves, figures = k_shot_curves(bank=tmp_path, shots=(1, 2, 8), draws=6)
-        (curve,) = curves
+        done = k_shot_curves(bank=tmp_path, shots=(1, 2, 8), draws=6)
+        (curve,) = done.curves
         assert (curve.name, curve.shots) == ("linear", (1, 2, 8))
         assert curve.means[0] < curve.means[1] < curve.means[2]
         assert all(low <= mean <= high for low, mean, high in zip(curve.lows, curve.means, curve.highs, strict=True))
-        write_k_shot(tmp_path / "out", curves, figures)
+        write_k_shot(tmp_path / "out", done)
         assert (tmp_path / "out" / "k_shot.png").exists()
         assert json.loads((tmp_path / "out" / "metrics.json").read_text())["draws"] == 6
 
@@ -359,7 +359,7 @@ class TestImport:
         with pytest.raises(SourceError, match="rows 1 and 2 speak of the same stretch of same.avi"):
             import_features(*files, name="a", bank=tmp_path / "bank")
         np.savez(tmp_path / "two.npz", a=X, b=X)
-        with pytest.raises(SourceError, match="choose one of several with --array"):
+        with pytest.raises(SourceError, match="choose one by its name"):
             import_features(tmp_path / "two.npz", files[1], name="a", bank=tmp_path / "bank")
         assert not (tmp_path / "bank").exists()
 
@@ -392,7 +392,7 @@ class TestExport:
         with pytest.raises(HeadError, match="no graph is written for its kind, knn"):
             export_onnx(judged, tmp_path / "head.onnx")
         train_head(bank=tmp_path, calibrate="isotonic")
-        with pytest.raises(HeadError, match="--calibrate temperature"):
+        with pytest.raises(HeadError, match="calibrate='temperature'"):
             export_onnx(load_trained(tmp_path / "heads", "default"), tmp_path / "head.onnx")
         monkeypatch.setitem(sys.modules, "onnx", None)
         with pytest.raises(MissingExtra, match=r"clipdex\[onnx\]"):

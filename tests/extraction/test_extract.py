@@ -468,12 +468,12 @@ def test_the_doctor_names_the_videos_that_a_damaged_part_has_cost(videos: Path, 
     content[len(content) // 3] ^= 4
     part.write_bytes(content)
     for repair in (False, True):
-        (told,) = [check for check in doctor(bank=bank, repair=repair) if check["check"] == "videos to redo"]
-        assert str(videos / "blue" / "2.mp4") in told["detail"]
-        assert "red" not in told["detail"].replace(str(videos), "")
+        (told,) = [check for check in doctor(bank=bank, repair=repair) if check.check == "videos to redo"]
+        assert str(videos / "blue" / "2.mp4") in told.detail
+        assert "red" not in told.detail.replace(str(videos), "")
     done = extract([videos], bank=bank, encoder=str(videomae), clips="whole")
     assert (done.encoded_clips, done.count("unchanged")) == (1, 2)
-    assert not [check for check in doctor(bank=bank) if check["check"] == "videos to redo"]
+    assert not [check for check in doctor(bank=bank) if check.check == "videos to redo"]
 
 
 def test_a_full_disk_is_an_error_and_the_next_run_completes(videos: Path, bank: Path, videomae: Path) -> None:

@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline import Bank, Searcher, extract
+from pipeline import Bank, Searcher, SearchOptions, extract
 from pipeline.commands import main
 from pipeline.commands._repl import Conversation
 from pipeline.commands._show_hits import Showing
@@ -85,7 +85,7 @@ class TestCut:
         monkeypatch.setattr(_cut, "write_stretch", lambda *_: pytest.fail("decoded in the main process"))
         cut(video, Span(1.0, 1.4), tmp_path / "cut.mp4")
         assert is_video(tmp_path / "cut.mp4")
-        with pytest.raises(DecodeTimeout, match=r"cannot cut .* out: .*--time-limit"):
+        with pytest.raises(DecodeTimeout, match=r"cannot cut .* out: .*time_seconds"):
             cut(video, Span(0.0, 1e-4), tmp_path / "late.mp4", limits=Limits(time_seconds=1e-3))
         assert [path.name for path in tmp_path.iterdir()] == ["cut.mp4"]
 
@@ -198,7 +198,7 @@ class TestFormats:
         labels = json.loads((tmp_path / "fo" / "labels.json").read_text())
         assert labels["classes"] == ["a dog"]
         assert labels["labels"]["v"][0]["timestamps"] == [1.0, 2.0]
-        with pytest.raises(UsageError, match="--out DIR"):
+        with pytest.raises(UsageError, match="name the folder"):
             write_hits([], "fiftyone", label="x", out=None)
 
 
@@ -272,7 +272,7 @@ class TestCommand:
         row = dataclasses.replace(next(table.rows()), clip_id="later", start_seconds=90.0, stop_seconds=91.0)
         Bank(copy).add(Bank(copy).recipe(), [row], table.embeddings([0]), [])
         searcher = Searcher(copy)
-        how = {"where": [], "k": 2}
+        how = SearchOptions(k=2)
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             talk = Conversation(Terminal(as_json=True), searcher, Showing(), how)

@@ -169,7 +169,7 @@ class TestDuplicates:
         clips.append(clip("copy", "b", 500.0, 502.0))
         rows = np.vstack([rows, rows[:1] + 1e-4])
         Bank(tmp_path, create=True).add(recipe, clips, rows.astype(np.float32), [])
-        groups, _ = duplicates(bank=tmp_path, threshold=0.99)
+        groups = duplicates(bank=tmp_path, threshold=0.99)
         assert [len(group.clips) for group in groups] == [69, 60, 60]
         assert {one.clip_id for one in groups[0].clips} >= {"clip000", "over0", "over7", "copy"}
         assert all(0.99 <= group.similarity <= 1.000001 for group in groups)
@@ -178,8 +178,8 @@ class TestDuplicates:
         X, _ = drawn(classes=4, each=30)
         copies = X[[3, 50]] + 1e-4
         rows = fill(tmp_path, np.concatenate([X, copies, copies[:1] + 1e-4]).astype(np.float32))
-        groups, threshold = duplicates(bank=tmp_path)
-        assert 0.9 < threshold < 1
+        groups = duplicates(bank=tmp_path)
+        assert 0.9 < groups.threshold < 1
         assert [{one.clip_id for one in group.clips} for group in groups] == [
             {rows[3].clip_id, rows[120].clip_id, rows[122].clip_id},
             {rows[50].clip_id, rows[121].clip_id},
@@ -187,17 +187,17 @@ class TestDuplicates:
 
     def test_nothing_repeats_where_nothing_repeats(self, tmp_path: Path) -> None:
         fill(tmp_path, drawn(classes=4, each=30)[0])
-        assert duplicates(bank=tmp_path)[0] == []
+        assert duplicates(bank=tmp_path) == []
 
     def test_a_threshold_can_be_given_and_overlapping_windows_do_not_count(self, circle: Path) -> None:
-        groups, _ = duplicates(bank=circle, threshold=float(np.cos(np.radians(6))))
+        groups = duplicates(bank=circle, threshold=float(np.cos(np.radians(6))))
         assert [[one.clip_id for one in group.clips] for group in groups] == [
             ["a-clip0", "a-clip1", "a-clip2", "b-clip0", "c-clip0"]
         ]
         table = Bank(circle).clips(Bank(circle).recipe().id)
         overlapping = clip("a-extra", "a", 1.0, 3.0)
         Bank(circle).add(Bank(circle).recipe(), [overlapping], table.embeddings([1]), [])
-        again, _ = duplicates(bank=circle, threshold=0.99999)
+        again = duplicates(bank=circle, threshold=0.99999)
         assert again == []  # the extra one equals a window that it overlaps
 
     def test_two_videos_of_many_clips_say_nothing_of_what_is_ordinary(self, tmp_path: Path) -> None:
@@ -205,8 +205,8 @@ class TestDuplicates:
         X = np.random.default_rng(0).normal(size=(60, recipe.dim)).astype(np.float32)
         clips = [clip(f"v{n % 2}-clip{n}", f"v{n % 2}", 2.0 * n, 2.0 * n + 2) for n in range(60)]
         Bank(tmp_path, create=True).add(recipe, clips, X, [])
-        groups, threshold = duplicates(bank=tmp_path)
-        assert (groups, threshold) == ([], pytest.approx(1, abs=1e-5))
+        groups = duplicates(bank=tmp_path)
+        assert (groups, groups.threshold) == ([], pytest.approx(1, abs=1e-5))
 
     def test_with_too_few_videos_only_equals_count(self, circle: Path) -> None:
         assert near_threshold(Bank(circle).clips(Bank(circle).recipe().id)) == pytest.approx(1, abs=1e-5)

@@ -49,15 +49,15 @@ def test_a_damaged_index_is_rebuilt_with_a_note_and_answers_the_same(
         content[len(content) // 2] ^= 4
         path.write_bytes(content)
         (check,) = _index_checks(bank)
-        assert not check["ok"]
-        assert "index build" in check["detail"]
+        assert not check.ok
+        assert "index build" in check.detail
         caplog.clear()
         assert answers(bank) == before
         assert f"the {kind} index of {bank} was rebuilt" in caplog.text, name
         caplog.clear()
         assert answers(bank) == before
         assert not caplog.text
-    assert [check["ok"] for check in _index_checks(bank)] == [True]
+    assert [check.ok for check in _index_checks(bank)] == [True]
 
 
 def test_an_index_without_checksums_is_rebuilt_once(bank: Path, caplog: pytest.LogCaptureFixture) -> None:

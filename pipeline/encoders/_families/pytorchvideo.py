@@ -93,7 +93,7 @@ class PyTorchVideo(Encoder):
             except (urllib.error.URLError, OSError) as error:
                 raise EncoderError(
                     f"cannot get {name} from {_SERVER} ({error}). Fetch it where there is a network, and give "
-                    f"the file: --encoder path/to/{name}"
+                    f"the file: encoder='path/to/{name}'"
                 ) from error
         return Checkpoint(name, cached, None)
 

@@ -26,7 +26,7 @@ def device_of(device: Device) -> str:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[device]:
-        raise EncoderError(f"this machine's torch {torch.__version__} has no {device} device; use --device auto")
+        raise EncoderError(f"this machine's torch {torch.__version__} has no {device} device; use device='auto'")
     return device
 
 

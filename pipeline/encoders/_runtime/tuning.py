@@ -180,7 +180,7 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
             return half
         problem = (
             f"{chosen} moves the vectors of {encoder.name} by {half.run.precision_drift:.2g} of their length on "
-            f"this device, and {_PRECISION_LIMIT:g} is the limit; use --precision float32"
+            f"this device, and {_PRECISION_LIMIT:g} is the limit; use precision='float32'"
         )
     if strict:
         raise EncoderError(problem)

@@ -133,7 +133,7 @@ def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
     gpus = cuda_devices() if device in ("auto", "cuda") else []
     if gpus and num_processes > len(gpus):
         raise UsageError(
-            f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; use fewer processes"
+            f"each of {num_processes} processes needs a GPU, but there are {len(gpus)}; lower num_processes"
         )
     if gpus:
         return [{"gpu": gpu, "num_threads": None} for gpu in gpus[:num_processes]]

@@ -36,7 +36,7 @@ def locked(folder: Path, name: str, *, wait_seconds: float = _WAIT_SECONDS) -> I
             "it, then run this again"
         ) from error
     except OSError as error:
-        raise BankError(f"cannot write in {folder}: {error.strerror or error}. Choose a writable --bank") from error
+        raise BankError(f"cannot write in {folder}: {error.strerror or error}. Choose a writable bank") from error
     try:
         with contextlib.suppress(OSError):  # it only serves the message above
             holder.write_text(str(os.getpid()), encoding="utf-8")

@@ -32,7 +32,7 @@ def export_onnx(trained: TrainedHead, path: Path) -> None:
     if trained.prior is not None or card.calibration.method == "isotonic":
         raise HeadError(
             f"the head {card.name!r} cannot become ONNX: texts and isotonic calibration cannot. Train it without "
-            "--texts and with --calibrate temperature"
+            "texts and with calibrate='temperature'"
         )
     graph = Graph()
     scores = trained.head.graph(graph, "vectors")

@@ -1,0 +1,102 @@
+"""The options of ``extract``, which ``watch`` takes too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypedDict
+
+from ..core.arguments import as_list, check_choice
+from ..core.errors import UsageError
+from ..core.types import Device, Keep, Limits, Precision
+from ..decoders import DEFAULT_DECODER
+from ..encoders import DEFAULT_ENCODER, Encoder
+from ..sources.sampling import Segmentation
+from .runners import LOCAL, Runner
+
+
+class ExtractKeywords(TypedDict, total=False):
+    """The fields of ``ExtractOptions`` as keywords."""
+
+    encoder: str | Encoder
+    clips: Segmentation
+    window_seconds: float | None
+    stride_seconds: float | None
+    num_frames: int | None
+    decoder: str
+    device: Device
+    batch_size: int | None
+    num_workers: int | None
+    pooling: str | None
+    precision: Precision | None
+    keep: Keep | Collection[Keep]
+    labels_from_folders: bool
+    root: str | Path | None
+    limits: Limits | None
+    runner: Runner | str
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """How sources become stored clips.
+
+    Attributes:
+        encoder: a name, a Hub id, a checkpoint folder, or a loaded encoder.
+        clips: "whole" makes one clip of each video; "windows" cuts videos longer than a window.
+        window_seconds: by default the encoder's natural span.
+        stride_seconds: by default the window, so that windows follow each other.
+        num_frames: frames a clip; by default the encoder's.
+        batch_size: clips that go through the encoder together; by default as many as pay on this device.
+        num_workers: reading processes; by default one for each core, at most 8.
+        pooling: one of the encoder's ``poolings``; by default the one its authors use.
+        precision: of the network's products, by default "float32"; half precision moves vectors by some thousandths
+            of their length, and is another recipe.
+        keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
+            pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
+            base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
+            lack it are encoded again for it, and their vectors stay as they are.
+        labels_from_folders: label each video with the name of its folder.
+        root: a folder outside of which no video is read, whatever a manifest or a link says.
+        limits: what one video may cost, how much of it may be lost, and which are too short.
+        runner: where it runs, such as ``Processes(4)``; by default in this process.
+
+    Raises:
+        UsageError: an unknown choice, a number out of its range, or a window for whole videos.
+    """
+
+    encoder: str | Encoder = DEFAULT_ENCODER
+    clips: Segmentation = "windows"
+    window_seconds: float | None = None
+    stride_seconds: float | None = None
+    num_frames: int | None = None
+    decoder: str = DEFAULT_DECODER
+    device: Device = "auto"
+    batch_size: int | None = None
+    num_workers: int | None = None
+    pooling: str | None = None
+    precision: Precision | None = None
+    keep: Keep | Collection[Keep] = ()
+    labels_from_folders: bool = False
+    root: str | Path | None = None
+    limits: Limits | None = None
+    runner: Runner | str = LOCAL
+
+    def __post_init__(self) -> None:
+        check_choice("choice of clips", self.clips, Segmentation)
+        check_choice("device", self.device, Device)
+        check_choice("precision", self.precision, Precision)
+        for name in as_list(self.keep):
+            check_choice("feature to keep", name, Keep)
+        for number in ("num_frames", "batch_size", "num_workers"):
+            value = getattr(self, number)
+            if value is not None and value < 1:
+                raise UsageError(f"{number} must be at least 1, not {value}")
+        if self.clips == "whole" and (self.window_seconds or self.stride_seconds):
+            raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
+
+    def with_encoder(self, encoder: Encoder) -> ExtractOptions:
+        """The same for an encoder that was loaded by these options."""
+        return dataclasses.replace(
+            self, encoder=encoder, device="auto", num_frames=None, pooling=None, precision=encoder.run.precision
+        )
