@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import av
 import av.error
+import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
@@ -49,6 +50,7 @@ def open_container(path: Path) -> InputContainer:
     Raises:
         DecodeError: missing, empty, unreadable or in no format that ffmpeg knows.
     """
+    _keep_log_out_of_python()
     try:
         if path.stat().st_size == 0 and path.is_file():
             raise DecodeError(f"{path} is empty (0 bytes)")
@@ -65,6 +67,14 @@ def open_container(path: Path) -> InputContainer:
         raise DecodeError(f"{path} is not a video: ffmpeg finds no format it knows in it") from error
     except (av.error.FFmpegError, OSError) as error:
         raise DecodeError(f"cannot open {path}: {error.strerror or error}") from error
+
+
+def _keep_log_out_of_python() -> None:
+    """Undo ``av.logging.set_level``, which torchvision calls when it is imported: a decoder's thread that logs to
+    Python waits for the interpreter, which waits for that thread when the codec closes, for ever.
+    """
+    if av.logging.get_level() is not None:
+        av.logging.set_level(None)
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import av.logging
 import hard_videos
 import numpy as np
 import pytest
@@ -147,6 +149,24 @@ def test_damage_in_the_middle_loses_frames_and_invents_none(
     assert 15 < len(frames) < 50
     seen = [(frame.number, hard_videos.read_bar_code(frame.pixels)) for frame in frames]
     assert all(number == own for own, number in seen), seen
+
+
+def test_damage_does_not_hang_where_another_library_has_python_log_for_ffmpeg(
+    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
+) -> None:
+    """torchvision calls ``set_level`` when it is imported. About one reading in fifty then never ended."""
+    damaged = tmp_path / "damaged.mp4"
+    content = bytearray(hard["h264.mp4"].path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 600] = b"\xff" * 600
+    damaged.write_bytes(content)
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with open_video(damaged) as opened:
+            assert av.logging.get_level() is None
+            assert list(opened.frames(range(60)))
+    finally:
+        av.logging.set_level(None)
 
 
 @pytest.mark.parametrize("name", READABLE)
