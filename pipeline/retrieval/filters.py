@@ -31,6 +31,9 @@ from ..core.predicates import (
 _COMPARISONS = ("=", "==", "!=", "<", "<=", ">", ">=")
 _LABEL = "label"
 
+# Whoever evaluates or translates a predicate may call itself for each level.
+_MOST_LEVELS = 100
+
 LabelsOfClips = Callable[[], Sequence[str | None]]
 
 
@@ -125,9 +128,25 @@ def _read(text: str) -> Predicate:
             "brackets, quotes, and, or"
         ) from error
     except RecursionError as error:
-        raise UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'") from error
+        raise _too_deep(text) from error
     found: Predicate = condition
+    if _levels(found) > _MOST_LEVELS:
+        raise _too_deep(text)
     return found
+
+
+def _too_deep(text: str) -> UsageError:
+    return UsageError(f"the condition {text[:60]!r}... lies too deep inside brackets or 'not'")
+
+
+def _levels(predicate: Predicate) -> int:
+    """How deep a predicate is nested, without a call for each level."""
+    levels, inside = 0, [predicate]
+    while inside:
+        levels += 1
+        nots = [one.predicate for one in inside if isinstance(one, Not)]
+        inside = nots + [inner for one in inside if isinstance(one, AllOf | AnyOf) for inner in one.predicates]
+    return levels
 
 
 @functools.cache

@@ -170,6 +170,8 @@ def test_stored_under_other_settings_is_not_stored(videos: Path, tmp_path: Path,
 
     assert is_stored(job)
     assert is_stored(dataclasses.replace(job, encoder=done.recipe))
+    assert is_stored(dataclasses.replace(job, encoder=load_encoder(str(videomae))))
+    assert not is_stored(dataclasses.replace(job, encoder=load_encoder("lite")))
     assert is_stored(changed(num_frames=done.recipe.num_frames, precision="float32"))
     assert not is_stored(dataclasses.replace(job, decoder="decord"))
     assert not is_stored(dataclasses.replace(job, encoder=dataclasses.replace(done.recipe, precision="bfloat16")))

@@ -396,6 +396,16 @@ def test_what_is_no_condition_is_told_where_it_ends_to_be_one(condition: str) ->
         fulfilled(_table(rows), [condition])
 
 
+@pytest.mark.parametrize("nested", ["not " * 3000 + "camera=3", "not " * 101 + "camera=3"])
+def test_a_condition_that_is_nested_too_deep_is_refused(nested: str) -> None:
+    rows = [ClipRow("1", "v", "/v.mp4", 0.0, 1.0, "whole", (0.0,), {"camera": "3"})]
+    for evaluate in (fulfilled, for_index):
+        with pytest.raises(UsageError, match="too deep inside brackets or 'not'"):
+            evaluate(_table(rows), nested)
+    assert fulfilled(_table(rows), "not " * 98 + "camera=3").tolist() == [True]
+    assert fulfilled(_table(rows), " or ".join(["camera=4"] * 500)).tolist() == [False]
+
+
 def test_how_far_a_merged_range_reaches_does_not_depend_on_how_many_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
