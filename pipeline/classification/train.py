@@ -135,8 +135,8 @@ def train_head(
 
 
 def _check(loss: str | None, calibrate: Calibrate, precision: float | None, device: Device) -> None:
-    check_choice("device", device, Device)
     """Refuse wrong options before anything is read."""
+    check_choice("device", device, Device)
     check_choice("calibration", calibrate, Calibrate)
     check_choice("loss", loss, Loss)
     if precision is not None and not 0 < precision <= 1:
