@@ -7,7 +7,8 @@ from typing import TypedDict, Unpack
 
 import click
 
-from ..core.types import Device, Limits
+from ..core.limits import Limits
+from ..core.types import Device
 from ._options import (
     bank_option,
     device_option,

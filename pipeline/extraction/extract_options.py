@@ -9,7 +9,8 @@ from typing import TypedDict
 
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
-from ..core.types import Device, Keep, Limits, Precision
+from ..core.limits import Limits
+from ..core.types import Device, Keep, Precision
 from ..decoders import DEFAULT_DECODER
 from ..encoders import DEFAULT_ENCODER, Encoder
 from ..sources.sampling import Segmentation

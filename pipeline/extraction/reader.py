@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import DecoderCrash, NoVideoStream, SourceError
 from ..core.files import name_of
+from ..core.limits import Limits
 from ..core.timing import Profile
-from ..core.types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
+from ..core.types import Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from ..decoders import read_clips, reading_process
 from ..sources.sampling import ClipPlan
 from .pending_video import failed_row, with_facts

@@ -14,11 +14,12 @@ from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
 from ..core.files import sweep
+from ..core.limits import Limits
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.timing import Profile
-from ..core.types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
+from ..core.types import Device, Keep, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
 from ..sources.sampling import ClipPlan

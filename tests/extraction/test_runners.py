@@ -18,8 +18,8 @@ import pytest
 
 from pipeline import Bank, Processes, add_class, extract, predict, retry, train_head, watch
 from pipeline.core.errors import ClipdexError, UnknownPart
+from pipeline.core.limits import Limits
 from pipeline.core.recipe import Recipe
-from pipeline.core.types import Limits
 from pipeline.extraction.encode_loop import Progress
 from pipeline.extraction.extract import extract_for
 from pipeline.extraction.run import EncoderSpec, Extraction, ExtractionJob
