@@ -16,8 +16,8 @@ from ..core.arguments import as_list
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
-from ..sources.sampling import SAMPLING
-from ._card import Card, Classifier, Facts, Features, Output, check_vectors, libraries
+from ..sources.sampling import Sampling
+from ._card import Card, Classifier, Facts, Features, Output, check_clips, check_vectors, libraries
 from ._runtime.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class Encoder(abc.ABC):
         """The name a user types: the file's."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def sampling(self) -> Sampling:
+        """Which frames of a clip it gets."""
+        return Sampling(self.facts.num_frames, self.facts.frames_per_second)
+
     def prepare(self, frames: Pixels) -> Pixels:
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
         import torch
@@ -141,15 +146,17 @@ class Encoder(abc.ABC):
         fitted: Pixels = fit(torch.from_numpy(frames), self.facts.preprocessing).numpy()
         return fitted
 
-    def encode(self, pixels: Pixels) -> FloatArray:
+    def encode(self, pixels: Pixels | Sequence[Pixels]) -> FloatArray:
         """Prepared clips, (n, t, 3, size, size) uint8, to (n, dim) float32, not normalised to length 1.
+
+        Clips of unequal length, for encoders that take frames at a rate, come as a list.
 
         Raises:
             EncoderError: wrong shape, or a vector that is constant or not finite.
         """
         return self.features(pixels).vectors
 
-    def features(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Features:
+    def features(self, pixels: Pixels | Sequence[Pixels], *, keep: Keep | Collection[Keep] = ()) -> Features:
         """The same, with what else is to be kept of each clip (see ``Output``).
 
         Args:
@@ -165,7 +172,7 @@ class Encoder(abc.ABC):
         """Whether ``begin`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 
-    def begin(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
+    def begin(self, pixels: Pixels | Sequence[Pixels], *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
         """``features`` in two steps: what is called then waits for the work and gives the features.
 
         Raises:
@@ -176,12 +183,7 @@ class Encoder(abc.ABC):
         facts = self.facts
         keep = as_list(keep)
         check_keep(self.name, type(self), keep)
-        expected = (facts.num_frames, 3, facts.image_size, facts.image_size)
-        if pixels.ndim != 5 or pixels.shape[1:] != expected:
-            raise EncoderError(
-                f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
-                f"not {pixels.shape[1:]}"
-            )
+        check_clips(pixels, facts, what=f"{self.name} ({facts.checkpoint})")
         arrays = start_forward(
             self._forward,
             pixels,
@@ -275,11 +277,11 @@ class Encoder(abc.ABC):
     def recipe(self, *, decoder: str) -> Recipe:
         """How vectors made by this encoder from frames of that decoder come about."""
         facts = dataclasses.asdict(self.facts)
-        del facts["image_size"]
+        del facts["image_size"], facts["frames_per_second"]
         return Recipe(
             **{**facts, "preprocessing": self.facts.preprocessing},
             encoder=self.name,
-            sampling=SAMPLING,
+            sampling=self.sampling.name,
             precision=self.run.precision,
             decoder=decoder,
             libraries=libraries(),

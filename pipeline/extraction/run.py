@@ -16,7 +16,7 @@ from ..core.recipe import Recipe
 from ..core.timing import Profile
 from ..core.types import Keep, Limits, Moment, Source, Status, VideoRow
 from ..encoders import Encoder
-from ..sources.sampling import ClipPlan
+from ..sources.sampling import ClipPlan, Sampling
 from .encode_loop import EncodingRun, Progress
 from .reader import Reader
 from .resume import ResumeState
@@ -119,7 +119,7 @@ def run_job(
         plan.inputs,
         stored=stored,
         cut=plan.cut,
-        num_frames=recipe.num_frames,
+        sampling=Sampling.of_recipe(recipe),
         prepare=lambda frame: encoder.prepare(frame[None])[0],
         decoder=recipe.decoder,
         limits=plan.limits,

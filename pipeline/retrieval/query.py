@@ -26,7 +26,7 @@ from ..core.vectors import unit
 from ..decoders import read_clips, reading_process
 from ..encoders import Encoder, encode_prompts
 from ..extraction.resume import known_video_id
-from ..sources.sampling import WHOLE
+from ..sources.sampling import WHOLE, Sampling
 
 MORE_LIKE, LESS_LIKE = 0.75, 0.25
 
@@ -134,7 +134,7 @@ class QueryEncoder:
         moment = Moment.parse(part.value)
         with reading_process() as process, process.open(moment.path, decoder=self._recipe.decoder) as video:
             # The whole of it is one clip, whatever its length: it is one question.
-            (clip,) = WHOLE.clips(video.info.span, num_frames=self._recipe.num_frames, within=moment.span)
+            (clip,) = WHOLE.clips(video.info.span, sampling=Sampling.of_recipe(self._recipe), within=moment.span)
             stored = self._stored(moment.path, clip.span)
             if stored is not None:
                 return stored
