@@ -32,6 +32,7 @@ class Encoder(abc.ABC):
     An encoder is not changed after it was loaded: ``replaced`` gives a copy.
 
     Attributes:
+        sampling: which frames of a clip it gets.
         run: how a forward pass is computed.
         canary: fingerprint of the canary clip, once the encoder was loaded.
         poolings: ways to make one vector of a clip, by the name a user types, in the words that the recipe
@@ -47,6 +48,7 @@ class Encoder(abc.ABC):
 
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts
+        self.sampling = Sampling(facts.num_frames, facts.frames_per_second)
         self.device = device
         self.run = RunSettings()
         self.canary: Canary | None = None
@@ -131,11 +133,6 @@ class Encoder(abc.ABC):
     def name(self) -> str:
         """The name a user types: the file's."""
         return type(self).__module__.rpartition(".")[2]
-
-    @property
-    def sampling(self) -> Sampling:
-        """Which frames of a clip it gets."""
-        return Sampling(self.facts.num_frames, self.facts.frames_per_second)
 
     def prepare(self, frames: Pixels) -> Pixels:
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
