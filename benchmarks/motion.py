@@ -112,8 +112,7 @@ def curves(bank: Path, manifest: Path, picture: Path) -> None:
         run("train-head", "--labels", manifest, "--recipe", encoder, "--name", encoder, "--bank", bank)
         told = ["--labels", manifest, "--shots", "1,2,4,6", "--bank", bank]
         (figures,) = run("evaluate", "--protocol", "k-shot", "--head-name", encoder, *told)
-        curve = KShotCurve(**{key: value for key, value in figures["curves"][0].items()})
-        drawn.append(dataclasses.replace(curve, name=encoder))
+        drawn.append(dataclasses.replace(KShotCurve(**figures["curves"][0]), name=encoder))
     draw_k_shot(drawn, picture)
 
 

@@ -21,9 +21,13 @@ from ...core.types import FloatArray, Pixels
 SIDE = 160  # pixels of a picture's side when flow is computed
 
 _GRID = 8  # the camera's movement is fitted at one place in so many pixels, both ways
+_AT = slice(_GRID // 2, None, _GRID)
 _ROUNDS = 4
 _LEAST_PIXELS = 0.5  # shorter movement is noise
 _NOISE = 4.0  # so many times the median of what the camera's movement leaves is noise too
+
+# From -1 to 1 over the picture.
+_Y, _X = np.meshgrid(*(np.linspace(-1, 1, SIDE, endpoint=False, dtype=np.float32),) * 2, indexing="ij")
 
 
 def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> tuple[list[FloatArray], list[int]]:
@@ -54,7 +58,7 @@ def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> tuple[list[
     if not flows:
         return [], []
     least = max(_LEAST_PIXELS, _NOISE * float(np.median([left for _, left in flows])))
-    moving = [np.where(np.hypot(flow[..., :1], flow[..., 1:]) > least, flow, np.float32(0)) for flow, _ in flows]
+    moving = [np.where((flow**2).sum(axis=2, keepdims=True) > least**2, flow, np.float32(0)) for flow, _ in flows]
     return moving, [number for _, _, number in pairs]
 
 
@@ -81,27 +85,27 @@ def _flows(pairs: Sequence[tuple[Pixels, Pixels, int]]) -> list[tuple[FloatArray
 
 
 def _without_camera(flow: FloatArray) -> tuple[FloatArray, float]:
-    y, x = np.meshgrid(*(np.linspace(-1, 1, SIDE, endpoint=False),) * 2, indexing="ij")
-    at = slice(_GRID // 2, None, _GRID)
-    places = np.stack([np.ones_like(x[at, at]), x[at, at], y[at, at]], axis=-1).reshape(-1, 3)
-    seen = flow[at, at].reshape(-1, 2).astype(np.float64)
+    places = np.stack([np.ones_like(_X), _X, _Y], axis=-1)[_AT, _AT].reshape(-1, 3).astype(np.float64)
+    seen = flow[_AT, _AT].reshape(-1, 2).astype(np.float64)
     camera = np.zeros((3, 2))
     camera[0] = np.median(seen, axis=0)
     for _ in range(_ROUNDS):
         left = _lengths(seen, places, camera)
         weights = (1 + (left / max(1.5 * float(np.median(left)), 0.1)) ** 2) ** -2
         # Without BLAS, which sums in another order with another number of threads.
-        squares = np.einsum("ni,n,nj->ij", places, weights, places) + 1e-6 * np.eye(3)
-        camera = np.linalg.solve(squares, np.einsum("ni,n,nj->ij", places, weights, seen))
-    moved = camera[0] + x[..., None] * camera[1] + y[..., None] * camera[2]
-    own: FloatArray = (flow - moved).astype(np.float32)
+        weighted = places * weights[:, None]
+        squares = np.einsum("ni,nj->ij", weighted, places) + 1e-6 * np.eye(3)
+        camera = np.linalg.solve(squares, np.einsum("ni,nj->ij", weighted, seen))
+    own = np.empty_like(flow)
+    for axis, (still, by_x, by_y) in enumerate(camera.astype(np.float32).T):
+        np.subtract(flow[..., axis], still + by_x * _X + by_y * _Y, out=own[..., axis])
     return own, float(np.median(_lengths(seen, places, camera)))
 
 
 def _lengths(
     seen: npt.NDArray[np.float64], places: npt.NDArray[np.float64], camera: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    left = seen - np.einsum("ni,ij->nj", places, camera)
+    left = seen - (camera[0] + places[:, 1:2] * camera[1] + places[:, 2:] * camera[2])
     lengths: npt.NDArray[np.float64] = np.sqrt((left**2).sum(axis=1))
     if not math.isfinite(float(lengths.sum())):
         raise ValueError("optical flow is not finite")
