@@ -22,7 +22,7 @@ from ..core.timing import Profile
 from ..core.types import Device, Keep, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
-from ..sources.sampling import ClipPlan
+from ..sources.sampling import ClipPlan, Sampling
 from .encode_loop import EncodingRun, Progress
 from .notebook_progress import notebook_progress
 from .reader import Reader, ReadSettings
@@ -204,7 +204,7 @@ def run_job(
     profile = Profile()
     settings = ReadSettings(
         cut=plan.cut,
-        num_frames=recipe.num_frames,
+        sampling=Sampling.of_recipe(recipe),
         decoder=recipe.decoder,
         limits=plan.limits,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),

@@ -98,6 +98,7 @@ def encoder_list(*, bank: BankLike | None = None) -> list[dict[str, Any]]:
             "name": name,
             "checkpoint": card.default_checkpoint,
             "frames": card.num_frames,
+            "frames_per_second": card.frames_per_second,
             "size": card.image_size,
             "dim": card.dim,
             "span_seconds": round(card.span_seconds, 3),
