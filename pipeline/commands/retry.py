@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -20,6 +20,9 @@ from ._options import (
 )
 from ._terminal import Terminal
 
+if TYPE_CHECKING:
+    from ..extraction.runners import Runner
+
 
 class _Options(TypedDict):
     recipe: str | None
@@ -27,6 +30,7 @@ class _Options(TypedDict):
     device: Device
     batch_size: int | None
     num_workers: int | None
+    runner: Runner | str
 
 
 @click.command("retry")

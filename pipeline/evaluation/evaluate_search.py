@@ -138,7 +138,7 @@ def evaluate_search(
     Example:
         >>> from pathlib import Path
         >>> size = Path("queries.csv").write_text("moment,label\\nvideos/kick/0.mp4@0-1,kick\\n")
-        >>> 0 <= evaluate_search(queries="queries.csv").map <= 1
+        >>> 0 <= evaluate_search(queries="queries.csv").figures["map"] <= 1
         True
     """
     check_choice("device", device, Device)

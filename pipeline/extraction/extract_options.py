@@ -64,6 +64,11 @@ class ExtractOptions:
 
     Raises:
         UsageError: an unknown choice, a number out of its range, or a window for whole videos.
+
+    Example:
+        >>> options = ExtractOptions(encoder="lite", clips="whole")
+        >>> extract("videos/", bank="other", options=options).count("ok")
+        6
     """
 
     encoder: str | Encoder = DEFAULT_ENCODER
