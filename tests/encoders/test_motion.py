@@ -92,7 +92,7 @@ def test_clips_of_unequal_length_are_encoded_as_one_by_one(motion: Encoder) -> N
     clips = [walker(num) for num in (2, 9, 16)]
     together = motion.features(clips, keep=("frames",))
     assert together.vectors.shape == (3, motion.facts.dim)
-    assert together.kept["frames"].shape == (3, NUM_STEPS, 1280 + STEP_DIM)
+    assert together.extra["frames"].shape == (3, NUM_STEPS, 1280 + STEP_DIM)
     for clip, vector in zip(clips, together.vectors, strict=True):
         alone = motion.encode(clip[None])[0]
         assert np.abs(alone - vector).max() < 1e-4
