@@ -17,20 +17,21 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
-from ..bank.labels import Labels, label_of_clips, label_row
+from ..bank.labels import Labels
 from ..core.arguments import check_choice
-from ..core.errors import HeadError, LabelError
+from ..core.errors import HeadError
 from ..core.results import Report
-from ..core.types import Device, FloatArray, LabelRow, Moment
+from ..core.types import Device, FloatArray, LabelRow
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
 from ..extraction.run import Extraction
 from ..extraction.runners import LOCAL, Runner
 from ..heads import Head, HeadCard, TrainedHead, load_trained
+from .class_clips import examples_of, labels_of, with_labels
 from .class_effects import clips_to_compare, effect_on_others, recognised_elsewhere
 from .cross_validation import fit
-from .dataset import LabelledClips, frames_of
+from .dataset import LabelledClips
 from .edit_classes import note
 from .train import DEFAULT_NAME, build_head, class_texts
 
@@ -144,31 +145,20 @@ def _add(
     """Learn the class and commit it, the head's lock held."""
     card = before.card
     stored = store.clips(card.recipe.id)
-    known, learned = _with(card, stored, _labels(extraction, class_name))
-    if retrain is None:
-        retrain = not before.head.learns_alone and before.sample is None
-    examples = _examples(before, store, stored, known, class_name, some=not retrain)
-    alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
-    if alone is None and before.sample is not None:
-        examples = _examples(before, store, stored, known, class_name, some=False)
-    after = alone or fit(build_head(card.kind, card.parameters, seed=card.seed), examples)
+    known, learned = with_labels(card, stored, labels_of(extraction, class_name))
+    examples, after, is_alone = _learned(before, store, stored, known, class_name, retrain=retrain)
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
-    change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=alone is not None)
-    recognised = recognised_elsewhere(before.head, examples, class_name, alone=alone is not None)
-    table = Labels(store.folder)
-    # A label that nothing was learned from must not overrule others later.
-    new_labels = table.unknown(dict.fromkeys(learned))
-    now = _changed(before, after, examples, known, class_name, device=device)
-    what = note("add-class", class_name, added=new_labels)
-    commit_change(store.folder, now, what, {"add": what["labels_added"]})
+    change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=is_alone)
+    recognised = recognised_elsewhere(before.head, examples, class_name, alone=is_alone)
+    _commit(store, _changed(before, after, examples, known, class_name, device=device), class_name, learned)
     return AddReport(
         class_name=class_name,
         head=card.name,
         clips=len(learned),
         seconds=0.0,
         encoded_clips=extraction.encoded_clips,
-        retrained=alone is None,
+        retrained=not is_alone,
         other_scores_changed=change > 0,
         largest_change=change,
         compared_clips=len(compared),
@@ -178,85 +168,35 @@ def _add(
     )
 
 
-def _labels(extraction: Extraction, class_name: str) -> list[LabelRow]:
-    """What naming the class says of each moment."""
-    bad = [f"{row.video}: {row.reason}" for row in extraction.rows if not row.clips]
-    if bad:
-        raise LabelError(f"no clip could be made, so {class_name!r} was not added: {'; '.join(bad)}")
-    return [
-        label_row(Moment(source.path, source.span), class_name, video_id=str(row.video_id), source="add-class")
-        for source, row in zip(extraction.inputs, extraction.rows, strict=True)
-    ]
-
-
-def _with(
-    card: HeadCard, stored: ClipTable, labels: Sequence[LabelRow]
-) -> tuple[dict[str, tuple[str, str]], list[LabelRow]]:
-    """Class and group of all clips that the head is then trained on, by clip, and the labels that it learned from."""
-    there = set(stored.ids)
-    gone = [name for name, _, _ in card.examples if name not in there]
-    if gone:
-        raise HeadError(
-            f"{len(gone)} of the {len(card.examples)} clips that {card.name!r} was trained on are no longer in the "
-            f"bank (the first: {gone[0]}); train the head again with train-head"
-        )
-    known = {name: (label, group) for name, label, group in card.examples}
-    clips = list(stored.rows(stored.of_videos({label.video_id for label in labels})))
-    group_of = {clip.video_id: known[clip.clip_id][1] for clip in clips if clip.clip_id in known}
-    learned: list[LabelRow] = []
-    for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
-        # A label on a whole file does not override the label of a stretch of it.
-        other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
-        if label is not None and not (other and label.span is None):
-            group = group_of.get(clip.video_id, f"video {clip.video_id}")
-            known[clip.clip_id] = (label.label, group)
-            learned.append(label)
-    left = {label for label, _ in known.values()}
-    emptied = sorted(set(card.classes) - left)
-    if emptied or not learned:
-        taken = emptied[0] if emptied else "other classes"
-        raise LabelError(
-            f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
-            "Name other moments, or label them anew (label remove, label add) and run train-head"
-        )
-    return known, learned
-
-
-def _examples(
+def _learned(
     before: TrainedHead,
     store: Bank,
     stored: ClipTable,
     known: Mapping[str, tuple[str, str]],
     class_name: str,
     *,
-    some: bool,
-) -> LabelledClips:
-    """The clips that a class is learned from, and those of the others; of these only the head's sample where it has
-    one and ``some`` will do.
+    retrain: bool | None,
+) -> tuple[LabelledClips, Head, bool]:
+    """The clips that the class was learned from, the head with it, and whether the others' scores stayed as they were.
+
+    Learning the class alone takes a sample of the others' clips if the head has one; training again takes them all.
     """
     card = before.card
-    sample = before.sample if some else None
-    ids = tuple(name for name, (label, _) in known.items() if sample is None or label == class_name)
-    numbers = {name: number for number, name in enumerate(stored.ids)}
-    vectors = stored.embeddings([numbers[name] for name in ids])
-    y = [known[name][0] for name in ids]
-    groups = [known[name][1] for name in ids]
-    if sample is not None:
-        names = [card.classes[code] for code in sample.codes]
-        others = np.array([name != class_name for name in names], dtype=np.bool_)
-        vectors = np.concatenate([vectors, sample.X[others].astype(np.float32)])
-        y += [name for name in names if name != class_name]
-        groups += ["sample"] * int(others.sum())
-        ids += tuple(f"sample {number}" for number in np.flatnonzero(others))
-    return LabelledClips(
-        X=vectors if before.head.reads == "clips" else frames_of(store, card.recipe, ids),
-        y=np.array(y),
-        groups=np.array(groups),
-        ids=ids,
-        held_out=np.zeros(len(ids), dtype=np.bool_),
-        named_groups=False,
-        vectors=vectors,
-    )
+    if retrain is None:
+        retrain = not before.head.learns_alone and before.sample is None
+    examples = examples_of(before, store, stored, known, class_name, some=not retrain)
+    alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
+    if alone is not None:
+        return examples, alone, True
+    if not retrain and before.sample is not None:
+        examples = examples_of(before, store, stored, known, class_name, some=False)
+    return examples, fit(build_head(card.kind, card.parameters, seed=card.seed), examples), False
+
+
+def _commit(store: Bank, after: TrainedHead, class_name: str, learned: Sequence[LabelRow]) -> None:
+    """Store the head and the labels that it learned from as one change. Others would only overrule later ones."""
+    what = note("add-class", class_name, added=Labels(store.folder).unknown(dict.fromkeys(learned)))
+    commit_change(store.folder, after, what, {"add": what["labels_added"]})
 
 
 def _changed(

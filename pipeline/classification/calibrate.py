@@ -65,42 +65,60 @@ def validate(
         text_shares: what texts say, (n, classes of ``np.unique(y)``); held-out clips choose what they count.
         tune: see ``held_out_scores``.
     """
-    training = ~examples.held_out
-    inner = held_out_scores(model, examples.take(training), protocol="auto", tune=tune)
-    warnings = _single_groups(inner.classes, examples)
+    inner = held_out_scores(model, examples.take(~examples.held_out), protocol="auto", tune=tune)
     outer = held_out_scores(model, examples, tune=tune) if examples.held_out.any() else None
+    warnings = _single_groups(inner.classes, examples)
     if precision is not None and not inner.folds:
         warnings.append("no precision can be promised: it takes classes that were seen in two groups or videos")
-    names = np.unique(examples.y)
-    texts = None if text_shares is None else text_shares[training][:, np.isin(names, inner.classes)]
-    weight = 0.0 if texts is None else text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
+    texts, weight = _weighed_texts(inner, examples, text_shares)
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
         return Validation(None, (*warnings, message), text_weight=weight)
-    before, after = across = calibrated_across(inner, texts, method=calibrate)
+    method, before, after = _calibrated(inner, texts, method=calibrate)
+    calibration = calibration_of(inner, texts, weight, method=method)
+    thresholds, unmet = _thresholds(after, _known(inner), precision)  # texts give unknown classes scores too
+    reported = (before, after) if outer is None else calibrated_by(outer, text_shares, weight, calibration)
+    figures = _figures(*reported) | ({} if texts is None else {"text_weight": weight})
+    return Validation(figures, (*warnings, *unmet), calibration, thresholds, _familiarity_quantiles(inner), weight)
+
+
+def _weighed_texts(inner: HeldOut, examples: LabelledClips, shares: Texts) -> tuple[Texts, float]:
+    """What texts say of the clips trained on, for the classes that were seen there, and how much it counts."""
+    if shares is None:
+        return None, 0.0
+    training = ~examples.held_out
+    texts = shares[training][:, np.isin(np.unique(examples.y), inner.classes)]
+    return texts, text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
+
+
+def _calibrated(
+    inner: HeldOut, texts: Texts, *, method: Method | Literal["auto"]
+) -> tuple[Method | Literal["auto"], HeldOut, HeldOut]:
+    """The method, and predictions before and after. "auto" becomes "none" if calibration makes held-out clips no
+    likelier: few clips, or scores that mean what they say already, teach it noise.
+    """
+    before, after = calibrated_across(inner, texts, method=method)
     known = _known(inner)
-    if calibrate == "auto" and _loss(before, known) <= _loss(after, known):
-        # Few clips, or scores that mean what they say already: learning more from them would be learning their noise.
-        calibrate, after = "none", before
-        across = before, after
-    calibration = calibration_of(inner, texts, weight, method=calibrate)
-    if outer is not None:
-        before, after = calibrated_by(outer, text_shares, weight, calibration)
-    figures = {
+    if method == "auto" and _loss(before, known) <= _loss(after, known):
+        return "none", before, before
+    return method, before, after
+
+
+def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
+    """Of merit, on clips that were not trained on."""
+    return {
         "protocol": after.protocol,
         "folds": after.folds,
         "clips": len(after.truth),
         **classification_figures(after.truth, after.scores),
         "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
-        **({} if texts is None else {"text_weight": weight}),
     }
-    familiar = inner.familiar[known & np.isfinite(inner.familiar)]
-    thresholds: dict[str, float | None] = {}
-    if precision is not None and inner.folds:
-        thresholds, more = _thresholds(across[1], known, precision)
-        warnings += more
+
+
+def _familiarity_quantiles(inner: HeldOut) -> tuple[float, ...]:
+    familiar = inner.familiar[_known(inner) & np.isfinite(inner.familiar)]
     quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
-    return Validation(figures, tuple(warnings), calibration, thresholds, tuple(map(float, quantiles)), weight)
+    return tuple(map(float, quantiles))
 
 
 def calibrated_by(held: HeldOut, texts: Texts, weight: float, calibration: Calibration) -> tuple[HeldOut, HeldOut]:
@@ -156,9 +174,11 @@ def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
 
 
 def _thresholds(
-    held: HeldOut, known: npt.NDArray[np.bool_], precision: float
+    held: HeldOut, known: npt.NDArray[np.bool_], precision: float | None
 ) -> tuple[dict[str, float | None], list[str]]:
     """By class, and warnings; a class that no fold tested has no threshold."""
+    if precision is None or not held.folds:
+        return {}, []
     found = precision_thresholds(held.truth[known], held.scores[known], precision=precision)
     tested = set(held.truth[known].tolist())
     names = [str(name) for name in held.classes]

@@ -198,7 +198,7 @@ def _opened(folder: Path, head_name: str, class_name: str) -> TrainedHead:
     trained = load_trained(folder, head_name)
     if class_name not in trained.card.classes:
         raise HeadError(
-            f"the head {head_name!r} knows no class {class_name!r}; it knows: {', '.join(trained.card.classes)}"
+            f"the head {head_name!r} has no class {class_name!r}; it has: {', '.join(trained.card.classes)}"
         )
     return trained
 

@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import re
 import time
+import typing
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
-from ..core.arguments import as_list
-from ..core.errors import UnknownOption
+from ..core.arguments import as_list, is_of
+from ..core.errors import UnknownOption, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.vectors import groups_per_class
@@ -194,6 +195,11 @@ def build_head(kind: str, parameters: Mapping[str, object] | None = None, *, see
         raise UnknownOption(
             f"the {kind} head has no {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'no parameters'}"
         )
-    # Which parameters a kind has is known when it runs: its class checks their values.
+    hints = typing.get_type_hints(part.__init__)
+    for name, value in given.items():
+        if not is_of(value, hints.get(name)):
+            wanted = str(hints[name]).replace("typing.", "") if typing.get_args(hints[name]) else hints[name].__name__
+            raise UsageError(f"{name} of the {kind} head is {wanted}, not {value!r}")
+    # Which parameters a kind has is known when it runs: its class checks their ranges.
     make: Callable[..., Head] = part
     return make(**({"seed": seed} if "seed" in known else {}) | given)

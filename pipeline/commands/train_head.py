@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
 
@@ -14,6 +15,20 @@ from ._terminal import Terminal
 
 if TYPE_CHECKING:
     from ..classification.train_options import TrainKeywords
+
+
+def _parameters(_: click.Context, __: click.Parameter, settings: tuple[str, ...]) -> dict[str, object] | None:
+    """Values by name; a value is a number, true, false or null as in JSON, or else text."""
+    found: dict[str, object] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{setting!r} is not NAME=VALUE")
+        try:
+            found[name.replace("-", "_")] = json.loads(text)
+        except json.JSONDecodeError:
+            found[name.replace("-", "_")] = text
+    return found or None
 
 
 @click.command("train-head")
@@ -48,6 +63,14 @@ if TYPE_CHECKING:
 @click.option(
     "--early-stopping", is_flag=True, default=None, help="mlp, temporal: stop when held-out groups no longer improve."
 )
+@click.option(
+    "--set",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parameters,
+    help="Any other parameter of the head's class, such as hidden_dim=256. Repeatable.",
+)
 @click.option("--tune", is_flag=True, default=None, help="Tune the head's remaining parameters on held-out groups.")
 @click.option(
     "--calibrate",
@@ -78,6 +101,7 @@ def command(bank: Path, terminal: Terminal, **options: Unpack[TrainKeywords]) ->
       clipdex train-head --loss triplet
       clipdex train-head --head linear --labels labels.csv --name sports
       clipdex train-head --precision 0.9 --tune
+      clipdex train-head --loss triplet --set hidden_dim=256 --set weight_decay=0.01
       clipdex train-head --texts --template "a video of {}"
     """
     from ..classification.train import train_head

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import numbers
 import os
+import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, overload
 
 from .errors import UnknownOption, UsageError
 from .types import Keep
@@ -47,6 +49,20 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     """
     if value is not None and value not in get_args(choices):
         raise UsageError(f"unknown {name} {value!r}; there are: {', '.join(map(str, get_args(choices)))}")
+
+
+def is_of(value: object, hint: Any) -> bool:
+    """Whether a value may be given for an argument annotated with a plain type, a ``Literal``, or a union of these.
+
+    A whole number counts as a float, True and False as no number. Other annotations take anything.
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(is_of(value, one) for one in get_args(hint))
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint in (int, float):
+        return isinstance(value, numbers.Integral if hint is int else numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
 
 
 def options_of(kind: type[Options], options: Options | None, keywords: Mapping[str, object]) -> Options:

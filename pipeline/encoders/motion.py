@@ -87,6 +87,6 @@ def _beside(looks: Tensor, moves: Tensor) -> Tensor:
     import torch
 
     if bool((looks < 0).any()):
-        raise EncoderError("the network gave features below 0, and their square root is not to be had")
+        raise EncoderError("the network gave features below 0, which have no square root")
     roots = looks.float().sqrt()
     return torch.cat([roots, moves * roots.norm(dim=-1, keepdim=True)], dim=-1)

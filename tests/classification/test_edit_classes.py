@@ -175,7 +175,7 @@ class TestInABank:
         report = remove_class("class 0", bank=bank)
         assert (report.classes, report.labels_changed) == (("class 1", "class 2"), 0)
         assert "class 0" in {row.label for row in Labels(bank).rows()}
-        with pytest.raises(HeadError, match="knows no class 'class 0'; it knows: class 1, class 2"):
+        with pytest.raises(HeadError, match="has no class 'class 0'; it has: class 1, class 2"):
             remove_class("class 0", bank=bank)
         with pytest.raises(HeadError, match="fewer than 2 classes"):
             remove_class("class 1", bank=bank)

@@ -133,7 +133,8 @@ def test_labels_go_in_come_out_and_are_listed(bank: Path, tmp_path: Path, videos
 
 def test_the_whole_story_train_add_predict(bank: Path, videos: Path, tmp_path: Path) -> None:
     options = ("--epochs", 3, "--bank", bank)
-    (report,) = lines(run("train-head", "--loss", "triplet", *options))
+    (report,) = lines(run("train-head", "--loss", "triplet", "--set", "hidden-dim=64", *options))
+    assert report["parameters"]["hidden_dim"] == 64
     assert (report["head"], report["kind"], report["loss"]) == ("default", "mlp", "triplet")
     assert report["classes"] == ["blue", "red"]
     assert (report["clips"], report["groups"]) == (3, 3)
@@ -225,6 +226,7 @@ def test_doctor_finds_damage_and_repair_makes_room_for_a_rerun(bank: Path, video
         (["search", "a dog"], 1, "there is no bank at bank; make one with: clipdex extract"),
         (["search"], 1, "there is no bank"),
         (["train-head", "--head", "forest"], 2, "'forest' is not one of 'knn', 'linear', 'mlp'"),
+        (["train-head", "--set", "k"], 2, "'k' is not NAME=VALUE"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )

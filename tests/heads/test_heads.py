@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from pipeline.classification.train import build_head
 from pipeline.core import metrics
 from pipeline.core.errors import HeadError, UsageError
 from pipeline.heads import (
@@ -229,6 +230,38 @@ def test_nan_and_a_single_class_are_refused(kind: str) -> None:
     X[3, 2] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         make(kind).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "message"),
+    [
+        ("knn", {"k": 0}, "k must be at least 1, not 0"),
+        ("knn", {"temperature": 0.0}, "temperature must be above 0, not 0.0"),
+        ("mlp", {"hidden_dim": 0}, "hidden_dim must be at least 1, not 0"),
+        ("temporal", {"width": -1}, "width must be at least 1, not -1"),
+        ("linear", {"max_iter": 0}, "max_iter must be at least 1, not 0"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(kind: str, parameters: dict[str, float], message: str) -> None:
+    X, y = clusters()
+    with pytest.raises(ValueError, match=message):
+        heads.get(kind)(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "message"),
+    [
+        ("knn", {"k": 2.5}, "k of the knn head is int, not 2.5"),
+        ("mlp", {"hidden_dim": "wide"}, "hidden_dim of the mlp head is int, not 'wide'"),
+        ("mlp", {"triplets": "some"}, "triplets of the mlp head is Literal.*'semihard'.*, not 'some'"),
+        ("linear", {"normalise": 3}, "normalise of the linear head is bool, not 3"),
+        ("linear", {"C": True}, "C of the linear head is float, not True"),
+    ],
+)
+def test_parameters_of_another_type_are_refused(kind: str, parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_head(kind, parameters, seed=0)
+    assert build_head("linear", {"C": 2, "class_weight": None}, seed=0).get_params()["C"] == 2
 
 
 @pytest.mark.numeric
