@@ -26,6 +26,7 @@ from pipeline.classification.train_options import HeadParameters, TrainKeywords,
 from pipeline.commands import extract as extract_command
 from pipeline.commands._flags import _OPTIONS, as_options
 from pipeline.core.errors import UsageError
+from pipeline.core.limits import Limits
 from pipeline.evaluation.evaluate_search import evaluate_search
 from pipeline.extraction.extract_options import ExtractKeywords, ExtractOptions
 from pipeline.heads import heads
@@ -144,9 +145,32 @@ def test_on_the_command_line_messages_name_options() -> None:
         "it took 3 s; --time-limit sets another limit"
     )
     assert as_options("num_processes must be at least 1") == "--processes must be at least 1"
-    for option in ("--time-limit", "--memory-limit", "--processes", "--frames", "--workers", "--batch-size"):
-        assert option in _OPTIONS.values()
+    path = "num_frames/batch_size.mp4"
+    assert as_options(f"{path} is not a video; lower num_workers.") == f"{path} is not a video; lower --workers."
+    assert as_options("no clip has a column 'num_frames'") == "no clip has a column 'num_frames'"
+    about = "keep='a'.mp4"
+    assert as_options(f"{about}: leave out keep='frames'", path=about) == f"{about}: leave out --keep frames"
+    for option in ("--time-limit", "--memory-limit", *_OPTIONS.values()):
         assert any(option in parameter.opts for parameter in extract_command.command.params)
+
+
+@pytest.mark.parametrize(
+    ("call", "kinds"),
+    [
+        (lambda bank: search("x", bank=bank, options=ExtractOptions()), "SearchOptions, not ExtractOptions"),
+        (lambda bank: extract("v", bank=bank, options=SearchOptions()), "ExtractOptions, not SearchOptions"),
+        (lambda bank: predict(bank=bank, options=DetectOptions(min_score=0.9)), "PredictOptions, not DetectOptions"),
+        (lambda bank: search("x", bank=bank, options={"k": 3}), "SearchOptions, not dict"),
+        (lambda bank: search(texts="  ", bank=bank), "nothing is asked for"),
+        (lambda bank: extract("v", bank=bank, clips="whole", window_seconds=0.0), "whole videos have no window"),
+        (lambda bank: Limits(min_seconds=-1), "limits must be positive"),  # noqa: ARG005
+        (lambda bank: detect(bank=bank, min_seconds=float("nan")), "seconds cannot be negative"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, call: Callable[[Path], object], kinds: str) -> None:
+    fill(tmp_path, clusters(classes=2, each=2)[0])
+    with pytest.raises(UsageError, match=kinds):
+        call(tmp_path)
 
 
 def test_results_are_lists_with_rows_for_scripts(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ class Predictions(FromSources[Prediction]):
         (12, False)
     """
 
+    columns = ("label", "score", "known", "abstained", "video", "start_seconds", "stop_seconds", "clip_id")
+
 
 class Segments(FromSources[Segment]):
     """Segments, video by video.

@@ -114,5 +114,5 @@ class DetectOptions(PredictOptions):
             raise UsageError(f"a probability lies between 0 and 1, not at {self.min_score}")
         if self.stride_seconds is not None and self.stride_seconds <= 0:
             raise UsageError(f"a stride must be above 0 seconds, not {self.stride_seconds:g}")
-        if self.merge_gap_seconds < 0 or self.min_seconds < 0:
+        if not (self.merge_gap_seconds >= 0 and self.min_seconds >= 0):  # nor may they be NaN
             raise UsageError(f"seconds cannot be negative: {self.merge_gap_seconds} and {self.min_seconds}")

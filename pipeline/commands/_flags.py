@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import re
 
-_CHOICE = re.compile(r"\b(calibrate|clips|decoder|device|encoder|format|keep|kind|precision)='([^']*)'")
+# A name by itself: not a part of a path, of a quoted value, or of a longer name.
+_ALONE = r"(?<![\w/\\.'\"-])", r"(?![\w/\\'\"-]|\.\w)"
 
 _OPTIONS = {
-    "Limits(time_seconds=...)": "--time-limit",
-    "Limits(memory_bytes=...)": "--memory-limit",
     "num_processes": "--processes",
     "num_frames": "--frames",
     "num_workers": "--workers",
     "batch_size": "--batch-size",
     "labels_from_folders": "--labels-from-folders",
 }
+_NAMES = re.compile("|".join(_OPTIONS).join((_ALONE[0] + "(", ")" + _ALONE[1])))
+_LIMITS = re.compile(r"Limits\((time|memory)_(?:seconds|bytes)=\.\.\.\)")
+_CHOICE = re.compile(_ALONE[0] + r"(calibrate|clips|decoder|device|encoder|format|keep|kind|precision)='([\w-]+)'")
 
 
-def as_options(message: str) -> str:
-    """The message with ``keep='frames'`` as ``--keep frames``, and so on."""
+def as_options(message: str, *, path: str = "") -> str:
+    """The message with ``keep='frames'`` as ``--keep frames``, and so on.
+
+    Args:
+        path: what the message is about; it stays as it is.
+    """
+    return path.join(map(_translated, message.split(path))) if path else _translated(message)
+
+
+def _translated(message: str) -> str:
     message = _CHOICE.sub(r"--\1 \2", message)
-    for argument, option in _OPTIONS.items():
-        message = message.replace(argument, option)
-    return message
+    message = _LIMITS.sub(r"--\1-limit", message)
+    return _NAMES.sub(lambda found: _OPTIONS[found[1]], message)

@@ -184,7 +184,7 @@ def troubles(rows: Sequence[VideoRow]) -> list[str]:
     found = []
     for row in rows:
         if row.status in ("failed", "partial", "skipped"):
-            reason = as_options(str(row.reason))
+            reason = as_options(str(row.reason), path=row.video)
             found.append(printable(f"{row.status}: {reason if row.video in reason else f'{row.video}: {reason}'}"))
     return found
 

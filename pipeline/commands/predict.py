@@ -168,10 +168,11 @@ def _clips(
     terminal: Terminal, sources: Sequence[str], bank: Path, *, top: int, **options: Unpack[DetectKeywords]
 ) -> Predictions:
     from ..classification.predict import predict
-    from ..classification.predict_options import DetectOptions
+    from ..classification.predict_options import PredictOptions
 
     with terminal.progress() as update:
-        found = predict(sources, bank=bank, top=top, on_progress=update, options=DetectOptions(**options))
+        own: Any = {name: value for name, value in options.items() if name in PredictOptions.__annotations__}
+        found = predict(sources, bank=bank, top=top, on_progress=update, options=PredictOptions(**own))
     shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
     terminal.rows(found.to_rows(), columns=(*shown, "video"))
     return found

@@ -54,12 +54,13 @@ def check_choice(name: str, value: object, choices: Any) -> None:
 def is_of(value: object, hint: Any) -> bool:
     """Whether a value may be given for an argument annotated with a plain type, a ``Literal``, or a union of these.
 
-    A whole number counts as a float, True and False as no number. Other annotations take anything.
+    A whole number counts as a float, True and False as no number. Words of a ``Literal`` are compared by
+    ``check_choice``. Other annotations take anything.
     """
     if get_origin(hint) in (Union, types.UnionType):
         return any(is_of(value, one) for one in get_args(hint))
     if get_origin(hint) is Literal:
-        return value in get_args(hint)
+        return type(value) in map(type, get_args(hint))
     if hint in (int, float):
         return isinstance(value, numbers.Integral if hint is int else numbers.Real) and not isinstance(value, bool)
     return isinstance(value, hint) if isinstance(hint, type) else True
@@ -75,7 +76,10 @@ def options_of(kind: type[Options], options: Options | None, keywords: Mapping[s
 
     Raises:
         UnknownOption: a keyword is no field of ``kind``.
+        UsageError: options of another verb.
     """
+    if options is not None and type(options) is not kind:
+        raise UsageError(f"the options of this call are {kind.__name__}, not {type(options).__name__}")
     names = [field.name for field in dataclasses.fields(kind)]
     for name in keywords:
         if name not in names:

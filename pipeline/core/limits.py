@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from .errors import UsageError
 from .types import VideoInfo
@@ -24,7 +25,7 @@ class Limits:
         min_seconds: shorter videos are skipped.
 
     Raises:
-        UsageError: values below zero.
+        UsageError: no time or memory, or a number below zero.
 
     Example:
         >>> Limits(time_seconds=30, max_lost_frames=1).max_lost_frames
@@ -37,9 +38,10 @@ class Limits:
     min_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.time_seconds > 0 and self.memory_bytes > 0 and self.max_lost_frames >= 0):
+        positive = self.time_seconds > 0 and self.memory_bytes > 0
+        if not (positive and self.max_lost_frames >= 0 and 0 <= self.min_seconds < math.inf):
             given = f"{self.time_seconds:g} s, {self.memory_bytes} bytes, {self.max_lost_frames} lost frames"
-            raise UsageError(f"limits must be positive: {given}")
+            raise UsageError(f"limits must be positive: {given}, at least {self.min_seconds:g} s long")
 
     def budget_seconds(self, info: VideoInfo) -> float:
         """How long reading this video may take. What it claims to last counts only as far as its frames bear it out."""

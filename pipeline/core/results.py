@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from .errors import UsageError
 from .notebook import Shown, table_html
@@ -37,7 +37,10 @@ class Results(list[One]):
 
     Attributes:
         warnings: what to keep in mind, a sentence each.
+        columns: what a notebook shows of each; all if empty.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, results: Iterable[One] = (), *, warnings: Iterable[str] = ()) -> None:
         super().__init__(results)
@@ -46,6 +49,10 @@ class Results(list[One]):
     def to_rows(self) -> list[dict[str, Any]]:
         """Each as ``--json`` prints it."""
         return [one.to_row() for one in self]
+
+    def _repr_html_(self) -> str:
+        rows = [{name: row[name] for name in self.columns or row} for row in self.to_rows()]
+        return table_html(rows, title=f"{len(self)} {type(self).__name__.lower()}", warnings=self.warnings)
 
     def to_pandas(self) -> Any:
         """``to_rows`` as a pandas DataFrame.
@@ -104,9 +111,7 @@ class Hits(Results[Hit]):
         1
     """
 
-    def _repr_html_(self) -> str:
-        names = ("rank", "score", "video", "start_seconds", "stop_seconds", "clip_id")
-        return table_html([{name: getattr(hit, name) for name in names} for hit in self], title=f"{len(self)} hits")
+    columns = ("rank", "score", "video", "start_seconds", "stop_seconds", "clip_id")
 
 
 @dataclasses.dataclass(frozen=True)

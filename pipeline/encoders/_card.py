@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 from collections.abc import Mapping, Sequence
@@ -150,6 +151,11 @@ def check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> 
 
 
 def libraries() -> Mapping[str, str]:
-    """Releases of what has a say in the vectors, as the recipe notes them."""
-    names = ("av", "numpy", "opencv-python-headless", "torch", "transformers")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    """Releases of what has a say in the vectors, as the recipe notes them. What is not installed is left out: OpenCV
+    also comes as another distribution.
+    """
+    found = {"python": platform.python_version()}
+    for name in ("av", "numpy", "opencv-python-headless", "torch", "transformers"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -98,7 +98,7 @@ class ExtractOptions:
             value = getattr(self, number)
             if value is not None and value < 1:
                 raise UsageError(f"{number} must be at least 1, not {value}")
-        if self.clips == "whole" and (self.window_seconds or self.stride_seconds):
+        if self.clips == "whole" and (self.window_seconds, self.stride_seconds) != (None, None):
             raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
 
     def with_encoder(self, encoder: Encoder) -> ExtractOptions:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypedDict
 
+from ..core.arguments import as_list
 from ..core.errors import UsageError
 from .query import Part, QueryValue, parts_of, query_parts, several
 
@@ -101,7 +102,7 @@ class SearchOptions(RankingOptions):
     def parts(self, query: QueryValue | Iterable[QueryValue] | None = None) -> list[Part]:
         """All parts of the query, those of ``query`` first; blank texts are none."""
         given = [] if query is None else [one for one in several(query) if not isinstance(one, str) or one.strip()]
-        parts = [*query_parts(given), *parts_of("text", self.texts)]
+        parts = [*query_parts(given), *parts_of("text", [text for text in as_list(self.texts) if text.strip()])]
         parts += [*parts_of("clip", self.clips), *parts_of("image", self.images)]
         parts += [Part.unwanted(value) for value in several(self.unwanted)]
         return parts + Part.feedback(several(self.more_like), several(self.less_like))

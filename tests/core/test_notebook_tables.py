@@ -11,7 +11,7 @@ import pytest
 from conftest import clusters
 from small_banks import RECIPE, extraction, fill, label
 
-from pipeline import Bank, Part, Searcher, evaluate, load_head, train_head
+from pipeline import Bank, Part, Searcher, evaluate, load_head, predict, train_head
 from pipeline.core.notebook import Shown, table_html
 from pipeline.core.results import Hits
 
@@ -77,6 +77,11 @@ def test_hits_are_a_list_that_shows_a_row_each(bank: Bank) -> None:
     assert rows[1][2:4] == [hits[0].video, "0"]
     assert ["clip_id", hits[0].clip_id] in _Cells(hits[0]._repr_html_()).rows
     assert _Cells(Hits()._repr_html_()).rows == []
+    train_head(bank=bank)
+    predictions = predict(bank=bank, never_abstain=True)
+    rows = _Cells(predictions._repr_html_()).rows
+    assert rows[0][:2] == ["label", "score"]
+    assert [row[0] for row in rows[1:]] == [one.label for one in predictions]
 
 
 def test_reports_show_their_figures_and_warnings(bank: Bank) -> None:

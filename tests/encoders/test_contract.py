@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from oracles import CASES, SLOW
 
 from pipeline.core.errors import EncoderError
-from pipeline.encoders import Encoder, at_hand, cards, encoder_class, encoders, load_encoder, load_for
+from pipeline.encoders import Encoder, at_hand, cards, encoder_class, encoders, libraries, load_encoder, load_for
 
 pytestmark = pytest.mark.versions
 
@@ -248,3 +249,16 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch: p
     ):
         encoder_class("slowfast")
     assert not at_hand("slowfast")
+
+
+def test_a_library_that_is_there_as_another_distribution_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV also comes as opencv-python; no encoder fails for that."""
+    installed = metadata.version
+
+    def version(name: str) -> str:
+        if name.startswith("opencv"):
+            raise metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert set(libraries()) == {"python", "av", "numpy", "torch", "transformers"}

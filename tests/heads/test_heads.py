@@ -253,7 +253,7 @@ def test_parameters_out_of_range_are_refused(kind: str, parameters: dict[str, fl
     [
         ("knn", {"k": 2.5}, "k of the knn head is int, not 2.5"),
         ("mlp", {"hidden_dim": "wide"}, "hidden_dim of the mlp head is int, not 'wide'"),
-        ("mlp", {"triplets": "some"}, "triplets of the mlp head is Literal.*'semihard'.*, not 'some'"),
+        ("mlp", {"triplets": 3}, "triplets of the mlp head is Literal.*'semihard'.*, not 3"),
         ("linear", {"normalise": 3}, "normalise of the linear head is bool, not 3"),
         ("linear", {"C": True}, "C of the linear head is float, not True"),
     ],
