@@ -14,6 +14,8 @@ _OPTIONS = {
     "num_workers": "--workers",
     "batch_size": "--batch-size",
     "labels_from_folders": "--labels-from-folders",
+    "labels_from_names": "--labels-from-names",
+    "include_query": "--include-query",
 }
 
 
