@@ -111,10 +111,10 @@ class Terminal:
             spinner.enter_context(self.working(waiting))
 
             def update(progress: Progress) -> None:
+                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
                 if console.is_terminal and not bar.live.is_started:
                     spinner.close()  # one display at a time
                     shown.enter_context(bar)
-                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
 
             yield update
 

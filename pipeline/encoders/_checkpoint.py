@@ -30,7 +30,7 @@ _UNSAFE = ("Weights only load failed", "Unsupported global", "weights_only", "Un
 _MOST_LETTERS = 200  # of foreign words in an error of ours
 
 # Whoever names a checkpoint wants it: longer than the few seconds that a default may cost.
-_HUB_SECONDS = 20.0
+_HUB_SECONDS = 10.0
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
