@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..core.types import Device
 from ._options import bank_option, device_option, head_name_option, output_option, processes_option
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..extraction.runners import Runner
 
 
 @click.command("add-class")
@@ -32,6 +36,7 @@ def command(
     head_name: str,
     retrain: bool | None,
     device: Device,
+    runner: Runner | str,
 ) -> None:
     """Add a class to a head from a few clips.
 
@@ -47,7 +52,14 @@ def command(
         from ..classification.add_class import add_class
 
         report = add_class(
-            class_name, moments, bank=bank, head_name=head_name, retrain=retrain, device=device, on_progress=update
+            class_name,
+            moments,
+            bank=bank,
+            head_name=head_name,
+            retrain=retrain,
+            device=device,
+            runner=runner,
+            on_progress=update,
         )
     terminal.one(report.to_row())
     terminal.warn(report.warnings)
