@@ -110,7 +110,11 @@ def frames(folder: Path) -> Any:
 
 
 def counted(folder: Path) -> Any:
-    return {key: value for key, value in _plain(bank_info(bank=folder)).items() if "bytes" not in key and key != "bank"}
+    return {
+        key: value
+        for key, value in _plain(bank_info(bank=folder).to_row()).items()
+        if "bytes" not in key and key != "bank"
+    }
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -34,10 +34,15 @@ import pytest
 from pages import put, table
 
 from pipeline.core.errors import ClipdexError
-from pipeline.encoders import cards, encoders, load_encoder
+from pipeline.encoders import Card, cards, encoders, load_encoder
 
 PAGE = ROOT / "docs" / "encoders.md"
 BATCHES = (1, 3, 8)
+
+
+def _frames(card: Card) -> str:
+    rate = card.frames_per_second
+    return str(card.num_frames) if rate is None else f"{rate:g}/s, at most {card.num_frames},"
 
 
 def listing() -> str:
@@ -45,7 +50,7 @@ def listing() -> str:
         (
             f"`{name}`",
             f"`{card.default_checkpoint}`",
-            f"{card.num_frames} x {card.image_size}",
+            f"{_frames(card)} x {card.image_size}",
             str(card.dim),
             f"{card.span_seconds:.1f}",
             "yes" if card.text else "",

@@ -108,7 +108,7 @@ def limit_seconds(paths: Sequence[Path], encoder: Encoder) -> float:
     for path in paths:
         started = time.process_time()
         with open_video(path, num_threads=1) as video:
-            (clip,) = cut.clips(video.info.span, num_frames=encoder.facts.num_frames)
+            (clip,) = cut.clips(video.info.span, sampling=encoder.sampling)
             numbers = frame_numbers(video.info, clip.times)
             frames = {frame.number: frame.pixels for frame in video.frames(sorted(set(numbers.tolist())))}
         clips.append(np.stack([encoder.prepare(frames[number][None])[0] for number in numbers.tolist()]))

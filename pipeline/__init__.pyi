@@ -20,11 +20,11 @@ from .classification.train import TrainReport as TrainReport
 from .classification.train import train_head as train_head
 from .classification.train_options import TrainOptions as TrainOptions
 from .core.errors import ClipdexError as ClipdexError
+from .core.limits import Limits as Limits
 from .core.recipe import Recipe as Recipe
 from .core.results import Hit as Hit
 from .core.results import Hits as Hits
 from .core.results import Prediction as Prediction
-from .core.types import Limits as Limits
 from .core.types import Moment as Moment
 from .core.types import Span as Span
 from .encoders import load_encoder as load_encoder

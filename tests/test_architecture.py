@@ -36,6 +36,7 @@ FLOORS = (
 # Which folders or modules may name a library.
 KNOWN_IN = {
     "av": ("decoders",),
+    "cv2": ("encoders._families.optical_flow",),
     "decord": ("decoders",),
     "execnet": ("decoders",),
     "faiss": ("indexes", "heads.knn"),
@@ -147,7 +148,7 @@ def test_nothing_unpickles_or_trusts_remote_code() -> None:
 
 
 def test_help_and_the_package_load_nothing_heavy() -> None:
-    heavy = ["torch", "transformers", "av", "faiss", "sklearn", "scipy", "pyarrow", "numpy", "rich", "jinja2"]
+    heavy = ["torch", "transformers", "av", "cv2", "faiss", "sklearn", "scipy", "pyarrow", "numpy", "rich", "jinja2"]
     program = (
         "import sys, pipeline, pipeline.commands as c\n"
         "try: c.main(['--help'])\nexcept SystemExit: pass\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from conftest import clusters
+from PIL import Image
 from small_banks import fill, label
 
 import pipeline
@@ -61,8 +62,11 @@ def arrives(name: str, arguments: list[str]) -> dict[str, object]:
 @pytest.mark.parametrize("options", PAIRS, ids=lambda one: one.__name__)
 def test_keywords_have_the_names_and_types_of_the_dataclass(options: type) -> None:
     own = dict.fromkeys(HeadParameters.__annotations__) if options is TrainOptions else {}
-    keywords = {name: kind for name, kind in typing.get_type_hints(PAIRS[options]).items() if name not in own}
-    assert keywords == typing.get_type_hints(options)
+    names = {"Image": Image.Image}  # a forward reference of the values of a query: PIL is not loaded for it
+    keywords = typing.get_type_hints(PAIRS[options], localns=names)
+    assert {name: kind for name, kind in keywords.items() if name not in own} == typing.get_type_hints(
+        options, localns=names
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

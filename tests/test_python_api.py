@@ -83,7 +83,7 @@ def test_one_open_bank_goes_through_all_verbs_and_sees_what_each_changed(bank: P
     assert remove_indexes(bank=opened) == ["flat"]
     assert compact(bank=opened).parts >= 1
     assert prune(bank=opened, dry_run=True).clips == 0
-    assert bank_info(bank=opened)["recipes"][0]["id"] == RECIPE.id
+    assert bank_info(bank=opened).recipes[0]["id"] == RECIPE.id
     assert all(check.check != "bank" for check in doctor(bank=opened))
     assert np.isfinite(opened.embeddings(RECIPE.id)).all()
 

@@ -70,11 +70,22 @@ class FromSources(Results[One]):
 
 
 class Predictions(FromSources[Prediction]):
-    """Predictions, clip by clip."""
+    """Predictions, clip by clip.
+
+    Example:
+        >>> found = predict(never_abstain=True)
+        >>> len(found), found.failed
+        (12, False)
+    """
 
 
 class Segments(FromSources[Segment]):
-    """Segments, video by video."""
+    """Segments, video by video.
+
+    Example:
+        >>> detect(never_abstain=True).to_rows()[0]["label"] in ("kick", "wave")
+        True
+    """
 
 
 def predict(

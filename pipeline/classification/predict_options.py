@@ -54,6 +54,10 @@ class PredictOptions:
 
     Raises:
         UsageError: both a head and prompts, or a share that is none.
+
+    Example:
+        >>> PredictOptions(never_abstain=True).accept_known
+        0.95
     """
 
     head_name: str | None = None
@@ -92,6 +96,10 @@ class DetectOptions(PredictOptions):
 
     Raises:
         UsageError: see ``PredictOptions``; or a number out of its range.
+
+    Example:
+        >>> DetectOptions(min_score=0.3).merge_gap_seconds
+        0.0
     """
 
     window_seconds: float | None = None

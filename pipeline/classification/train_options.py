@@ -83,6 +83,10 @@ class TrainOptions:
 
     Raises:
         UsageError: an unknown choice, or a precision that is no share.
+
+    Example:
+        >>> train_head(options=TrainOptions(head="prototype", name="fast")).kind
+        'prototype'
     """
 
     head: str | None = None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 import click
 from click.core import ParameterSource
 
-from ..core.types import Device, Limits
+from ..core.limits import Limits
+from ..core.types import Device
 from ._bank_option import bank_option
 from ._complete import complete_head, complete_recipe
 from ._terminal import Terminal

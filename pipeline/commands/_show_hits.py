@@ -11,8 +11,9 @@ from typing import get_args
 
 from ..core.errors import ClipdexError, DecodeError, UsageError
 from ..core.files import path_of, printable, refuse_special, sweep
+from ..core.limits import Limits
 from ..core.results import Hit
-from ..core.types import Limits, Span
+from ..core.types import Span
 from ..report.formats import Format, write_hits
 from ..report.page import heading, write_page
 from ..report.player import play

@@ -63,13 +63,14 @@ def command(
     from ..evaluation.evaluate_search import evaluate_search
 
     with terminal.working("Searching"):
-        rows = [
+        done = [
             evaluate_search(
                 queries=queries, bank=bank, recipe=name, labels=labels, exact=exact, device=device, **ranking
             )
             for name in recipes or (None,)
         ]
+    rows = [one.to_row() for one in done]
     terminal.rows(rows, columns=[name for name in rows[0] if name not in ("recipe", "intervals")])
-    for row in [] if terminal.json else rows:
-        spans = [f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in row["intervals"].items()]
-        terminal.say(f"95% intervals for {row['encoder']}: {', '.join(spans)}")
+    for one in [] if terminal.json else done:
+        spans = [f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in one.intervals.items()]
+        terminal.say(f"95% intervals for {one.encoder}: {', '.join(spans)}")

@@ -23,7 +23,7 @@ def command(bank: Path, terminal: Terminal) -> None:
     """
     from ..maintenance.info import bank_info
 
-    facts = bank_info(bank=bank)
-    terminal.one(facts)
-    if facts["damaged_heads"]:  # all else was printed
-        raise HeadError("; ".join(facts["damaged_heads"]))
+    found = bank_info(bank=bank)
+    terminal.one(found.to_row())
+    if found.damaged_heads:  # all else was printed
+        raise HeadError("; ".join(found.damaged_heads))

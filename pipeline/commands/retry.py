@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from ..core.types import Device, Limits
+from ..core.limits import Limits
+from ..core.types import Device
 from ._options import (
     bank_option,
     device_option,
@@ -19,6 +20,9 @@ from ._options import (
 )
 from ._terminal import Terminal
 
+if TYPE_CHECKING:
+    from ..extraction.runners import Runner
+
 
 class _Options(TypedDict):
     recipe: str | None
@@ -26,6 +30,7 @@ class _Options(TypedDict):
     device: Device
     batch_size: int | None
     num_workers: int | None
+    runner: Runner | str
 
 
 @click.command("retry")

@@ -97,7 +97,12 @@ class Hit(Shown):
 
 
 class Hits(Results[Hit]):
-    """Hits, best first. A notebook shows them as a table."""
+    """Hits, best first. A notebook shows them as a table.
+
+    Example:
+        >>> search("a red square", k=1).to_rows()[0]["rank"]
+        1
+    """
 
     def _repr_html_(self) -> str:
         names = ("rank", "score", "video", "start_seconds", "stop_seconds", "clip_id")

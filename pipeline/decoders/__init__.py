@@ -11,7 +11,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.types import Limits
+from ..core.limits import Limits
 from ._base import DEFAULT_DECODER, DecodedFrame, Decoder, decoders, open_video
 from ._clips import ClipFrames, frame_numbers, read_clips
 from ._cut import cut

@@ -16,7 +16,8 @@ from av.video.reformatter import VideoReformatter
 
 from ..core.errors import BankError, DecodeError, SourceError
 from ..core.files import refuse_special, replacing
-from ..core.types import Limits, Span
+from ..core.limits import Limits
+from ..core.types import Span
 from ._scan import open_container, upright, video_stream
 
 _DEFAULT_RATE = 25

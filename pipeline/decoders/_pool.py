@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from ..core.types import Limits
+from ..core.limits import Limits
 from ._process import ReadingProcess
 
 # A child is replaced after this many files: leaks of native code stay small.

@@ -24,8 +24,9 @@ import execnet
 import numpy as np
 
 from ..core.errors import ClipdexError, DecoderCrash, DecodeTimeout, OutOfMemory
+from ..core.limits import READ_SECONDS_PER_VIDEO_SECOND, Limits
 from ..core.processes import start_in_lasting_thread
-from ..core.types import READ_SECONDS_PER_VIDEO_SECOND, Limits, Pixels, Span, VideoInfo
+from ..core.types import Pixels, Span, VideoInfo
 from ._base import DEFAULT_DECODER, DecodedFrame, Decoder
 from ._remote_errors import translated
 from ._shared import SharedFrames

@@ -17,8 +17,8 @@ from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
 from ..core.registry import Registry
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
-from ..sources.sampling import SAMPLING
-from ._card import Card, Classifier, Facts, Features, Output, check_vectors, libraries
+from ..sources.sampling import Sampling
+from ._card import Card, Classifier, Facts, Features, Output, check_clips, check_vectors, libraries
 from ._runtime.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Encoder(abc.ABC):
     An encoder is not changed after it was loaded: ``replaced`` gives a copy.
 
     Attributes:
+        sampling: which frames of a clip it gets.
         run: how a forward pass is computed.
         canary: fingerprint of the canary clip, once the encoder was loaded.
         poolings: ways to make one vector of a clip, by the name a user types, in the words that the recipe
@@ -48,6 +49,7 @@ class Encoder(abc.ABC):
 
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts
+        self.sampling = Sampling(facts.num_frames, facts.frames_per_second)
         self.device = device
         self.run = RunSettings()
         self.canary: Canary | None = None
@@ -141,15 +143,17 @@ class Encoder(abc.ABC):
         fitted: Pixels = fit(torch.from_numpy(frames), self.facts.preprocessing).numpy()
         return fitted
 
-    def encode(self, pixels: Pixels) -> FloatArray:
+    def encode(self, pixels: Pixels | Sequence[Pixels]) -> FloatArray:
         """Prepared clips, (n, t, 3, size, size) uint8, to (n, dim) float32, not normalised to length 1.
+
+        Clips of unequal length, for encoders that take frames at a rate, come as a list.
 
         Raises:
             EncoderError: wrong shape, or a vector that is constant or not finite.
         """
         return self.features(pixels).vectors
 
-    def features(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Features:
+    def features(self, pixels: Pixels | Sequence[Pixels], *, keep: Keep | Collection[Keep] = ()) -> Features:
         """``encode``, with the further features of each clip that ``keep`` names (see ``Output``).
 
         Args:
@@ -165,7 +169,9 @@ class Encoder(abc.ABC):
         """Whether ``submit`` comes back before the work is done: several batches can be under way."""
         return self.device == "cuda"
 
-    def submit(self, pixels: Pixels, *, keep: Keep | Collection[Keep] = ()) -> Callable[[], Features]:
+    def submit(
+        self, pixels: Pixels | Sequence[Pixels], *, keep: Keep | Collection[Keep] = ()
+    ) -> Callable[[], Features]:
         """``features`` in two steps: what is called then waits for the work and gives the features.
 
         Raises:
@@ -176,12 +182,7 @@ class Encoder(abc.ABC):
         facts = self.facts
         keep = as_list(keep)
         check_keep(self.name, type(self), keep)
-        expected = (facts.num_frames, 3, facts.image_size, facts.image_size)
-        if pixels.ndim != 5 or pixels.shape[1:] != expected:
-            raise EncoderError(
-                f"{self.name} ({facts.checkpoint}) takes clips of (frames, channels, height, width) = {expected}, "
-                f"not {pixels.shape[1:]}"
-            )
+        check_clips(pixels, facts, what=f"{self.name} ({facts.checkpoint})")
         arrays = start_forward(
             self._forward,
             pixels,
@@ -274,11 +275,11 @@ class Encoder(abc.ABC):
     def recipe(self, *, decoder: str) -> Recipe:
         """How vectors made by this encoder from frames of that decoder come about."""
         facts = dataclasses.asdict(self.facts)
-        del facts["image_size"]
+        del facts["image_size"], facts["frames_per_second"]
         return Recipe(
             **{**facts, "preprocessing": self.facts.preprocessing},
             encoder=self.name,
-            sampling=SAMPLING,
+            sampling=self.sampling.name,
             precision=self.run.precision,
             decoder=decoder,
             libraries=libraries(),

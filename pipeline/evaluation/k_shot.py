@@ -77,8 +77,8 @@ def k_shot_curves(
         LabelError: too few labels to hold any out.
 
     Example:
-        >>> curves, figures = k_shot_curves(shots=[1], draws=2)
-        >>> curves[0].shots
+        >>> report = k_shot_curves(shots=[1], draws=2)
+        >>> report.curves[0].shots
         (1,)
     """
     check_choice("device", device, Device)

@@ -102,9 +102,7 @@ class EncodingRun:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Opened):
-            self._videos[event.index] = PendingVideo(
-                event.index, event.row, set(event.missing_ids), self._recipe.num_frames
-            )
+            self._videos[event.index] = PendingVideo(event.index, event.row, dict(event.unread))
         elif isinstance(event, Read):
             self._take(self._videos[event.index], event.frames)
         elif isinstance(event, Idle):
@@ -187,7 +185,8 @@ class EncodingRun:
     def _submit(self, batch: list[_Waiting]) -> _Submitted:
         if not batch:
             return _nothing
-        pixels = np.stack([waiting.pixels for waiting in batch])
+        clips = [waiting.pixels for waiting in batch]
+        pixels = np.stack(clips) if len({clip.shape for clip in clips}) == 1 else clips
         try:
             if len(batch) == self._batch_size:
                 self._speed_up(pixels)
@@ -214,7 +213,7 @@ class EncodingRun:
             for number, vector in enumerate(found.vectors)
         ]
 
-    def _speed_up(self, pixels: Pixels) -> None:
+    def _speed_up(self, pixels: Pixels | Sequence[Pixels]) -> None:
         self._full_batches += 1  # when there is enough to encode for a search to pay
         if self._full_batches == 1:
             self._encoder = choose_route(self._encoder, pixels)

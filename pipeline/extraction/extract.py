@@ -17,8 +17,9 @@ from typing import Unpack, cast
 from ..bank.bank import Bank, BankLike
 from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
+from ..core.limits import Limits
 from ..core.recipe import Recipe
-from ..core.types import Device, Limits, Precision, Source
+from ..core.types import Device, Precision, Source
 from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
     Encoder,

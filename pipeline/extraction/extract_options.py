@@ -9,8 +9,9 @@ from typing import TypedDict
 
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
+from ..core.limits import Limits
 from ..core.recipe import Recipe
-from ..core.types import Device, Keep, Limits, Precision
+from ..core.types import Device, Keep, Precision
 from ..encoders import Encoder
 from ..sources.label_names import name_pattern
 from ..sources.sampling import Segmentation
@@ -71,6 +72,11 @@ class ExtractOptions:
     Raises:
         UsageError: an unknown choice, a number out of its range, a window for whole videos, or a pattern for labels
             that names neither.
+
+    Example:
+        >>> options = ExtractOptions(encoder="lite", clips="whole")
+        >>> extract("videos/", bank="other", options=options).count("ok")
+        6
     """
 
     encoder: str | Encoder | Recipe | None = None

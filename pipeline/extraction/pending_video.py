@@ -32,14 +32,12 @@ class PendingVideo:
     Attributes:
         index: its number among the inputs.
         row: its facts, with the ids of all its clips.
-        unread: ids of the clips that the reader still owes.
-        frames_each: frames of each clip.
+        unread: ids of the clips that the reader still owes, with the number of their frames.
     """
 
     index: int
     row: VideoRow
-    unread: set[str]
-    frames_each: int
+    unread: dict[str, int]
     _unencoded: int = 0
     _faults: list[Fault] = dataclasses.field(default_factory=list)
     _lost: set[str] = dataclasses.field(default_factory=set)
@@ -55,7 +53,7 @@ class PendingVideo:
 
     def read(self, name: str, *, frames_lost: int = 0) -> None:
         """A clip was read, and waits for the encoder."""
-        self.unread.discard(name)
+        self.unread.pop(name, None)
         self._unencoded += 1
         self._frames_lost += frames_lost
 
@@ -77,8 +75,8 @@ class PendingVideo:
         """Nothing more is read; ``broken`` is the outcome of reading, where that ended in a failure."""
         self._ended = True
         if broken is not None and broken.stage is not None and self.unread:
-            self._frames_lost += self.frames_each * len(self.unread)
-            self._lost |= self.unread
+            self._frames_lost += sum(self.unread.values())
+            self._lost |= set(self.unread)
             self.blame(Fault(broken.stage, str(broken.error), str(broken.reason)))
 
     @property

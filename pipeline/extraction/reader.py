@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import DecoderCrash, NoVideoStream, SourceError
 from ..core.files import name_of
+from ..core.limits import Limits
 from ..core.timing import Profile
-from ..core.types import Limits, Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
+from ..core.types import Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from ..decoders import read_clips, reading_process
 from ..sources.catalog import is_missing
-from ..sources.sampling import ClipPlan
+from ..sources.sampling import ClipPlan, Sampling
 from .pending_video import failed_row, with_facts
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
 from .resume import ResumeState
@@ -52,14 +53,14 @@ class ReadSettings:
 
     Attributes:
         cut: how videos are cut into clips.
-        num_frames: of each clip.
+        sampling: which frames of each clip.
         limits: what one video may cost.
         num_workers: threads, each with a reading process.
         queue_clips: clips that may wait for the encoder.
     """
 
     cut: ClipPlan
-    num_frames: int
+    sampling: Sampling
     decoder: str
     limits: Limits
     num_workers: int
@@ -88,7 +89,7 @@ class Reader:
         self.inputs = inputs
         self._stored = stored
         self._cut = settings.cut
-        self._num_frames = settings.num_frames
+        self._sampling = settings.sampling
         self._prepare = prepare
         self._profile = profile
         self._decoder = settings.decoder
@@ -219,7 +220,7 @@ class Reader:
                 yield Done(index, dataclasses.replace(with_facts(row, video.info), status="skipped", reason=reason))
                 return
             self._check_length(source, video.info)
-            clips = self._cut.clips(video.info.span, num_frames=self._num_frames, within=source.span)
+            clips = self._cut.clips(video.info.span, sampling=self._sampling, within=source.span)
             ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
             row = self._with_losses(dataclasses.replace(with_facts(row, video.info), clip_ids=ids))
             # Other cuts of this video, or a run that was killed, may have stored some of them.
@@ -227,8 +228,8 @@ class Reader:
             if not missing:
                 yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
                 return
-            row = dataclasses.replace(row, frames_planned=len(missing) * self._num_frames)
-            yield Opened(index, row, frozenset(missing))
+            row = dataclasses.replace(row, frames_planned=sum(len(clip.times) for clip in missing.values()))
+            yield Opened(index, row, {name: len(clip.times) for name, clip in missing.items()})
             read = read_clips(
                 video,
                 list(missing.values()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.types import VideoRow
@@ -11,11 +12,13 @@ from ..decoders import ClipFrames
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """An input whose missing clips follow. ``row`` holds its facts and all its clips; losses are settled later."""
+    """An input whose missing clips follow: ``unread`` has their ids and numbers of frames. ``row`` holds its facts and
+    all its clips; losses are settled later.
+    """
 
     index: int
     row: VideoRow
-    missing_ids: frozenset[str]
+    unread: Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..core.arguments import check_choice
 from ..core.errors import EmptyFolder
 from ..core.files import path_of
-from ..core.types import Device, Limits, Source, VideoRow
+from ..core.limits import Limits
+from ..core.types import Device, Source, VideoRow
 from ..decoders import looks_readable
 from ..encoders import load_for
 from ..sources.catalog import find_sources

@@ -14,14 +14,15 @@ from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
 from ..core.files import sweep
+from ..core.limits import Limits
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.timing import Profile
-from ..core.types import Device, Keep, Limits, Moment, Precision, Source, Status, VideoRow
+from ..core.types import Device, Keep, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
-from ..sources.sampling import ClipPlan
+from ..sources.sampling import ClipPlan, Sampling
 from .encode_loop import EncodingRun, Progress
 from .notebook_progress import notebook_progress
 from .reader import Reader, ReadSettings
@@ -203,7 +204,7 @@ def run_job(
     profile = Profile()
     settings = ReadSettings(
         cut=plan.cut,
-        num_frames=recipe.num_frames,
+        sampling=Sampling.of_recipe(recipe),
         decoder=recipe.decoder,
         limits=plan.limits,
         num_workers=plan.num_workers or min(8, os.cpu_count() or 1),

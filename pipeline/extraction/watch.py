@@ -11,7 +11,8 @@ from typing import Unpack
 from ..bank.bank import BankLike
 from ..core.arguments import as_list, options_of
 from ..core.errors import EmptyFolder, SourceError
-from ..core.types import Limits, Source
+from ..core.limits import Limits
+from ..core.types import Source
 from ..decoders import looks_readable
 from ..encoders import Encoder
 from ..sources.catalog import find_sources, unusable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,39 @@ from typing import Any
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.format_file import FORMAT_FILE
 from ..core.files import bytes_in
+from ..core.results import Report
 from ..core.types import VideoRow
 from ..encoders import at_hand, cards, encoders
 from ..heads import read_cards
 
 
-def bank_info(*, bank: BankLike = "bank") -> dict[str, Any]:
-    """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank; for each head whose file
-    is damaged, a sentence that names it.
+@dataclasses.dataclass(frozen=True)
+class BankInfo(Report):
+    """What a bank holds.
+
+    Attributes:
+        recipes: of each its id, encoder, checkpoint, frames, dim, clips, and videos by status.
+        labels: how many there are of each class.
+        damaged_heads: for each head whose file is damaged, a sentence that names it.
+        bytes: that the bank takes.
     """
+
+    bank: str
+    recipes: tuple[dict[str, Any], ...]
+    labels: dict[str, int]
+    heads: tuple[str, ...]
+    damaged_heads: tuple[str, ...]
+    indexes: tuple[str, ...]
+    bytes: int
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The damaged heads."""
+        return self.damaged_heads
+
+
+def bank_info(*, bank: BankLike = "bank") -> BankInfo:
+    """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank."""
     store = open_bank(bank)
     recipes = [
         {
@@ -33,17 +58,19 @@ def bank_info(*, bank: BankLike = "bank") -> dict[str, Any]:
     ]
     labels = Counter(row.label for row in store.labels())
     heads, damaged = read_cards(store.heads_folder)
-    return {
-        "bank": str(store.folder),
-        "recipes": recipes,
-        "labels": dict(sorted(labels.items())),
-        "heads": [card.name for card in heads],
-        "damaged_heads": [str(error) for error in damaged],
-        "indexes": sorted(
-            f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
+    return BankInfo(
+        bank=str(store.folder),
+        recipes=tuple(recipes),
+        labels=dict(sorted(labels.items())),
+        heads=tuple(card.name for card in heads),
+        damaged_heads=tuple(str(error) for error in damaged),
+        indexes=tuple(
+            sorted(
+                f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
+            )
         ),
-        "bytes": bytes_in(store.folder),
-    }
+        bytes=bytes_in(store.folder),
+    )
 
 
 def heads_folder(bank: BankLike) -> Path:
@@ -71,6 +98,7 @@ def encoder_list(*, bank: BankLike | None = None) -> list[dict[str, Any]]:
             "name": name,
             "checkpoint": card.default_checkpoint,
             "frames": card.num_frames,
+            "frames_per_second": card.frames_per_second,
             "size": card.image_size,
             "dim": card.dim,
             "span_seconds": round(card.span_seconds, 3),

@@ -11,7 +11,7 @@ from PIL import Image
 from ..core.errors import ClipdexError
 from ..core.types import Pixels, Span
 from ..decoders import read_clips, reading_process
-from ..sources.sampling import WHOLE
+from ..sources.sampling import WHOLE, Sampling
 
 _HEIGHT = 160
 _QUALITY = 80
@@ -35,7 +35,7 @@ def frames_of(path: Path, span: Span, *, num_frames: int) -> Pixels | None:
     """Small pictures spread over a stretch of video, (n, h, w, 3); None if it cannot be read any more."""
     try:
         with reading_process() as process, process.open(path) as video:
-            (clip,) = WHOLE.clips(video.info.span, num_frames=num_frames, within=span)
+            (clip,) = WHOLE.clips(video.info.span, sampling=Sampling(num_frames), within=span)
             (result,) = read_clips(video, [clip], transform=_small)
     except (ClipdexError, ValueError):  # gone, replaced by another file, or of changing size
         return None

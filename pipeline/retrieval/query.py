@@ -29,7 +29,7 @@ from ..core.vectors import unit
 from ..decoders import read_clips, reading_process
 from ..encoders import Encoder, encode_prompts
 from ..extraction.resume import known_video_id
-from ..sources.sampling import WHOLE
+from ..sources.sampling import WHOLE, Sampling
 from .query_frames import Frames, holds_frames
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class QueryEncoder:
     def clip_vector(self, part: Part) -> FloatArray:
         """What the encoder gives for a clip or picture, (recipe.dim,): stored, or encoded now."""
         if isinstance(part.value, Frames):
-            return self._encoded(self._encoder().prepare(part.value.sampled(self._recipe.num_frames)))
+            return self._encoded(self._encoder().prepare(part.value.sampled(Sampling.of_recipe(self._recipe))))
         if part.kind == "hit":
             return self._of_hit(str(part.value))
         if part.kind == "image":
@@ -255,7 +255,7 @@ class QueryEncoder:
     def _of_moment(self, moment: Moment) -> FloatArray:
         with reading_process() as process, process.open(moment.path, decoder=self._recipe.decoder) as video:
             # The whole of it is one clip, whatever its length: it is one question.
-            (clip,) = WHOLE.clips(video.info.span, num_frames=self._recipe.num_frames, within=moment.span)
+            (clip,) = WHOLE.clips(video.info.span, sampling=Sampling.of_recipe(self._recipe), within=moment.span)
             stored = self._stored(moment.path, clip.span)
             if stored is not None:
                 return stored

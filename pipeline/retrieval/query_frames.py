@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..core.types import Pixels
+from ..sources.sampling import Sampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,8 +43,13 @@ class Frames:
         is_image = pixels.ndim == 3
         return cls(np.ascontiguousarray(pixels[None] if is_image else pixels), is_image)
 
-    def sampled(self, count: int) -> Pixels:
-        """(count, h, w, 3): the frames at the centres of ``count`` equal parts, as of videos."""
+    def sampled(self, sampling: Sampling) -> Pixels:
+        """(t, h, w, 3): the frames at the centres of equal parts, as of videos. An encoder that takes frames at a rate
+        gets all that it can take, as if they had been filmed at that rate.
+        """
+        count = sampling.num_frames
+        if sampling.frames_per_second is not None and not self.is_image:
+            count = min(count, len(self.pixels))
         chosen = ((np.arange(count) + 0.5) * len(self.pixels) / count).astype(np.int64)
         sampled: Pixels = self.pixels[chosen]
         return sampled

@@ -75,6 +75,11 @@ class SearchOptions(RankingOptions):
 
     Raises:
         UsageError: fewer than one hit.
+
+    Example:
+        >>> options = SearchOptions(clips=Moment.parse("videos/kick/0.mp4@0-1"), k=1)
+        >>> search(options=options, bank="bank")[0].rank
+        1
     """
 
     texts: str | Sequence[str] = ()

@@ -1,9 +1,11 @@
 """Which stretches of a video become clips, and at which times their frames are taken.
 
-Pure arithmetic on seconds: no file is opened here. Two rules hold everywhere.
+Pure arithmetic on seconds: no file is opened here. Three rules hold everywhere.
 
 * Frames sample the whole stretch: frame ``i`` of ``n`` is taken at the centre of the ``i``-th of ``n``
   equal parts (the sparse sampling of TSN, Wang et al. 2016, that X-CLIP and others are trained with).
+* An encoder of movement gets frames at a rate instead of a number of frames. A stretch with more of them than it takes
+  shows bursts of 16 at that rate, each in the middle of one of equal parts.
 * A stretch with fewer frames than requested shows the frame that is on screen at each of those times,
   so short clips repeat frames in place, evenly, and are never padded or looped.
 """
@@ -17,12 +19,17 @@ from typing import Literal
 
 from ..core.arguments import check_choice
 from ..core.errors import SourceError, UsageError
+from ..core.recipe import Recipe
 from ..core.types import Clip, Span
 
-SAMPLING = "centres of equal parts"
+_EQUAL_PARTS = "centres of equal parts"
 
 Segmentation = Literal["whole", "windows"]
 
+BURST_FRAMES = 16
+_FEWEST_AT_A_RATE = 2
+
+_RATE_NAME = re.compile(r"([\d.]+) frames a second, at most \d+, then in bursts of \d+")
 _WINDOWS_NAME = re.compile(r"windows ([\d.e+-]+)/([\d.e+-]+)")
 
 # A remainder up to this share of a window stretches the last window instead of adding a near copy.
@@ -68,6 +75,58 @@ def windows(span: Span, *, window_seconds: float, stride_seconds: float) -> list
 
 
 @dataclasses.dataclass(frozen=True)
+class Sampling:
+    """Which frames of a clip an encoder gets.
+
+    Attributes:
+        num_frames: of each clip; at a rate, the most.
+        frames_per_second: the rate, for encoders that take any number of frames up to ``num_frames``.
+
+    Raises:
+        UsageError: no frames, or at a rate a number that is not a multiple of a burst's 16.
+    """
+
+    num_frames: int
+    frames_per_second: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_frames < 1:
+            raise UsageError(f"a clip needs at least 1 frame, not {self.num_frames}")
+        if self.frames_per_second is not None and self.num_frames % BURST_FRAMES:
+            raise UsageError(
+                f"an encoder of movement takes frames in bursts of {BURST_FRAMES}: at most {self.num_frames} frames a "
+                f"clip cannot be; choose a multiple of {BURST_FRAMES}"
+            )
+
+    @property
+    def name(self) -> str:
+        """In words, for the recipe, which has ``num_frames`` beside it."""
+        if self.frames_per_second is None:
+            return _EQUAL_PARTS
+        rate = f"{self.frames_per_second:g} frames a second"
+        return f"{rate}, at most {self.num_frames}, then in bursts of {BURST_FRAMES}"
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> Sampling:
+        """What a recipe says of it."""
+        match = _RATE_NAME.fullmatch(recipe.sampling)
+        return cls(recipe.num_frames, None if match is None else float(match[1]))
+
+    def times(self, span: Span) -> tuple[float, ...]:
+        """When a clip's frames are taken, in seconds, ascending."""
+        if self.frames_per_second is None:
+            return sample_times(span, self.num_frames)
+        count = max(_FEWEST_AT_A_RATE, round(span.seconds * self.frames_per_second))
+        if count <= self.num_frames:
+            return sample_times(span, count)
+        return tuple(
+            centre + (index + 0.5 - BURST_FRAMES / 2) / self.frames_per_second
+            for centre in sample_times(span, self.num_frames // BURST_FRAMES)
+            for index in range(BURST_FRAMES)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class ClipPlan:
     """How whole videos are cut into clips. Its name is stored with each clip.
 
@@ -99,11 +158,12 @@ class ClipPlan:
         match = _WINDOWS_NAME.fullmatch(name)
         return None if match is None else cls("windows", float(match[1]), float(match[2]))
 
-    def clips(self, span: Span, *, num_frames: int, within: Span | None = None) -> list[Clip]:
+    def clips(self, span: Span, *, sampling: Sampling, within: Span | None = None) -> list[Clip]:
         """The clips of one video.
 
         Args:
             span: the video's own stretch.
+            sampling: which frames of each.
             within: the one stretch requested (a moment, a manifest's row): it becomes exactly one clip,
                 cut to what the video has.
 
@@ -116,7 +176,7 @@ class ClipPlan:
             spans = [span]
         else:
             spans = windows(span, window_seconds=self.window_seconds, stride_seconds=self.stride_seconds)
-        return [Clip(part, sample_times(part, num_frames), self.name(within)) for part in spans]
+        return [Clip(part, sampling.times(part), self.name(within)) for part in spans]
 
 
 def _number(seconds: float) -> str:

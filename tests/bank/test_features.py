@@ -133,14 +133,14 @@ def full_scores(bank: Path, xclip: Path, texts: list[str]) -> tuple[list[str], n
 
     from pipeline.decoders import open_video, read_clips
     from pipeline.encoders._preprocess import normalise
-    from pipeline.sources.sampling import WHOLE
+    from pipeline.sources.sampling import WHOLE, Sampling
 
     encoder = load_encoder(str(xclip))
     model, pixels = XCLIPModel.from_pretrained(xclip).eval(), []
     table = Bank(bank).clips(next(iter(Bank(bank).recipes())))
     for row in table.rows():
         with open_video(Path(row.video)) as video:
-            (clip,) = WHOLE.clips(video.info.span, num_frames=4)
+            (clip,) = WHOLE.clips(video.info.span, sampling=Sampling(4))
             (read,) = read_clips(video, [clip], transform=lambda frame: encoder.prepare(frame[None])[0])
         pixels.append(normalise(torch.from_numpy(read.pixels), encoder.facts.preprocessing))
     tokens = AutoTokenizer.from_pretrained(xclip)(texts, padding=True, return_tensors="pt")

@@ -59,7 +59,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     from pipeline.decoders import open_video, read_clips
     from pipeline.encoders import Encoder
     from pipeline.encoders._preprocess import normalise
-    from pipeline.sources.sampling import WHOLE
+    from pipeline.sources.sampling import WHOLE, Sampling
 
     names = ["abseiling", "bowling", "yoga", "zumba", "archery"]
     folder = name_classes(checkpoints.videomae(tmp_path / "mae"), names)
@@ -80,7 +80,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     vectors = store.embeddings(card.recipe.id)
     for number, row in enumerate(store.clips(card.recipe.id).rows()):
         with open_video(Path(row.video)) as video:
-            (clip,) = WHOLE.clips(video.info.span, num_frames=4)
+            (clip,) = WHOLE.clips(video.info.span, sampling=Sampling(4))
             (read,) = read_clips(video, [clip], transform=lambda frame: encoder.prepare(frame[None])[0])
         pixels = normalise(torch.from_numpy(read.pixels), encoder.facts.preprocessing)
         with torch.inference_mode():

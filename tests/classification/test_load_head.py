@@ -28,7 +28,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 def test_a_loaded_head_gives_the_labels_scores_and_abstentions_of_predict(bank: Bank) -> None:
     head = load_head(bank)
     assert isinstance(head, TrainedHead)
-    expected = {one.clip_id: one for one in predict(bank=bank, top=3)[0]}
+    expected = {one.clip_id: one for one in predict(bank=bank, top=3)}
     clips = bank.clips(RECIPE.id)
     assert len(expected) == len(clips.ids) == 61
     probabilities = head.predict_proba(clips.embeddings())
@@ -82,7 +82,7 @@ def test_a_head_that_blends_texts_in_needs_the_vectors_in_their_space(
     clips = opened.clips(opened.recipe().id)
     vectors = clips.embeddings()
     in_text_space = load_encoder(str(xclip)).text_space(vectors)
-    expected = {one.clip_id: dict(one.top) for one in predict(bank=opened)[0]}
+    expected = {one.clip_id: dict(one.top) for one in predict(bank=opened)}
     for name, own in zip(clips.ids, head.predict_proba(vectors, in_text_space=in_text_space), strict=True):
         assert dict(zip(head.classes, own.tolist(), strict=True)) == pytest.approx(expected[name], abs=1e-6)
     with pytest.raises(HeadError, match="blends in texts, so it needs in_text_space"):

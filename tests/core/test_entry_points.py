@@ -141,9 +141,9 @@ def test_what_cannot_be_used_is_named_and_leaves_the_others_alone(installed: Pat
         load_encoder("boom")
     with pytest.raises(UnknownPart, match="unknown encoder 'zoom'; there are: .*acme"):
         load_encoder("zoom")
-    checks = [check for check in doctor() if check["check"] == "other packages"]
-    assert [check["detail"] for check in checks] == encoders.problems()
-    assert not any(check["ok"] for check in checks)
+    checks = [check for check in doctor() if check.check == "other packages"]
+    assert [check.detail for check in checks] == encoders.problems()
+    assert not any(check.ok for check in checks)
 
 
 def test_two_packages_that_offer_one_name_are_both_named(installed: Path, tmp_path: Path, monkeypatch) -> None:

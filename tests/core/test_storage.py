@@ -176,7 +176,7 @@ def fill(bank: Path, done: list[str] | None = None) -> None:
 def content(bank: Path) -> dict[str, Any]:
     store = Bank(bank)
     clips = store.clips(RECIPE.id)
-    kept = store.kept(RECIPE.id, "frames")
+    kept = store.features(RECIPE.id, "frames")
     return {
         "clips": dict(zip(clips.ids, map(bytes, clips.embeddings()), strict=True)),
         "kept": {name: bytes(np.ascontiguousarray(kept.read([name]))) for name in sorted(kept.ids)},

@@ -349,7 +349,7 @@ class TestLanes:
             return self._output(clip)
 
         pixels = torch.arange(clips)[:, None, None, None, None].expand(clips, 2, 3, 4, 4)
-        found = on_each_core(run, pixels)
+        found = on_each_core(run, pixels.split(1))
         assert len({thread for thread, _ in seen}) == lanes
         assert {threads for _, threads in seen} == {6 // lanes}
         for tensor, more in ((found.vectors, 0), (found.frames, 1), (found.patches, 2)):
@@ -358,7 +358,7 @@ class TestLanes:
             assert tensor.flatten(1)[:, 0].tolist() == [number + more for number in range(clips)]
 
     def test_threads_are_as_many_as_before_here_and_in_those_to_come(self) -> None:
-        on_each_core(self._output, torch.zeros(4, 2, 3, 4, 4))
+        on_each_core(self._output, torch.zeros(4, 2, 3, 4, 4).split(1))
         assert torch.get_num_threads() == 6
         with ThreadPoolExecutor(1) as one:
             assert one.submit(torch.get_num_threads).result() == 6
@@ -375,7 +375,7 @@ class TestLanes:
         def batch() -> None:
             pixels = torch.zeros(3, 2, 3, 4, 4)
             pixels[0] = 1
-            on_each_core(run, pixels)
+            on_each_core(run, pixels.split(1))
             seen.append(torch.get_num_threads())
 
         with ThreadPoolExecutor(2) as two:
@@ -394,7 +394,7 @@ class TestLanes:
         pixels = torch.zeros(4, 2, 3, 4, 4)
         pixels[2] = 1
         with pytest.raises(EncoderError, match="no vector of this one"):
-            on_each_core(run, pixels)
+            on_each_core(run, pixels.split(1))
         assert torch.get_num_threads() == 6
 
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

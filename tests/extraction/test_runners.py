@@ -18,8 +18,8 @@ import pytest
 
 from pipeline import Bank, Processes, add_class, extract, predict, retry, train_head, watch
 from pipeline.core.errors import ClipdexError, UnknownPart
+from pipeline.core.limits import Limits
 from pipeline.core.recipe import Recipe
-from pipeline.core.types import Limits
 from pipeline.extraction.encode_loop import Progress
 from pipeline.extraction.extract import extract_for
 from pipeline.extraction.run import EncoderSpec, Extraction, ExtractionJob
@@ -131,8 +131,9 @@ def test_every_verb_that_may_extract_takes_a_runner(videos: Path, tmp_path: Path
         (videos / name).write_bytes(content + name.encode())
         return videos / name
 
-    predictions, rows = predict([new("a.mp4"), new("b.mp4")], bank=bank, runner=runner)
-    assert [row.status for row in rows] == ["ok", "ok"]
+    predictions = predict([new("a.mp4"), new("b.mp4")], bank=bank, runner=runner)
+    assert predictions.extraction is not None
+    assert [row.status for row in predictions.extraction.rows] == ["ok", "ok"]
     assert len(predictions) == 2
     report = add_class("green", [new("c.mp4"), new("d.mp4")], bank=bank, runner=runner)
     assert report.encoded_clips == 2
@@ -165,6 +166,6 @@ def test_with_nothing_to_do_no_verb_starts_a_process(
     assert [row.status for row in extract([videos], bank=bank, encoder="lite", runner=runner).rows] == ["unchanged"] * 3
     assert extract_for(done.recipe, [videos], store=Bank(bank), runner=runner).encoded_clips == 0
     assert retry(bank=bank, runner=runner).rows == ()
-    assert len(predict([videos], bank=bank, runner=runner)[0]) == 3
+    assert len(predict([videos], bank=bank, runner=runner)) == 3
     rounds = watch([videos], bank=bank, encoder="lite", runner=runner, sleep=lambda _: None)
     assert [row.status for row in next(rounds).rows] == ["unchanged"] * 3

@@ -28,8 +28,9 @@ from pipeline.commands._repl import Conversation
 from pipeline.commands._show_hits import Showing
 from pipeline.commands._terminal import Terminal
 from pipeline.core.errors import DecodeError, DecodeTimeout, SourceError, UsageError
+from pipeline.core.limits import Limits
 from pipeline.core.results import Hit
-from pipeline.core.types import Limits, Span
+from pipeline.core.types import Span
 from pipeline.decoders import _cut, cut, is_video, open_video
 from pipeline.maintenance.compact_prune import compact
 from pipeline.report import player

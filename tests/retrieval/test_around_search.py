@@ -51,7 +51,7 @@ class TestEvaluateSearch:
             ("c", (0.0, 2.0), "y"),
         ]:
             labels.add([LabelRow(video, f"/{video}.mp4", name, *span)])
-        figures = evaluate_search(bank=circle)
+        figures = evaluate_search(bank=circle).to_row()
         # a0: b0(5) c0(15) b1(80): x first. a1: b0 c0 tie at 5 degrees, b0 stored first. b0: a0 a1 c0: first.
         # b1 (80), y: c0 (15) is 65 off, a1 (10) 70, a0 80: first. c0 (15), y: a1 5 off, b0 10, a0 15, b1 65: 4th.
         assert figures["queries"] == 5
@@ -74,14 +74,14 @@ class TestEvaluateSearch:
             f"a dog,,,{second},,\n"
             f",{first}@0-1,,{second},0,2\n"
         )
-        figures = evaluate_search(queries=table, bank=bank)
+        figures = evaluate_search(queries=table, bank=bank).to_row()
         assert figures["queries"] == 2
         assert figures["recall_at_10"] == 1.0
         assert 0 < figures["map"] < 1  # two stretches answer the text, and only one can be first
         # windows of 1 s overlap a stretch of 2 s by half, and that of 1 s wholly
         assert figures["moment_recall_at_iou_0.5"] == 1.0
         assert figures["moment_recall_at_iou_0.7"] <= 0.5
-        merged = evaluate_search(queries=table, bank=bank, merge_gap=0.0)
+        merged = evaluate_search(queries=table, bank=bank, merge_gap=0.0).to_row()
         assert merged["moment_recall_at_iou_0.7"] >= 0.5
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestEvaluateSearch:
         (tmp_path / "q.csv").write_text(
             "text,path,start_seconds,stop_seconds\na dog,a.mp4,0,2\na dog,a.mp4,2,4\n", encoding="utf-8"
         )
-        figures = evaluate_search(queries=tmp_path / "q.csv", bank=bank.folder, merge_gap=0.0)
+        figures = evaluate_search(queries=tmp_path / "q.csv", bank=bank.folder, merge_gap=0.0).to_row()
         assert (figures["queries"], figures["unanswerable"], figures["map"]) == (1, 0, 1.0)
 
     @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ class TestEvaluateSearch:
         with pytest.raises(UsageError, match="names several labels: x, y"):
             evaluate_search(queries=tmp_path / "q.csv", bank=circle)
         (tmp_path / "q.csv").write_text("text,label\na dog,x\n")
-        assert evaluate_search(queries=tmp_path / "q.csv", bank=circle)["queries"] == 1
+        assert evaluate_search(queries=tmp_path / "q.csv", bank=circle).queries == 1
         for how in ({"merge_gap": 0.0}, {"per_video": 1}):
             with pytest.raises(UsageError, match="do not apply to queries with a label"):
                 evaluate_search(queries=tmp_path / "q.csv", bank=circle, **how)

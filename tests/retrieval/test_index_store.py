@@ -184,7 +184,7 @@ def test_the_kind_that_was_called_exact_is_flat_now_and_its_folder_goes(signed_b
     (folder / "kind.json").write_text(signed(facts) if signed_by_us else json.dumps({"kind": "exact"}))
     assert index_stats(bank=bank).kind == build_index(bank=bank, kind="exact").kind == "flat"
     assert answers(bank, "exact") == answers(bank, "flat")
-    assert [check["ok"] for check in _index_checks(bank)] == [True]
+    assert [check.ok for check in _index_checks(bank)] == [True]
     forget(store, store.recipe(), ["of no clip"])
     assert not (folder / "exact" / "index.json").exists()
     assert remove_indexes(bank=bank, kind="exact") == ["flat"]

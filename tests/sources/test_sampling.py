@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceError, UsageError
 from pipeline.core.types import Moment, Span
-from pipeline.sources.sampling import WHOLE, ClipPlan, sample_times, windows
+from pipeline.sources.sampling import WHOLE, ClipPlan, Sampling, sample_times, windows
 
 
 def test_times_are_the_centres_of_equal_parts_of_the_whole_stretch() -> None:
@@ -68,10 +68,10 @@ def test_windows_that_would_skip_video_are_a_wrong_call() -> None:
 
 
 def test_a_moment_becomes_exactly_one_clip_within_the_video() -> None:
-    (clip,) = ClipPlan("windows", 2.0, 2.0).clips(Span(1.0, 9.0), num_frames=2, within=Span(0.0, 3.0))
+    (clip,) = ClipPlan("windows", 2.0, 2.0).clips(Span(1.0, 9.0), sampling=Sampling(2), within=Span(0.0, 3.0))
     assert (clip.span, clip.times, clip.plan) == (Span(1.0, 3.0), (1.5, 2.5), "moment 0-3")
     with pytest.raises(SourceError, match="9-10 s lies outside of the video, which runs from 1 to 9 s"):
-        WHOLE.clips(Span(1.0, 9.0), num_frames=2, within=Span(9.0, 10.0))
+        WHOLE.clips(Span(1.0, 9.0), sampling=Sampling(2), within=Span(9.0, 10.0))
 
 
 def test_a_cut_is_read_back_from_its_name() -> None:

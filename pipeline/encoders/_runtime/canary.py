@@ -24,6 +24,8 @@ _COLOUR = (200, 120, 40)
 
 _NUM_COEFFICIENTS = 16
 
+_FRAMES_AT_A_RATE = 16  # of encoders that take any number
+
 # Processors and threads change a vector by about 1e-6 of its length, TensorFloat-32 by 1e-3; a lost bias or norm,
 # other pixels or another order of channels by more than 1e-2.
 DRIFT_LIMIT = 5e-3
@@ -55,7 +57,9 @@ def encode_canary(encoder: Encoder) -> Canary:
     from .._preprocess import normalise
 
     _check_colours(encoder)
-    prepared = encoder.prepare(canary_clip(encoder.facts.num_frames))
+    facts = encoder.facts
+    num_frames = facts.num_frames if facts.frames_per_second is None else min(_FRAMES_AT_A_RATE, facts.num_frames)
+    prepared = encoder.prepare(canary_clip(num_frames))
     vector = encoder.encode(prepared[None])[0]
     pixels = normalise(torch.from_numpy(prepared), encoder.facts.preprocessing)
     return Canary(

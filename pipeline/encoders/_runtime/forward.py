@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...core.recipe import PreprocessSettings
 from ...core.types import HalfOrSingle, Pixels
 from .._card import Output
-from .per_core import on_each_core
+from .per_core import on_each_core, together
 from .settings import RunSettings
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def inferring(device: str, precision: HalfOrSingle, *, plain_attention: bool = F
 
 def start_forward(
     forward: Callable[[torch.Tensor], Output],
-    pixels: Pixels,
+    pixels: Pixels | Sequence[Pixels],
     names: Sequence[str],
     *,
     settings: RunSettings,
@@ -64,7 +66,7 @@ def start_forward(
 
     Args:
         forward: the network, (n, t, 3, h, w) normalised -> outputs.
-        pixels: prepared clips, (n, t, 3, h, w) uint8.
+        pixels: prepared clips, (n, t, 3, h, w) uint8, or a list of clips of unequal length, which run one by one.
         names: fields of ``Output``, or with "-half" behind it a field in half precision.
     """
     import torch
@@ -85,7 +87,8 @@ def start_forward(
 
     with float32_products(fast=settings.fast_products):
         if device == "cuda":
-            tensors = fetched(run(torch.from_numpy(pixels).pin_memory()), wait=False)
+            output = together([run(torch.from_numpy(batch).pin_memory()) for batch in _batches(pixels)])
+            tensors = fetched(output, wait=False)
             event: Any = torch.cuda.Event
             done = event()
             done.record()
@@ -93,8 +96,10 @@ def start_forward(
         else:
             # Other engines and devices share out their work themselves.
             per_core = device == "cpu" and settings.engine == "torch"
-            clips = torch.from_numpy(pixels)
-            tensors, ready = fetched(on_each_core(run, clips) if per_core else run(clips), wait=True), lambda: None
+            clips = [torch.from_numpy(batch) for batch in _batches(pixels)]
+            singles = [one for batch in clips for one in torch.split(batch, 1)]
+            output = on_each_core(run, singles) if per_core and singles else together([run(batch) for batch in clips])
+            tensors, ready = fetched(output, wait=True), lambda: None
 
     def arrays() -> dict[str, Any]:
         ready()
@@ -102,3 +107,8 @@ def start_forward(
         return {name: tensor.numpy().copy() for name, tensor in tensors.items()}
 
     return arrays
+
+
+def _batches(pixels: Pixels | Sequence[Pixels]) -> Sequence[Pixels]:
+    """What goes through the network together, each (n, t, 3, h, w)."""
+    return [pixels] if isinstance(pixels, np.ndarray) else [clip[None] for clip in pixels]

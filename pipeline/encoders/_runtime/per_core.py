@@ -21,22 +21,21 @@ if TYPE_CHECKING:
 _STARTING = threading.Lock()
 
 
-def on_each_core(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
+def on_each_core(run: Callable[[Tensor], Output], clips: Sequence[Tensor]) -> Output:
     """What ``run`` makes of each clip, put together in their order.
 
     Args:
         run: called in several threads at once, each of which may use its share of torch's threads.
-        pixels: prepared clips, (n, t, 3, h, w).
+        clips: at least one, prepared, each (1, t, 3, h, w).
     """
     import torch
 
-    clips = [pixels[number : number + 1] for number in range(len(pixels))]
     with _STARTING:  # a thread that asks for the first time takes over what is set at that moment
         num_workers = min(len(clips), torch.get_num_threads())
     if num_workers < 2:
-        return _together([run(clip) for clip in clips]) if len(pixels) else run(pixels)
+        return together([run(clip) for clip in clips])
     with _started(num_workers) as workers:
-        return _together(list(workers.map(run, clips)))
+        return together(list(workers.map(run, clips)))
 
 
 @contextlib.contextmanager
@@ -69,7 +68,8 @@ def _started(num_workers: int) -> Iterator[ThreadPoolExecutor]:
         yield workers
 
 
-def _together(outputs: Sequence[Output]) -> Output:
+def together(outputs: Sequence[Output]) -> Output:
+    """Outputs of several clips or batches as one."""
     import torch
 
     if len(outputs) == 1:

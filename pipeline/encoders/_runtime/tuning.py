@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,7 @@ _WORTHWHILE_RATE = 1.05  # a batch twice as large has to bring this much
 _PRECISION_LIMIT = 1e-2
 
 
-def choose_route(encoder: Encoder, pixels: Pixels) -> Encoder:
+def choose_route(encoder: Encoder, pixels: Pixels | Sequence[Pixels]) -> Encoder:
     """The encoder with oneDNN's float32 products if they are faster here and the vectors of these clips stay the same.
 
     Args:
@@ -62,7 +62,7 @@ def choose_route(encoder: Encoder, pixels: Pixels) -> Encoder:
     return fast if _is_same(fast, pixels[:1], usual.encode(pixels[:1])[0]) else usual
 
 
-def choose_engine(encoder: Encoder, pixels: Pixels) -> Encoder:
+def choose_engine(encoder: Encoder, pixels: Pixels | Sequence[Pixels]) -> Encoder:
     """The encoder run by another engine than torch, if there is one, on the same terms. Preparing it takes seconds.
 
     Args:
@@ -90,7 +90,7 @@ def _has_choice(encoder: Encoder) -> bool:
     return encoder.device == "cpu" and encoder.run.precision == "float32"
 
 
-def _is_same(encoder: Encoder, pixels: Pixels, usual: FloatArray) -> bool:
+def _is_same(encoder: Encoder, pixels: Pixels | Sequence[Pixels], usual: FloatArray) -> bool:
     try:
         vector = encoder.encode(pixels)[0]
     except EncoderError:
@@ -103,7 +103,7 @@ def _best_seconds(run: Callable[[], object], *, trials: int = _TRIALS) -> float:
     return min(timeit.repeat(run, number=1, repeat=trials))
 
 
-def _encoding_seconds(encoder: Encoder, pixels: Pixels) -> float:
+def _encoding_seconds(encoder: Encoder, pixels: Pixels | Sequence[Pixels]) -> float:
     return _best_seconds(lambda: encoder.encode(pixels), trials=max(2, _TRIALS // len(pixels)))
 
 

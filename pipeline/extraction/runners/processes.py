@@ -64,6 +64,10 @@ class Processes(Runner):
 
     Raises:
         UsageError: fewer than one process.
+
+    Example:
+        >>> extract("videos/", encoder="lite", window_seconds=1.0, runner=Processes(2)).count("unchanged")
+        6
     """
 
     num_processes: int = 2
