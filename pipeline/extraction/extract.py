@@ -68,6 +68,7 @@ def extract(
         (6, 6)
     """
     chosen = options_of(ExtractOptions, options, keywords)
+    decoders.get(chosen.decoder or DEFAULT_DECODER)  # unknown names are refused before anything is looked for
     cut = None if chosen.encoder is None else _checked_cut(chosen)
     limits = chosen.limits or Limits()
     is_video = functools.partial(looks_readable, limits=limits)
@@ -122,8 +123,7 @@ def encoder_of(options: ExtractOptions) -> Encoder:
 
 
 def _checked_cut(options: ExtractOptions) -> ClipPlan:
-    """How videos are cut; unknown names are refused here, before anything is loaded."""
-    decoders.get(options.decoder or DEFAULT_DECODER)
+    """How videos are cut; an unknown encoder is refused here, before anything is loaded."""
     name, part = _encoder_part(options.encoder)
     check_keep(name, part, as_list(options.keep))
     window = part.card.span_seconds if options.window_seconds is None else options.window_seconds
