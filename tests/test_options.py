@@ -45,7 +45,7 @@ PAIRS = {
 
 # By command: arguments that it needs, its options, fields that it has no option for, and defaults that it spells out.
 COMMANDS: dict[str, tuple[list[str], type, set[str], dict[str, object]]] = {
-    "extract": (["a.mp4"], ExtractOptions, {"limits"}, {"precision": "float32"}),
+    "extract": (["a.mp4"], ExtractOptions, {"limits"}, {}),
     "train-head": ([], TrainOptions, set(), {}),
     "predict": ([], DetectOptions, set(), {}),
     "search": (["a dog"], SearchOptions, {"without"}, {}),

@@ -115,7 +115,8 @@ def test_a_lone_part_of_a_question_is_one_part(readable: Path) -> None:
     video = readable.parent / "a.mp4"
     (hit,) = search(texts="dog", unwanted="a cat", images=[], bank=readable)
     assert list(hit.why) == ["“dog”", "not “a cat”"]
-    (hit,) = search(clips=video, more_like=hit.clip_id, where="start_seconds<1", bank=readable)
+    how = {"where": "start_seconds<1", "include_query": True}
+    (hit,) = search(clips=video, more_like=hit.clip_id, bank=readable, **how)  # type: ignore[arg-type]
     assert list(hit.why) == ["like a.mp4", f"like clip {hit.clip_id}"]
 
 

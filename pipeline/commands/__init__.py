@@ -22,7 +22,7 @@ def main(debug: bool, bank: Path) -> None:
 
     \b
     Examples:
-      clipdex extract videos/ --encoder lite
+      clipdex extract videos/
       clipdex search "a dog catching a ball"
       clipdex train-head --loss triplet
       clipdex add-class "backhand" match.mp4@12.5-14 match.mp4@31-32.5

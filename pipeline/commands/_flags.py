@@ -13,6 +13,8 @@ _OPTIONS = {
     "num_workers": "--workers",
     "batch_size": "--batch-size",
     "labels_from_folders": "--labels-from-folders",
+    "labels_from_names": "--labels-from-names",
+    "include_query": "--include-query",
 }
 _NAMES = re.compile("|".join(_OPTIONS).join((_ALONE[0] + "(", ")" + _ALONE[1])))
 _LIMITS = re.compile(r"Limits\((time|memory)_(?:seconds|bytes)=\.\.\.\)")

@@ -36,6 +36,7 @@ class Showing:
         play: number of the hit to open in a player.
         cache: folder for pictures that were made.
         limits: what reading one video may cost when hits are exported.
+        include_query: see ``SearchOptions``.
 
     Raises:
         UsageError: a place without a format.
@@ -49,6 +50,7 @@ class Showing:
     cache: Path | None = None
     raw_cells: bool = False
     limits: Limits | None = None
+    include_query: bool = False
 
     def __post_init__(self) -> None:
         if self.out is not None and self.how is None:
@@ -71,7 +73,9 @@ class Showing:
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
             sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
         if not hits:
-            terminal.say("No clip matches.")
+            own = not self.include_query and any(part.kind in ("clip", "hit") and part.weight > 0 for part in parts)
+            why = " Clips of the query's own stretch are left out; --include-query finds them too." if own else ""
+            terminal.say(f"No clip matches.{why}")
         if self.out is not None:
             terminal.say(f"Wrote {self.out}")
         self.give(terminal, hits, heading(parts, where))

@@ -78,18 +78,22 @@ class Terminal:
         self.say(*(f"warning: {as_options(warning)}" for warning in warnings))
 
     @contextlib.contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """Show a spinner while something runs whose end is unknown."""
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show a spinner while something runs whose end is unknown; gives the function to change its text."""
         console = self._console(sys.stderr)
         if not console.is_terminal:
-            yield
+            yield lambda _: None
             return
-        with console.status(text):
-            yield
+        with console.status(text) as status:
+            yield status.update
 
     @contextlib.contextmanager
-    def progress(self) -> Iterator[Callable[[Progress], None]]:
-        """A bar for an extraction; gives the function to call with its progress."""
+    def progress(self, waiting: str = "Loading the encoder") -> Iterator[Callable[[Progress], None]]:
+        """A bar for an extraction; gives the function to call with its progress.
+
+        Args:
+            waiting: what a spinner says until then.
+        """
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
@@ -101,13 +105,16 @@ class Terminal:
             TextColumn("{task.fields[clips]} clips encoded"),
             TimeRemainingColumn(),
         )
-        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=None, clips=0, visible=False)  # a wrong call shows its error alone
+        bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
+        task = bar.add_task("", total=None, clips=0)
+        with contextlib.ExitStack() as spinner, contextlib.ExitStack() as shown:
+            spinner.enter_context(self.working(waiting))
 
             def update(progress: Progress) -> None:
-                bar.update(
-                    task, completed=progress.videos, total=progress.videos_total, clips=progress.clips, visible=True
-                )
+                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
+                if console.is_terminal and not bar.live.is_started:
+                    spinner.close()  # one display at a time
+                    shown.enter_context(bar)
 
             yield update
 
@@ -150,11 +157,11 @@ def _item(item: Any) -> str:
 
 
 @contextlib.contextmanager
-def followed(terminal: Terminal) -> Iterator[Callable[[Progress], None]]:
+def followed(terminal: Terminal, *, waiting: str = "Loading the encoder") -> Iterator[Callable[[Progress], None]]:
     """Gives the function to call with an extraction's progress: it updates a bar and, as JSON, prints a line for each
     input as soon as its outcome is final, so that a run that is stopped has reported what it did.
     """
-    with terminal.progress() as update:
+    with terminal.progress(waiting) as update:
 
         def report(progress: Progress) -> None:
             update(progress)

@@ -48,9 +48,9 @@ def command(
     Examples:
       clipdex add-class backhand match.mp4@12.5-14 match.mp4@31-32.5
     """
-    from ..classification.add_class import add_class
-
     with terminal.progress() as update:
+        from ..classification.add_class import add_class
+
         report = add_class(
             class_name,
             moments,

@@ -40,10 +40,9 @@ def _poll_seconds(given: dict[str, Any]) -> float | None:
 @bank_option
 @click.option(
     "--encoder",
-    default="xclip",
-    show_default=True,
     shell_complete=complete_encoder,
-    help=f"One of {', '.join(part_names('encoders'))}, a Hub id (org/name[@revision]), or a checkpoint folder.",
+    help=f"One of {', '.join(part_names('encoders'))}, a Hub id (org/name[@revision]), or a checkpoint folder [the "
+    "bank's own; in a new bank xclip if its weights are here or the hub answers, else a built-in one].",
 )
 @click.option(
     "--clips",
@@ -61,14 +60,12 @@ def _poll_seconds(given: dict[str, Any]) -> float | None:
 )
 @click.option("--stride", "stride_seconds", type=float, metavar="S", help="Seconds between window starts [--window].")
 @click.option("--frames", "num_frames", type=click.IntRange(1), metavar="N", help="Frames per clip [the encoder's].")
-@click.option("--decoder", type=click.Choice(part_names("decoders")), default="pyav", show_default=True)
+@click.option("--decoder", type=click.Choice(part_names("decoders")), help="Library that reads videos [pyav].")
 @device_option
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    default="float32",
-    show_default=True,
-    help="Number format of the network; auto: bfloat16 on a GPU, if a test clip's vector stays close enough.",
+    help="Number format of the network [float32]; auto: bfloat16 on a GPU, if a test clip's vector stays close enough.",
 )
 @effort_options
 @processes_option
@@ -81,6 +78,11 @@ def _poll_seconds(given: dict[str, Any]) -> float | None:
     "patches-half, half the size and slightly less exact. Repeatable.",
 )
 @click.option("--labels-from-folders", is_flag=True, help="Label each video with the name of its folder.")
+@click.option(
+    "--labels-from-names",
+    metavar="PATTERN",
+    help="Label each video by its file name: a regular expression with (?P<label>...), and (?P<group>...) if wanted.",
+)
 @click.option("--min-seconds", type=click.FloatRange(0), default=0.0, metavar="S", help="Skip shorter videos.")
 @click.option(
     "--root",
@@ -123,10 +125,11 @@ def command(
 
     \b
     Examples:
-      clipdex extract videos/ --encoder lite
+      clipdex extract videos/
       clipdex extract match.mp4 --encoder MCG-NJU/videomae-base-finetuned-kinetics --window 2 --stride 1
       clipdex extract sports/ --encoder lite --labels-from-folders
-      clipdex extract camera/ --encoder lite --watch
+      clipdex extract clips/ --labels-from-names "(?P<label>[a-z]+)_(?P<group>[a-z]+)"
+      clipdex extract camera/ --watch
     """
     from ._terminal import report_extraction
 
@@ -143,10 +146,11 @@ def command(
 def _extract(
     sources: tuple[str, ...], bank: Path, terminal: Terminal, **options: Unpack[ExtractKeywords]
 ) -> Extraction:
-    from ..extraction.extract import extract
     from ._terminal import followed
 
     with followed(terminal) as update:
+        from ..extraction.extract import extract
+
         return extract(sources, bank=bank, on_progress=update, **options)
 
 
@@ -159,13 +163,14 @@ def _watch(
     profile: bool,
     **options: Unpack[ExtractKeywords],
 ) -> bool:
-    from ..extraction.watch import watch
     from ._terminal import followed, report_extraction
 
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job
     terminal.say(f"Watching {', '.join(sources)}; stop it with {f'kill {os.getpid()}' if ignored else 'Ctrl-C'}.")
     failed = False
-    with contextlib.suppress(KeyboardInterrupt), followed(terminal) as update:
+    with contextlib.suppress(KeyboardInterrupt), followed(terminal, waiting="Waiting for videos") as update:
+        from ..extraction.watch import watch
+
         for done in watch(sources, bank=bank, poll_seconds=poll_seconds, on_progress=update, **options):
             report_extraction(terminal, done, bank, profile=profile)
             failed = failed or done.failed

@@ -61,10 +61,16 @@ def command(
       clipdex map
       clipdex map --colour cluster --out picture
     """
-    from ..report.atlas import write_map
-    from ..retrieval.clusters import bank_map
+    with terminal.working("Placing the clips") as now:
+        from ..report.atlas import write_map
+        from ..retrieval.clusters import bank_map
 
-    with terminal.working("Drawing"):
         found = bank_map(bank=bank, recipe=recipe, count=count, layout=layout)
-        write_map(out, found, title=str(bank), colour=colour)
+        write_map(
+            out,
+            found,
+            title=str(bank),
+            colour=colour,
+            on_picture=lambda done, of: now(f"Drawing picture {done} of {of}"),
+        )
     terminal.one({"clips": len(found.clips), "layout": found.layout, "page": str(out / "map.html")})

@@ -167,10 +167,10 @@ def _check_typed(whole: bool) -> None:
 def _clips(
     terminal: Terminal, sources: Sequence[str], bank: Path, *, top: int, **options: Unpack[DetectKeywords]
 ) -> Predictions:
-    from ..classification.predict import predict
-    from ..classification.predict_options import PredictOptions
+    with terminal.progress("Loading") as update:
+        from ..classification.predict import predict
+        from ..classification.predict_options import PredictOptions
 
-    with terminal.progress() as update:
         own: Any = {name: value for name, value in options.items() if name in PredictOptions.__annotations__}
         found = predict(sources, bank=bank, top=top, on_progress=update, options=PredictOptions(**own))
     shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
@@ -187,12 +187,13 @@ def _segments(
     raw_cells: bool,
     **options: Unpack[DetectKeywords],
 ) -> Segments:
-    from ..classification.predict import detect
     from ..classification.segments import check_format, export_segments
 
     if export is not None:
         check_format(export)
-    with terminal.progress() as update:
+    with terminal.progress("Loading") as update:
+        from ..classification.predict import detect
+
         found = detect(sources, bank=bank, on_progress=update, **options)
     terminal.rows(found.to_rows(), columns=_SEGMENT_COLUMNS)
     if export is not None:

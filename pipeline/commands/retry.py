@@ -51,10 +51,11 @@ def command(bank: Path, terminal: Terminal, allow_failures: bool, profile: bool,
       clipdex retry
       clipdex retry --time-limit 1800 --max-lost-frames 2
     """
-    from ..extraction.retry import retry
     from ._terminal import followed, report_extraction
 
     with followed(terminal) as update:
+        from ..extraction.retry import retry
+
         done = retry(bank=bank, on_progress=update, **options)
     report_extraction(terminal, done, bank, profile=profile)
     if done.failed and not allow_failures:

@@ -63,6 +63,9 @@ _ranking_options = several(
         show_default=True,
         help="collapse: keep only the best of near-duplicate hits.",
     ),
+    click.option(
+        "--include-query", is_flag=True, help="Also find the clips of the stretch that --clip names, which come first."
+    ),
     click.option("--exact", is_flag=True, help="Compare with every clip, without an index."),
 )
 _FILE, _FOLDER = click.Path(path_type=Path, dir_okay=False), click.Path(path_type=Path, file_okay=False)
@@ -96,7 +99,8 @@ def _showing(given: dict[str, Any]) -> Showing:
     from ._show_hits import Showing
 
     shown = {name: given.pop(name) for name in _SHOWN}
-    return Showing(**shown, cache=given["bank"] / "previews", limits=given.pop("limits"))
+    cache, limits = given["bank"] / "previews", given.pop("limits")
+    return Showing(**shown, cache=cache, limits=limits, include_query=given["include_query"])
 
 
 def _opener(given: dict[str, Any]) -> Callable[[], Searcher]:
@@ -147,12 +151,12 @@ def command(
       clipdex search "a goal" --export goals/
       clipdex search --interactive
     """
-    from ..retrieval.search_options import SearchOptions
-    from ._repl import Conversation
-
-    how = SearchOptions(**options)
-    parts = how.parts(text)
     with terminal.working("Searching"):
+        from ..retrieval.search_options import SearchOptions
+        from ._repl import Conversation
+
+        how = SearchOptions(**options)
+        parts = how.parts(text)
         searcher = opened()
         hits = [] if interactive else searcher.search(text, options=how)
     if interactive:

@@ -18,14 +18,16 @@ from ..core.types import Device, Precision
 from ._base import Encoder, check_keep, encoders
 from ._card import Card, Classifier, Facts, Features, Output, libraries
 from ._checkpoint import Checkpoint
+from ._default import default_encoder
+from ._hub import FALLBACK_ENCODER
 from ._prompts import encode_prompts, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
 from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
 __all__ = [
-    "DEFAULT_ENCODER",
     "DRIFT_LIMIT",
+    "FALLBACK_ENCODER",
     "Card",
     "Checkpoint",
     "Classifier",
@@ -43,6 +45,7 @@ __all__ = [
     "choose_route",
     "confine",
     "cuda_devices",
+    "default_encoder",
     "encode_canary",
     "encode_prompts",
     "encoder_class",
@@ -54,8 +57,6 @@ __all__ = [
     "suitable_batch_size",
     "text_cosines",
 ]
-
-DEFAULT_ENCODER = "xclip"
 
 
 def cards() -> dict[str, Card]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..core.errors import EncoderError
 from ..core.files import refuse_special
+from ._hub import FALLBACK_ENCODER, ask_hub
 
 _SETTINGS = ("*.json", "*.txt", "*.model")  # config, processor, tokenizer
 _SAFE_WEIGHTS = "model*.safetensors"
@@ -27,6 +28,9 @@ _OLD_WEIGHTS = "pytorch_model*.bin"  # read by torch with weights_only
 # How torch and transformers begin their pages about pickles that may run code.
 _UNSAFE = ("Weights only load failed", "Unsupported global", "weights_only", "UnpicklingError")
 _MOST_LETTERS = 200  # of foreign words in an error of ours
+
+# Whoever names a checkpoint wants it: longer than the few seconds that a default may cost.
+_HUB_SECONDS = 10.0
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -80,6 +84,7 @@ def _snapshot(repository: str, revision: str | None) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass  # not fetched yet
+    ask_hub(repository, revision, seconds=_HUB_SECONDS)
     try:
         for weights in (_SAFE_WEIGHTS, _OLD_WEIGHTS):
             fetched = download(weights, local=False)
@@ -87,18 +92,19 @@ def _snapshot(repository: str, revision: str | None) -> Path:
                 return fetched
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise EncoderError(
-            f"cannot get {repository} from the Hugging Face Hub ({type(error).__name__}), it is not in this "
-            "machine's cache, and there is no folder of that name. Offline, use encoder='lite', whose weights are "
-            "installed with Clipdex, or give a local checkpoint folder"
+            f"{repository} could not be fetched whole from the Hugging Face Hub ({type(error).__name__}); what came is "
+            f"kept, so run this again to go on. Offline, use encoder='{FALLBACK_ENCODER}', whose weights are installed "
+            "with Clipdex, or give a local checkpoint folder"
         ) from error
     raise EncoderError(f"{repository} holds no {_SAFE_WEIGHTS} and no {_OLD_WEIGHTS}")
 
 
 def is_cached(repository: str) -> bool:
-    """Whether a Hub checkpoint's configuration lies in this machine's cache. Asks no hub."""
+    """Whether a Hub checkpoint lies in this machine's cache, with its weights. Asks no hub."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(repository, "config.json"), str)
+    config = try_to_load_from_cache(repository, "config.json")
+    return isinstance(config, str) and bool(_weight_files(Path(config).parent))
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, cast
 
 from ..bank.bank import Bank, BankLike
 from ..core.arguments import as_list, options_of
@@ -20,9 +20,8 @@ from ..core.errors import UsageError
 from ..core.limits import Limits
 from ..core.recipe import Recipe
 from ..core.types import Device, Precision, Source
-from ..decoders import decoders, looks_readable
+from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
-    DEFAULT_ENCODER,
     Encoder,
     check_keep,
     check_registered,
@@ -30,9 +29,12 @@ from ..encoders import (
     encoder_class,
     encoder_class_for,
     load_encoder,
+    load_for,
 )
 from ..sources.catalog import find_sources
+from ..sources.label_names import name_pattern, note_unlabelled
 from ..sources.sampling import ClipPlan
+from .choose_encoder import choose_encoder
 from .encode_loop import Progress
 from .extract_options import ExtractKeywords, ExtractOptions
 from .resume import ResumeState
@@ -57,7 +59,7 @@ def extract(
         keywords: single options, in place of those.
 
     Raises:
-        SourceError: an input that does not exist at all.
+        SourceError: none of the sources exists; one among others is a failed input.
         EncoderError, BankError, UsageError: nothing was extracted.
 
     Example:
@@ -66,19 +68,29 @@ def extract(
         (6, 6)
     """
     chosen = options_of(ExtractOptions, options, keywords)
-    cut = _checked_cut(chosen)
+    decoders.get(chosen.decoder or DEFAULT_DECODER)  # unknown names are refused before anything is looked for
+    cut = None if chosen.encoder is None else _checked_cut(chosen)
     limits = chosen.limits or Limits()
     is_video = functools.partial(looks_readable, limits=limits)
-    inputs = find_sources(sources, is_video=is_video, labels_from_folders=chosen.labels_from_folders)
+    inputs = find_sources(
+        sources,
+        is_video=is_video,
+        labels_from_folders=chosen.labels_from_folders,
+        labels_from_names=chosen.labels_from_names,
+    )
     if chosen.root is not None:  # it stays with each input, for whoever reads it again
         root = Path(chosen.root).resolve()
         inputs = [dataclasses.replace(source, root=root) for source in inputs]
+    if chosen.labels_from_names is not None:
+        note_unlabelled(inputs, name_pattern(chosen.labels_from_names))
+    chosen = choose_encoder(chosen, bank=bank)
+    cut = cut or _checked_cut(chosen)
     job = ExtractionJob(
         bank,
         inputs,
         cut,
         _job_encoder(chosen),
-        decoder=chosen.decoder,
+        decoder=chosen.decoder or DEFAULT_DECODER,
         device=chosen.device,
         keep=as_list(chosen.keep),
         limits=limits,
@@ -88,10 +100,19 @@ def extract(
     return as_runner(chosen.runner).run(job, on_progress=on_progress)
 
 
-def _job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder:
+def _job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder | Recipe:
     """What is loaded by whoever runs the job, or the encoder that is loaded already."""
+    if isinstance(options.encoder, Recipe):
+        return options.encoder
     if isinstance(options.encoder, str):
         return EncoderSpec(options.encoder, options.num_frames, options.pooling, options.precision)
+    return encoder_of(options)
+
+
+def encoder_of(options: ExtractOptions) -> Encoder:
+    """The encoder that options name (see ``choose_encoder``), loaded."""
+    if options.encoder is None:
+        raise UsageError("these options name no encoder, so there is none to load")
     return prepared_encoder(
         options.encoder,
         device=options.device,
@@ -102,26 +123,35 @@ def _job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder:
 
 
 def _checked_cut(options: ExtractOptions) -> ClipPlan:
-    """How videos are cut; unknown names are refused here, before anything is loaded."""
-    encoder = options.encoder
-    decoders.get(options.decoder)
-    if not isinstance(encoder, str):
-        check_registered(encoder)
-    part = encoder_class(encoder) if isinstance(encoder, str) else type(encoder)
-    check_keep(encoder if isinstance(encoder, str) else encoder.name, part, as_list(options.keep))
+    """How videos are cut; an unknown encoder is refused here, before anything is loaded."""
+    name, part = _encoder_part(options.encoder)
+    check_keep(name, part, as_list(options.keep))
     window = part.card.span_seconds if options.window_seconds is None else options.window_seconds
     return ClipPlan(options.clips, window, window if options.stride_seconds is None else options.stride_seconds)
 
 
+def _encoder_part(encoder: str | Encoder | Recipe | None) -> tuple[str, type[Encoder]]:
+    """Name and class of a named encoder."""
+    if isinstance(encoder, Recipe):
+        return encoder.encoder, encoder_class_for(encoder)
+    if isinstance(encoder, str):
+        return encoder, encoder_class(encoder)
+    check_registered(encoder)
+    loaded = cast("Encoder", encoder)
+    return loaded.name, type(loaded)
+
+
 def prepared_encoder(
-    encoder: str | Encoder = DEFAULT_ENCODER,
+    encoder: str | Encoder | Recipe,
     *,
     device: Device = "auto",
     num_frames: int | None = None,
     pooling: str | None = None,
     precision: Precision | None = None,
 ) -> Encoder:
-    """The encoder that ``extract`` would use, loaded and with a canary."""
+    """The encoder that ``extract`` would use, loaded and with a canary; that of a recipe as the recipe says."""
+    if isinstance(encoder, Recipe):
+        return load_for(encoder, device=device)
     if isinstance(encoder, str):
         chosen: Precision = precision or "float32"
         return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen)

@@ -10,9 +10,10 @@ from typing import TypedDict
 from ..core.arguments import as_list, check_choice
 from ..core.errors import UsageError
 from ..core.limits import Limits
+from ..core.recipe import Recipe
 from ..core.types import Device, Keep, Precision
-from ..decoders import DEFAULT_DECODER
-from ..encoders import DEFAULT_ENCODER, Encoder
+from ..encoders import Encoder
+from ..sources.label_names import name_pattern
 from ..sources.sampling import Segmentation
 from .runners import LOCAL, Runner
 
@@ -20,12 +21,12 @@ from .runners import LOCAL, Runner
 class ExtractKeywords(TypedDict, total=False):
     """The fields of ``ExtractOptions`` as keywords."""
 
-    encoder: str | Encoder
+    encoder: str | Encoder | Recipe | None
     clips: Segmentation
     window_seconds: float | None
     stride_seconds: float | None
     num_frames: int | None
-    decoder: str
+    decoder: str | None
     device: Device
     batch_size: int | None
     num_workers: int | None
@@ -33,6 +34,7 @@ class ExtractKeywords(TypedDict, total=False):
     precision: Precision | None
     keep: Keep | Collection[Keep]
     labels_from_folders: bool
+    labels_from_names: str | None
     root: str | Path | None
     limits: Limits | None
     runner: Runner | str
@@ -43,11 +45,14 @@ class ExtractOptions:
     """How sources become stored clips.
 
     Attributes:
-        encoder: a name, a Hub id, a checkpoint folder, or a loaded encoder.
+        encoder: a name, a Hub id, a checkpoint folder, a loaded encoder, or a recipe of the bank. None takes the recipe
+            of the bank's clips; in a new bank X-CLIP if its weights are on this machine or the hub answers within
+            seconds, else the best built-in encoder, and a line in the log says so.
         clips: "whole" makes one clip of each video; "windows" cuts videos longer than a window.
         window_seconds: by default the encoder's natural span.
         stride_seconds: by default the window, so that windows follow each other.
         num_frames: frames a clip; by default the encoder's.
+        decoder: by default the one of the bank's recipe if that decides the encoder, else "pyav".
         batch_size: clips that go through the encoder together; by default as many as pay on this device.
         num_workers: reading processes; by default one for each core, at most 8.
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
@@ -58,12 +63,15 @@ class ExtractOptions:
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
             lack it are encoded again for it, and their vectors stay as they are.
         labels_from_folders: label each video with the name of its folder.
+        labels_from_names: a regular expression that is searched for in each file's name without its suffix; its named
+            groups ``label`` and ``group`` give the video's. A manifest's own label counts first, then this one.
         root: a folder outside of which no video is read, whatever a manifest or a link says.
         limits: what one video may cost, how much of it may be lost, and which are too short.
         runner: where it runs, such as ``Processes(4)``; by default in this process.
 
     Raises:
-        UsageError: an unknown choice, a number out of its range, or a window for whole videos.
+        UsageError: an unknown choice, a number out of its range, a window for whole videos, or a pattern for labels
+            that names neither.
 
     Example:
         >>> options = ExtractOptions(encoder="lite", clips="whole")
@@ -71,12 +79,12 @@ class ExtractOptions:
         6
     """
 
-    encoder: str | Encoder = DEFAULT_ENCODER
+    encoder: str | Encoder | Recipe | None = None
     clips: Segmentation = "windows"
     window_seconds: float | None = None
     stride_seconds: float | None = None
     num_frames: int | None = None
-    decoder: str = DEFAULT_DECODER
+    decoder: str | None = None
     device: Device = "auto"
     batch_size: int | None = None
     num_workers: int | None = None
@@ -84,6 +92,7 @@ class ExtractOptions:
     precision: Precision | None = None
     keep: Keep | Collection[Keep] = ()
     labels_from_folders: bool = False
+    labels_from_names: str | None = None
     root: str | Path | None = None
     limits: Limits | None = None
     runner: Runner | str = LOCAL
@@ -98,6 +107,8 @@ class ExtractOptions:
             value = getattr(self, number)
             if value is not None and value < 1:
                 raise UsageError(f"{number} must be at least 1, not {value}")
+        if self.labels_from_names is not None:
+            name_pattern(self.labels_from_names)
         if self.clips == "whole" and (self.window_seconds, self.stride_seconds) != (None, None):
             raise UsageError("whole videos have no window and no stride; leave them out, or choose clips by windows")
 

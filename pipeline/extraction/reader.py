@@ -23,6 +23,7 @@ from ..core.limits import Limits
 from ..core.timing import Profile
 from ..core.types import Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from ..decoders import read_clips, reading_process
+from ..sources.catalog import is_missing
 from ..sources.sampling import ClipPlan, Sampling
 from .pending_video import failed_row, with_facts
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
@@ -170,7 +171,10 @@ class Reader:
         stage: Stage = "read"
         try:
             if source.problem is not None:
-                raise SourceError(source.problem)
+                # A mistyped name is no input of the bank that could be tried again.
+                row = failed_row(row, stage, SourceError(source.problem))
+                yield Done(index, row, news=not is_missing(source.path))
+                return
             if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
                 raise SourceError(f"{row.video} lies outside of {source.root}, the only folder that may be read (root)")
             facts = source.path.stat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,13 +10,15 @@ from typing import Unpack
 
 from ..bank.bank import BankLike
 from ..core.arguments import as_list, options_of
-from ..core.errors import EmptyFolder
+from ..core.errors import EmptyFolder, SourceError
 from ..core.limits import Limits
 from ..core.types import Source
 from ..decoders import looks_readable
-from ..sources.catalog import find_sources
+from ..encoders import Encoder
+from ..sources.catalog import find_sources, unusable
+from .choose_encoder import choose_encoder
 from .encode_loop import Progress
-from .extract import extract, prepared_encoder
+from .extract import encoder_of, extract
 from .extract_options import ExtractKeywords, ExtractOptions
 from .run import Extraction
 from .runners import as_runner
@@ -30,21 +31,34 @@ class Arrivals:
     """Tells which files are new or changed, and complete: unchanged between two looks.
 
     Args:
-        sources, labels_from_folders, limits: as for ``extract``.
+        sources, labels_from_folders, labels_from_names, limits: as for ``extract``.
     """
 
     def __init__(
-        self, sources: str | Path | Sequence[str | Path], *, labels_from_folders: bool, limits: Limits | None = None
+        self,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        labels_from_folders: bool,
+        labels_from_names: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._sources: list[str | Path] = as_list(sources)
-        self._labels_from_folders = labels_from_folders
-        self._is_video = functools.partial(looks_readable, limits=limits)
+        self._find = functools.partial(
+            find_sources,
+            is_video=functools.partial(looks_readable, limits=limits),
+            labels_from_folders=labels_from_folders,
+            labels_from_names=labels_from_names,
+        )
         self._last: dict[Path, _Look] = {}
         self._given: dict[Path, _Look] = {}
         self._problems: dict[Path, str] = {}  # inputs that could not be read at the last look, with the reason
 
     def look(self) -> list[Source]:
-        """Complete files that were not given out as they are now, and what cannot be read, once for each reason."""
+        """Complete files that were not given out as they are now, and what cannot be read, once for each reason.
+
+        Raises:
+            SourceError: no source exists.
+        """
         ready: list[Source] = []
         now: dict[Path, _Look] = {}
         problems: dict[Path, str] = {}
@@ -68,9 +82,17 @@ class Arrivals:
 
     def _found(self) -> list[Source]:
         found: list[Source] = []
+        problems: list[SourceError] = []
         for source in self._sources:
-            with contextlib.suppress(EmptyFolder):  # that is what there is to wait for
-                found += find_sources([source], is_video=self._is_video, labels_from_folders=self._labels_from_folders)
+            try:
+                found += self._find(source)
+            except EmptyFolder:
+                continue  # that is what there is to wait for
+            except SourceError as error:
+                problems.append(error)
+                found.append(unusable(source, error))
+        if problems and len(problems) == len(self._sources):
+            raise problems[0]
         return found
 
 
@@ -94,7 +116,7 @@ def watch(
             for each arrival.
 
     Raises:
-        SourceError: a source that does not exist.
+        SourceError: none of the sources exists.
         EncoderError, BankError, UsageError: see ``extract``.
 
     Example:
@@ -103,18 +125,23 @@ def watch(
         6
     """
     chosen = options_of(ExtractOptions, options, keywords)
-    arrivals = Arrivals(sources, labels_from_folders=chosen.labels_from_folders, limits=chosen.limits)
-    loads_here = as_runner(chosen.runner).shares_encoder and isinstance(chosen.encoder, str)
+    arrivals = Arrivals(
+        sources,
+        labels_from_folders=chosen.labels_from_folders,
+        labels_from_names=chosen.labels_from_names,
+        limits=chosen.limits,
+    )
+    starts = True
     while True:
         if ready := arrivals.look():
-            if loads_here:
-                encoder = prepared_encoder(
-                    chosen.encoder,
-                    device=chosen.device,
-                    num_frames=chosen.num_frames,
-                    pooling=chosen.pooling,
-                    precision=chosen.precision,
-                )
-                chosen, loads_here = chosen.with_encoder(encoder), False
+            if starts:
+                chosen, starts = _loaded(choose_encoder(chosen, bank=bank)), False
             yield extract(ready, bank=bank, on_progress=on_progress, options=chosen)
         sleep(poll_seconds)
+
+
+def _loaded(options: ExtractOptions) -> ExtractOptions:
+    """The same with the encoder loaded, if it is to be loaded in this process."""
+    if isinstance(options.encoder, Encoder) or not as_runner(options.runner).shares_encoder:
+        return options
+    return options.with_encoder(encoder_of(options))

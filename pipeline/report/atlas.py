@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +22,19 @@ _MOST_PICTURES = 400
 _UNLABELLED = "no label"
 
 
-def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "label", "cluster"] = "auto") -> None:
+def write_map(
+    folder: Path,
+    found: Map,
+    *,
+    title: str,
+    colour: Literal["auto", "label", "cluster"] = "auto",
+    on_picture: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
     """``map.png`` and ``map.html``.
 
     Args:
         colour: what points are coloured by; "auto" takes labels where there are any.
+        on_picture: called with the number of pictures tried so far, and of all.
 
     Raises:
         SourceError: they cannot be written.
@@ -43,7 +52,8 @@ def write_map(folder: Path, found: Map, *, title: str, colour: Literal["auto", "
     sample = np.random.default_rng(0).permutation(len(found.clips))[:_MOST_PICTURES]
     pictures: list[str] = []
     place: dict[int, int] = {}
-    for number in sorted(sample.tolist()):
+    for tried, number in enumerate(sorted(sample.tolist()), start=1):
+        on_picture(tried, len(sample))
         clip = found.clips[number]
         picture = strip(path_of(clip.video), Span(clip.start_seconds, clip.stop_seconds), num_frames=1)
         if picture is not None:

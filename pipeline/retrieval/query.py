@@ -21,6 +21,7 @@ from ..bank.clip_table import ClipTable
 from ..core.arguments import as_list, check_choice
 from ..core.errors import DecodeError, UsageError
 from ..core.files import name_of
+from ..core.predicates import OneOf, Predicate
 from ..core.recipe import Recipe
 from ..core.results import Hit
 from ..core.types import FloatArray, Moment, Pixels, Span, clip_id
@@ -61,6 +62,7 @@ class Part:
     Attributes:
         value: a text; a moment, a file or a stored clip's id (its first letters will do); a hit; or frames in memory,
             as a PIL image or an array of uint8 RGB, (h, w, 3) or (t, h, w, 3).
+        is_feedback: whether it judges an answer, which then may come again, as a clip to look for may not.
 
     Raises:
         UsageError: an unknown kind, or a value that it cannot have.
@@ -73,11 +75,12 @@ class Part:
     kind: Kind
     value: str | Moment | Frames
     weight: float = 1.0
+    is_feedback: bool = dataclasses.field(default=False, repr=False, compare=False)
 
-    def __init__(self, kind: Kind, value: QueryValue, weight: float = 1.0) -> None:
+    def __init__(self, kind: Kind, value: QueryValue, weight: float = 1.0, *, is_feedback: bool = False) -> None:
         check_choice("kind of part", kind, Kind)
         kind, held = _held(kind, value)
-        for name, given in (("kind", kind), ("value", held), ("weight", weight)):
+        for name, given in (("kind", kind), ("value", held), ("weight", weight), ("is_feedback", is_feedback)):
             object.__setattr__(self, name, given)
 
     @classmethod
@@ -91,7 +94,7 @@ class Part:
         if isinstance(value, str):
             value = cls.parse("text", value)
         if isinstance(value, Part):
-            return cls(value.kind, value.value, value.weight * weight)
+            return dataclasses.replace(value, weight=value.weight * weight)
         if isinstance(value, Path):
             named = (mimetypes.guess_type(value.name)[0] or "").startswith("image/") and value.suffix.lower() != ".gif"
             return cls("image" if named else "clip", value, weight)
@@ -130,9 +133,9 @@ class Part:
                     kind: Kind = "clip" if _is_moment(given.value) else "hit"
                     plain = given.value == value
                     own = weight / len(values) if plain else np.sign(weight) * given.weight
-                    parts.append(cls(kind, given.value, own))
+                    parts.append(cls(kind, given.value, own, is_feedback=True))
                 else:
-                    parts.append(cls.of(value, weight / len(values)))
+                    parts.append(dataclasses.replace(cls.of(value, weight / len(values)), is_feedback=True))
         return parts
 
     @property
@@ -231,6 +234,23 @@ class QueryEncoder:
         if not os.path.exists(moment.path) and len(self._fitting(str(part.value))) == 1:  # noqa: PTH110 -- see ``_is_moment``
             return self._of_hit(str(part.value))
         return self._of_moment(moment)
+
+    def shown(self, part: Part) -> Predicate | None:
+        """The stored clips that show something of what a part asks for: of its video, and within its stretch if it has
+        one; None for texts, pictures and frames in memory.
+        """
+        if part.kind not in ("clip", "hit") or isinstance(part.value, Frames):
+            return None
+        moment = Moment.parse(part.value) if isinstance(part.value, str) else part.value
+        if part.kind == "hit" or not os.path.exists(moment.path):  # noqa: PTH110 -- see ``_is_moment``
+            (row,) = self._clips.rows(self._fitting(str(part.value)))
+            video_id, span = row.video_id, row.span
+        elif moment.span is None:
+            return OneOf("video_id", frozenset({known_video_id(moment.path)}))
+        else:
+            video_id, span = known_video_id(moment.path), moment.span
+        rows = self._clips.rows(self._clips.of_videos({video_id}))
+        return OneOf("clip_id", frozenset(row.clip_id for row in rows if row.span.overlap_seconds(span)))
 
     def _of_moment(self, moment: Moment) -> FloatArray:
         with reading_process() as process, process.open(moment.path, decoder=self._recipe.decoder) as video:

@@ -34,6 +34,7 @@ class SearchKeywords(RankingKeywords, total=False):
     where: str | Sequence[str]
     without: str | Collection[str]
     collapse: bool
+    include_query: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,8 @@ class SearchOptions(RankingOptions):
             applied before ranking, so ``k`` hits come back if ``k`` exist.
         without: ids of videos that may not be found.
         collapse: of moments that show nearly the same only the best stays.
+        include_query: also find the stored clips that overlap a clip of the query in its own video. More, less and
+            unwanted examples leave nothing out.
 
     Raises:
         UsageError: fewer than one hit.
@@ -90,6 +93,7 @@ class SearchOptions(RankingOptions):
     where: str | Sequence[str] = ()
     without: str | Collection[str] = ()
     collapse: bool = False
+    include_query: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from ..core.errors import EmptyFolder, SourceError
 from ..core.files import name_of
 from ..core.types import LOST_FRAMES, Moment, Source, Span
+from .label_names import labelled_by_name, name_pattern
 from .tables import TABLE_SUFFIXES, read_table, row_path, row_span
 
 # Everything else in a manifest is metadata; the group too, so that hits can be filtered by it.
@@ -40,6 +42,7 @@ def find_sources(
     *,
     is_video: Callable[[Path], bool],
     labels_from_folders: bool = False,
+    labels_from_names: str | None = None,
 ) -> list[Source]:
     """The inputs behind the names, without repeats.
 
@@ -48,22 +51,65 @@ def find_sources(
         is_video: whether a file in a folder is one, by its content.
         labels_from_folders: take the name of a video's folder as its label; videos that lie beside such folders
             get none.
+        labels_from_names: see ``name_pattern``; what it gives counts before the folder's name.
+
+    Returns:
+        Among several names, one with nothing behind it or a manifest that cannot be used is an input with the problem.
 
     Raises:
-        SourceError: a name with nothing behind it, a manifest that cannot be used.
+        SourceError: all names are of that kind.
+        UsageError: a pattern that makes no sense.
     """
-    found: dict[tuple[Path, Span | None], Source] = {}
-    for name in [named] if isinstance(named, str | Path | Source) else named:
+    pattern = None if labels_from_names is None else name_pattern(labels_from_names)
+    names = [named] if isinstance(named, str | Path | Source) else list(named)
+    groups: list[tuple[Path | None, list[Source]]] = []  # with the name as typed
+    problems: list[SourceError] = []
+    for name in names:
         if isinstance(name, Source):
-            sources = [name]
-        else:
+            groups.append((None, [name]))
+            continue
+        try:
             sources = list(_sources(str(name), is_video))
-            if labels_from_folders:
-                sources = _labelled_by_folder(sources, Path(name))
-        for source in sources:
+        except SourceError as error:
+            problems.append(error)
+            sources = [unusable(name, error)]
+        groups.append((Path(name), sources))
+    if problems and len(problems) == len(names):
+        raise problems[0] if len(problems) == 1 else SourceError("; ".join(map(str, problems)))
+    return _distinct(groups, pattern=pattern, by_folder=labels_from_folders)
+
+
+def _distinct(
+    groups: Sequence[tuple[Path | None, list[Source]]], *, pattern: re.Pattern[str] | None, by_folder: bool
+) -> list[Source]:
+    """The inputs without repeats and with their labels."""
+    found: dict[tuple[Path, Span | None], Source] = {}
+    for name, sources in groups:
+        labelled = sources
+        if name is not None and pattern is not None:
+            labelled = labelled_by_name(labelled, pattern)
+        if name is not None and by_folder:
+            labelled = _labelled_by_folder(labelled, name)
+        for source in labelled:
             key = (source.path, source.span)
             found[key] = _together(found[key], source) if key in found else source
     return list(found.values())
+
+
+def unusable(name: str | Path, error: SourceError) -> Source:
+    """A name that leads to no video, as an input with the reason."""
+    return Source(_absolute(Path(name)), problem=str(error))
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is nothing of this name, not even a broken link."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # it may be there
+        return False
+    return False
 
 
 def _together(first: Source, second: Source) -> Source:

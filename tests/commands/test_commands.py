@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from pipeline import Bank
 from pipeline.commands import main
 from pipeline.commands._terminal import Terminal
+from pipeline.encoders import FALLBACK_ENCODER
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., subprocess.Popen[str]]
@@ -222,11 +223,12 @@ def test_doctor_finds_damage_and_repair_makes_room_for_a_rerun(bank: Path, video
         (["extract", "x.mp4", "--encoder", "lite", "--window", "1", "--stride", "2"], 2, "skips video"),
         (["extract", "x.mp4", "--encoder", "lite"], 1, "there is no file or folder x.mp4"),
         (["extract", "{tmp}", "--encoder", "lite"], 1, "holds no video, at any depth"),
-        (["extract", "{tmp}", "--encoder", "xclip"], 1, "use --encoder lite"),
+        (["extract", "{tmp}", "--encoder", "xclip"], 1, f"use --encoder {FALLBACK_ENCODER}"),
         (["search", "a dog"], 1, "there is no bank at bank; make one with: clipdex extract"),
         (["search"], 1, "there is no bank"),
         (["train-head", "--head", "forest"], 2, "'forest' is not one of 'knn', 'linear', 'mlp'"),
         (["train-head", "--set", "k"], 2, "'k' is not NAME=VALUE"),
+        (["extract", "x.mp4", "--labels-from-names", "("], 2, "--labels-from-names: '(' is no regular expression"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -238,6 +240,78 @@ def test_faults_are_said_with_the_right_exit_status(
     assert message in " ".join(result.stderr.split())
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "mps"], "has no mps device; use --device auto"),
+        (["--device", "cpu", "--precision", "float16"], "float16 is slower than float32 on a CPU"),
+    ],
+)
+def test_a_device_or_precision_that_this_machine_lacks_is_wrong_usage(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    result = run("extract", videos, "--encoder", "lite", "--bank", tmp_path / "bank", *arguments, fails=2)
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_mistyped_source_costs_its_own_row_and_is_not_tried_again(bank: Path, videos: Path, tmp_path: Path) -> None:
+    typo = videos / "typo.mp4"
+    result = run("extract", videos / "red", typo, "--bank", bank, fails=1)
+    rows = {Path(row["video"]).name: row for row in lines(result)}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "0.mp4": "unchanged",
+        "1.mp4": "unchanged",
+        "typo.mp4": "failed",
+    }
+    assert rows["typo.mp4"]["reason"] == f"there is no file or folder {typo}"
+    assert "Nothing to do." in run("retry", "--bank", bank).stderr
+    run("train-head", "--bank", bank)
+    result = run("predict", videos / "blue", typo, "--bank", bank, fails=1)
+    assert [Path(row["video"]).name for row in lines(result)] == ["2.mp4"]
+    assert f"failed: there is no file or folder {typo}" in result.stderr
+
+
+def test_labels_and_groups_come_from_file_names_also_of_stored_videos(
+    tmp_path: Path, videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank = tmp_path / "bank"
+    for old, new in (("0", "walk_anna"), ("1", "run_bo"), ("2", "other")):
+        (path,) = videos.rglob(f"{old}.mp4")
+        path.rename(path.with_name(f"{new}.mp4"))
+    run("extract", videos, "--encoder", "lite", "--bank", bank)
+    pattern = ["--labels-from-names", "(?P<label>[a-z]+)_(?P<group>[a-z]+)"]
+    done = run("extract", videos, "--bank", bank, *pattern)
+    assert {row["status"] for row in lines(done)} == {"unchanged"}
+    labels = {(row["label"], row["group"]) for row in lines(run("label", "list", "--bank", bank))}
+    assert labels == {("walk", "anna"), ("run", "bo")}
+    assert "1 of 3 file names do not fit" in caplog.text
+    assert "the first: other.mp4" in caplog.text
+    run("extract", videos, "--bank", bank, *pattern, "--labels-from-folders")
+    assert {row["label"] for row in lines(run("label", "list", "--bank", bank))} == {"walk", "run", "blue"}
+    run("extract", videos, "--bank", bank, "--labels-from-names", "[a-z]+", fails=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["extract", "{videos}", "--encoder", "lite"], ["Loading the encoder", "3/3"]),
+        (["map", "--out", "{videos}/map"], ["Placing the clips", "Drawing picture 3 of 3"]),
+    ],
+)
+def test_a_person_sees_what_is_being_done(bank: Path, videos: Path, arguments: list[str], texts: list[str]) -> None:
+    program = "import pty, sys; sys.exit(pty.spawn([sys.executable, '-m', 'pipeline', *sys.argv[1:]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *(one.format(videos=videos) for one in arguments), "--bank", str(bank)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "150"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert all(text in done.stdout for text in texts)
 
 
 def test_a_person_sees_tables_and_no_json(tmp_path: Path, bank: Path) -> None:

@@ -47,6 +47,16 @@ class TestArrivals:
         (again,) = looking.look()
         assert "a link to something that is missing" in str(again.problem)
 
+    def test_a_missing_source_among_others_is_given_once_and_then_waited_for(self, videos: Path) -> None:
+        late = videos / "late.mp4"
+        looking = arrivals(videos / "blue", late)
+        (missing,) = looking.look()
+        assert "there is no file or folder" in str(missing.problem)
+        assert [source.path.name for source in looking.look()] == ["2.mp4"]
+        late.write_bytes((videos / "red" / "0.mp4").read_bytes())
+        assert looking.look() == []
+        assert looking.look()[0].path == late
+
     def test_an_empty_folder_is_waited_for_and_a_missing_one_is_an_error(self, tmp_path: Path) -> None:
         folder = tmp_path / "empty"
         folder.mkdir()

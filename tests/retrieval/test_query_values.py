@@ -17,6 +17,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.results import Hit
 from pipeline.decoders import open_video
 from pipeline.retrieval.query import query_parts
+from pipeline.retrieval.search_options import SearchOptions
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,11 @@ def folder_of(searcher: Searcher) -> Path:
 
 def test_a_clip_is_the_same_query_in_all_its_forms(searcher: Searcher) -> None:
     video = folder_of(searcher) / "a.mp4"
-    expected = searcher.search(Part("clip", f"{video}@1-2"), each_clip=True)
+    all_of_them = SearchOptions(each_clip=True, include_query=True)
+    expected = searcher.search(Part("clip", f"{video}@1-2"), options=all_of_them)
     assert expected[0].score == pytest.approx(1, abs=1e-5)
     for same in (Moment(video, Span(1, 2)), expected[0], Part("hit", expected[0].clip_id), Part("clip", expected[0])):
-        assert scores(searcher.search(same, each_clip=True)) == scores(expected)
+        assert scores(searcher.search(same, options=all_of_them)) == scores(expected)
     # The frames that are shown at the centres of four equal parts of that second, 25 a second.
     given = frames(video, 28, 34, 40, 46)
     assert scores(searcher.search(given, each_clip=True)) == near(expected)
@@ -77,7 +79,7 @@ def test_a_picture_is_the_same_query_in_all_its_forms(searcher: Searcher) -> Non
 
 def test_search_takes_them_under_every_name(searcher: Searcher) -> None:
     bank, video = folder_of(searcher) / "bank", folder_of(searcher) / "a.mp4"
-    hit = search(Moment(video, Span(0, 1)), bank=bank)[0]
+    hit = search(Moment(video, Span(0, 1)), bank=bank, include_query=True)[0]
     picture = frames(video, 12)[0]
     (first, *_) = search(
         texts="a dog",
@@ -86,6 +88,7 @@ def test_search_takes_them_under_every_name(searcher: Searcher) -> None:
         unwanted=picture,
         more_like=hit,
         less_like=[Moment(video, Span(2, 3)), hit.clip_id],
+        include_query=True,
         bank=bank,
     )
     assert list(first.why) == [

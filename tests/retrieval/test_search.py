@@ -69,8 +69,39 @@ def test_a_stored_moment_finds_itself_first_without_the_encoder(bank: Path, monk
     row = rows[3]
     searcher = Searcher(bank)
     monkeypatch.setattr(searcher, "encoder", lambda: pytest.fail("the encoder was loaded for a stored clip"))
-    hits = searcher.search([Part("clip", f"{row.video}@{row.start_seconds}-{row.stop_seconds}")])
+    moment = Part("clip", f"{row.video}@{row.start_seconds}-{row.stop_seconds}")
+    hits = searcher.search([moment], include_query=True)
     assert (hits[0].clip_id, hits[0].score) == (row.clip_id, pytest.approx(1.0, abs=1e-5))
+
+
+def test_a_clip_does_not_find_its_own_stretch_unless_asked_to(bank: Path) -> None:
+    rows, _ = stored(bank)
+    row = rows[3]
+    own = {one.clip_id for one in rows if one.video_id == row.video_id and one.span.overlap_seconds(row.span)}
+    others = {one.clip_id for one in rows} - own
+    searcher = Searcher(bank)
+    moment = f"{row.video}@{row.start_seconds}-{row.stop_seconds}"
+    for query in (Part("clip", moment), Part("clip", row.clip_id), Part("hit", row.clip_id)):
+        assert set(ids(searcher.search(query, each_clip=True, k=99))) == others
+        assert set(ids(searcher.search(query, each_clip=True, k=99, include_query=True))) == own | others
+    # A whole file leaves all of it out; a condition holds beside it.
+    rest = {one.clip_id for one in rows if one.video_id != row.video_id}
+    assert set(ids(searcher.search(Path(row.video), each_clip=True, k=99))) == rest
+    late = searcher.search(Path(row.video), each_clip=True, k=99, where="start_seconds>=1")
+    assert set(ids(late)) == {one.clip_id for one in rows if one.clip_id in rest and one.start_seconds >= 1}
+
+
+def test_texts_and_examples_of_right_and_wrong_leave_nothing_out(bank: Path) -> None:
+    rows, _ = stored(bank)
+    moment = f"{rows[3].video}@{rows[3].start_seconds}-{rows[3].stop_seconds}"
+    for examples in (
+        {"more_like": moment},
+        {"less_like": moment},
+        {"unwanted": moment},
+        {"more_like": rows[3].clip_id},
+    ):
+        found = search("a dog", bank=bank, each_clip=True, k=99, **examples)  # type: ignore[arg-type]
+        assert set(ids(found)) == {row.clip_id for row in rows}
 
 
 def test_a_new_moment_is_decoded_and_encoded_like_the_stored_ones(bank: Path, tmp_path: Path) -> None:
@@ -107,7 +138,8 @@ def test_parts_are_summed_by_weight_and_unwanted_ones_subtracted(bank: Path, xcl
     query = 0.7 * text("a dog") + 2 * vectors[4] - 0.5 * text("a cat") - vectors[0]
     expected = vectors @ query
     away = f"{rows[0].video}@{rows[0].start_seconds}-{rows[0].stop_seconds}"
-    hits = search(texts=["a dog:0.7"], clips=[f"{like}:2"], unwanted=["a cat:0.5", away], bank=bank)
+    how = {"texts": ["a dog:0.7"], "clips": [f"{like}:2"], "unwanted": ["a cat:0.5", away]}
+    hits = search(**how, include_query=True, bank=bank)
     assert ids(hits) == [rows[number].clip_id for number in np.argsort(-expected)]
     assert [hit.score for hit in hits] == pytest.approx(np.sort(expected)[::-1].tolist(), abs=1e-4)
 
@@ -157,7 +189,8 @@ def test_an_encoder_with_a_text_space_of_its_own_serves_both_kinds_of_question(t
     in_text = encoder.text_space(Bank(bank).embeddings(searcher.recipe.id))
     in_text /= np.linalg.norm(in_text, axis=1, keepdims=True)
     expected = in_text @ encoder.encode_text(["a bar code"])[0] + 0.5 * vectors @ vectors[1]
-    hits = searcher.search([Part("text", "a bar code"), Part("clip", rows[1].video, 0.5)])
+    parts = [Part("text", "a bar code"), Part("clip", rows[1].video, 0.5)]
+    hits = searcher.search(parts, include_query=True)
     assert ids(hits) == [rows[number].clip_id for number in np.argsort(-expected)]
     assert [hit.score for hit in hits] == pytest.approx(np.sort(expected)[::-1].tolist(), abs=1e-4)
 
@@ -266,7 +299,7 @@ class TestComposition:
     """Rankings that can be computed by hand: a clip at angle a scores sum of weight times cos(a - part's angle)."""
 
     def order(self, toy: Path, *parts: Part, **how: Any) -> list[tuple[str, float]]:
-        return [(one.clip_id, round(one.score, 5)) for one in Searcher(toy).search(parts, **how)]
+        return [(one.clip_id, round(one.score, 5)) for one in Searcher(toy).search(parts, include_query=True, **how)]
 
     def test_weights(self, toy: Path) -> None:
         # 1.0 at 0 degrees and 0.5 at 90 degrees: cos a + 0.5 sin a
@@ -305,7 +338,7 @@ class TestComposition:
         assert Part.feedback(["clip3:0.2"], []) == [Part("hit", "clip3", 0.2)]
 
     def test_a_hit_says_why(self, toy: Path) -> None:
-        best = Searcher(toy).search([Part("hit", "clip0"), Part("hit", "clip3", -0.5)], k=1)[0]
+        best = Searcher(toy).search([Part("hit", "clip0"), Part("hit", "clip3", -0.5)], k=1, include_query=True)[0]
         assert best.why == pytest.approx({"like clip clip0": 1.0, "not like clip clip3": 0.0}, abs=1e-6)
 
     @pytest.mark.parametrize("name", ["clip", "cli", "nobody"])
@@ -417,9 +450,10 @@ def test_how_far_a_merged_range_reaches_does_not_depend_on_how_many_are_asked_fo
     monkeypatch.setattr(importlib.import_module("pipeline.retrieval.searcher"), "_FETCHED", 2)
     monkeypatch.setattr(importlib.import_module("pipeline.retrieval.searcher"), "_FETCHED_PER_HIT", 1)
     for k in (1, 2, 5):
-        hits = Searcher(tmp_path).search([Part("hit", "a-39")], k=k, merge_gap=0.0)
+        hits = Searcher(tmp_path).search([Part("hit", "a-39")], k=k, merge_gap=0.0, include_query=True)
         assert ranges(hits) == [("/a.mp4", 0, 80), ("/b.mp4", 0, 10)][:k]
-    (hit,) = Searcher(tmp_path).search([Part("hit", "a-39")], k=1, merge_gap=0.0, where=["start_seconds>=10"])
+    how = {"merge_gap": 0.0, "include_query": True, "where": ["start_seconds>=10"]}
+    (hit,) = Searcher(tmp_path).search([Part("hit", "a-39")], k=1, **how)
     assert (hit.start_seconds, hit.stop_seconds) == (10, 80)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.core.errors import SourceError
 from pipeline.core.types import Span
-from pipeline.sources.catalog import find_sources
+from pipeline.sources.catalog import find_sources, is_missing
 from pipeline.sources.tables import read_table
 
 
@@ -132,6 +132,20 @@ def test_names_with_nothing_behind_them_are_errors(folder: Path) -> None:
     ):
         with pytest.raises(SourceError, match=message):
             find_sources([folder / name], is_video=never)
+
+
+def test_a_name_with_nothing_behind_it_among_others_is_an_input_with_the_reason(folder: Path) -> None:
+    (folder / "broken.parquet").write_bytes(b"PAR1 not really")
+    wrong = [folder / "nowhere.mp4", folder / "*.webm", folder / "broken.parquet"]
+    found = find_sources([wrong[0], folder / "a.mp4", *wrong[1:]], is_video=never)
+    assert names(found, folder) == ["nowhere.mp4", "a.mp4", "*.webm", "broken.parquet"]
+    problems = [str(source.problem) for source in found if source.problem is not None]
+    assert ["nowhere.mp4" in problems[0], "nothing matches" in problems[1], "broken.parquet" in problems[2]] == [
+        True
+    ] * 3
+    with pytest.raises(SourceError, match="nowhere.mp4; nothing matches .*webm; cannot read the table"):
+        find_sources(wrong, is_video=never)
+    assert [is_missing(path) for path in (*wrong, folder / "a.mp4")] == [True, True, False, False]
 
 
 def test_two_namings_of_one_input_are_put_together(folder: Path) -> None:

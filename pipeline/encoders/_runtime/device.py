@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ...core.arguments import check_choice
-from ...core.errors import EncoderError
+from ...core.errors import UsageError
 from ...core.types import Device
 
 
@@ -13,8 +13,7 @@ def device_of(device: Device) -> str:
     """The device that a user's choice means here.
 
     Raises:
-        UsageError: there is no device of that name.
-        EncoderError: this machine has no such device.
+        UsageError: there is no device of that name, or this machine does not have it.
     """
     import torch
 
@@ -26,7 +25,7 @@ def device_of(device: Device) -> str:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[device]:
-        raise EncoderError(f"this machine's torch {torch.__version__} has no {device} device; use device='auto'")
+        raise UsageError(f"this machine's torch {torch.__version__} has no {device} device; use device='auto'")
     return device
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.errors import EncoderError
+from ...core.errors import ClipdexError, EncoderError, UsageError
 from ...core.recipe import Canary
 from ...core.types import FloatArray, HalfOrSingle, Pixels, Precision
 from .canary import drift, encode_canary
@@ -159,7 +159,8 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
             accurate enough in it, float32 stands in, which is nearer to them than they are to it.
 
     Raises:
-        EncoderError: this device has no such precision, or it moves the canary too far.
+        UsageError: this device has no such precision.
+        EncoderError: it moves the canary too far.
     """
     import torch
 
@@ -172,8 +173,12 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
         chosen = stand_in = precision
     if chosen == "float32" or encoder.canary is None:
         return encoder
+    kind: type[ClipdexError] = EncoderError
     if chosen == "float16" and encoder.device == "cpu":
-        problem = "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32"
+        kind, problem = (
+            UsageError,
+            "float16 is slower than float32 on a CPU and loses digits; choose bfloat16 or float32",
+        )
     else:
         half = _in_half_precision(encoder, chosen, before=encoder.canary)
         if half.run.precision_drift <= _PRECISION_LIMIT:
@@ -183,7 +188,7 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
             f"this device, and {_PRECISION_LIMIT:g} is the limit; use precision='float32'"
         )
     if strict:
-        raise EncoderError(problem)
+        raise kind(problem)
     return encoder.replaced(run=dataclasses.replace(encoder.run, precision=stand_in, computes_in="float32"))
 
 
