@@ -35,12 +35,12 @@ def on_each_core(run: Callable[[Tensor], Output], pixels: Tensor) -> Output:
         num_workers = min(len(clips), torch.get_num_threads())
     if num_workers < 2:
         return _together([run(clip) for clip in clips]) if len(pixels) else run(pixels)
-    with _started(num_workers) as workers:
+    with core_workers(num_workers) as workers:
         return _together(list(workers.map(run, clips)))
 
 
 @contextlib.contextmanager
-def _started(num_workers: int) -> Iterator[ThreadPoolExecutor]:
+def core_workers(num_workers: int) -> Iterator[ThreadPoolExecutor]:
     """So many threads, each with its share of torch's."""
     import torch
 
