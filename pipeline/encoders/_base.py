@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 
 class Encoder(abc.ABC):
-    """A frozen encoder, ready to run. Subclasses load a model and say how it is run and pooled.
-
-    An encoder is not changed after it was loaded: ``replaced`` gives a copy.
+    """A frozen encoder, ready to run; ``replaced`` gives a changed copy. Subclasses load a model, run and pool it.
 
     Attributes:
         run: how a forward pass is computed.

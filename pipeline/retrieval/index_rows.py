@@ -30,7 +30,8 @@ def row_dim(recipe: Recipe, encoder: Callable[[], Encoder]) -> int:
         return recipe.dim
     if part.text_space_dim is not None:
         return recipe.dim + part.text_space_dim
-    return index_rows(recipe, no_rows(recipe), encoder).shape[1]
+    dim: int = index_rows(recipe, no_rows(recipe), encoder).shape[1]
+    return dim
 
 
 def no_rows(recipe: Recipe) -> FloatArray:

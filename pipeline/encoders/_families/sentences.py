@@ -102,7 +102,7 @@ class SentenceEncoder:
 
         def heads(part: str) -> Tensor:
             values = self._linear(f"{name}.attention.self.{part}", states)
-            return values.unflatten(2, (self._num_heads, -1)).transpose(1, 2)  # (n, heads, t, dim / heads)
+            return values.view(*states.shape[:2], self._num_heads, -1).transpose(1, 2)  # (n, heads, t, dim / heads)
 
         attended = scaled_dot_product_attention(
             heads("query"), heads("key"), heads("value"), attn_mask=real[:, None, None]
