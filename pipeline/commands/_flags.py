@@ -9,6 +9,7 @@ _CHOICE = re.compile(r"\b(calibrate|clips|decoder|device|encoder|format|keep|kin
 _OPTIONS = {
     "Limits(time_seconds=...)": "--time-limit",
     "Limits(memory_bytes=...)": "--memory-limit",
+    "allow_slow_precision=True": "--even-if-slower",
     "num_processes": "--processes",
     "num_frames": "--frames",
     "num_workers": "--workers",
