@@ -32,7 +32,7 @@ _PRELOAD = [
     "pipeline.extraction.extract",
     "pipeline.encoders.lite",
     "efficientnet_lite_pytorch",
-    "sentence_transformers",
+    "tokenizers",
 ]
 
 

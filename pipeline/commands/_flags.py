@@ -8,6 +8,7 @@ import re
 _ALONE = r"(?<![\w/\\.'\"-])", r"(?![\w/\\'\"-]|\.\w)"
 
 _OPTIONS = {
+    "allow_slow_precision=True": "--even-if-slower",
     "num_processes": "--processes",
     "num_frames": "--frames",
     "num_workers": "--workers",

@@ -67,6 +67,12 @@ def _poll_seconds(given: dict[str, Any]) -> float | None:
     type=click.Choice(get_args(Precision)),
     help="Number format of the network [float32]; auto: bfloat16 on a GPU, if a test clip's vector stays close enough.",
 )
+@click.option(
+    "--even-if-slower",
+    "allow_slow_precision",
+    is_flag=True,
+    help="Accept a --precision that takes longer than float32 on this machine.",
+)
 @effort_options
 @processes_option
 @click.option("--pooling", metavar="NAME", help="How a clip's features become one vector [as its authors do].")

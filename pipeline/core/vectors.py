@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from .types import FloatArray
 
@@ -187,6 +185,9 @@ def groups_per_class(y: npt.NDArray[Any], groups: npt.NDArray[Any]) -> npt.NDArr
 
 def components(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
     """For each of ``count`` things the number of the group that these pairs put it into."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
     graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
     found: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]

@@ -23,6 +23,7 @@ from ._hub import FALLBACK_ENCODER
 from ._prompts import encode_prompts, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
+from ._runtime.slowdown import precision_slowdown
 from ._runtime.tuning import choose_engine, choose_route, lower_precision, suitable_batch_size
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "libraries",
     "load_encoder",
     "load_for",
+    "precision_slowdown",
     "suitable_batch_size",
     "text_cosines",
 ]

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 
 class Encoder(abc.ABC):
-    """A frozen encoder, ready to run. Subclasses load a model and say how it is run and pooled.
-
-    An encoder is not changed after it was loaded: ``replaced`` gives a copy.
+    """A frozen encoder, ready to run; ``replaced`` gives a changed copy. Subclasses load a model, run and pool it.
 
     Attributes:
         sampling: which frames of a clip it gets.
@@ -40,12 +38,14 @@ class Encoder(abc.ABC):
             keeps. Which one is the default is the checkpoint's affair (see ``load``).
         keeps: what ``--keep`` can store beside the vectors.
         needs: modules that this file imports and a plain installation does not have.
+        text_space_dim: numbers of a text's vector if ``text_space`` leads to a space of its own.
     """
 
     card: ClassVar[Card]
     poolings: ClassVar[Mapping[str, str]]
     keeps: ClassVar[tuple[Keep, ...]] = ("frames",)
     needs: ClassVar[tuple[str, ...]] = ()
+    text_space_dim: ClassVar[int | None] = None
 
     def __init__(self, facts: Facts, *, device: str) -> None:
         self.facts = facts

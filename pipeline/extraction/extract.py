@@ -96,6 +96,7 @@ def extract(
         limits=limits,
         batch_size=chosen.batch_size,
         num_workers=chosen.num_workers,
+        allow_slow_precision=chosen.allow_slow_precision,
     )
     return as_runner(chosen.runner).run(job, on_progress=on_progress)
 

@@ -32,6 +32,7 @@ class ExtractKeywords(TypedDict, total=False):
     num_workers: int | None
     pooling: str | None
     precision: Precision | None
+    allow_slow_precision: bool
     keep: Keep | Collection[Keep]
     labels_from_folders: bool
     labels_from_names: str | None
@@ -58,6 +59,7 @@ class ExtractOptions:
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
         precision: of the network's products, by default "float32"; half precision moves vectors by some thousandths
             of their length, and is another recipe.
+        allow_slow_precision: extract in half precision even if this machine takes longer for it than for float32.
         keep: what else to store of each clip: ``"frames"``, the features of each frame or step before they are
             pooled, in half precision; ``"patches"``, what exact scores with text need (X-CLIP; 100 kB a clip for
             base/32), or ``"patches-half"``, half of that at a loss of about 1e-4 of a cosine. Stored clips that
@@ -90,6 +92,7 @@ class ExtractOptions:
     num_workers: int | None = None
     pooling: str | None = None
     precision: Precision | None = None
+    allow_slow_precision: bool = False
     keep: Keep | Collection[Keep] = ()
     labels_from_folders: bool = False
     labels_from_names: str | None = None

@@ -116,6 +116,7 @@ class ExtractionJob:
         num_workers: reading processes; by default one for each core, at most 8.
         requires_kept: whether stored clips that lack something of ``keep`` are encoded again for it.
         trust_partial: whether a video that is stored in part is left as it is.
+        allow_slow_precision: whether an encoder may run in half precision that is slower here than float32.
 
     Raises:
         UsageError: no workers, or empty batches.
@@ -133,6 +134,7 @@ class ExtractionJob:
     num_workers: int | None = None
     requires_kept: bool = True
     trust_partial: bool = True
+    allow_slow_precision: bool = False
 
     def __post_init__(self) -> None:
         if any(number is not None and number < 1 for number in (self.batch_size, self.num_workers)):
@@ -196,6 +198,7 @@ def run_job(
     encoder: Encoder,
     recipe: Recipe,
     stored: ResumeState,
+    caution: str | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
     """Read, encode and store what ``stored`` lacks; the labels of the inputs are added to the bank."""
@@ -231,7 +234,7 @@ def run_job(
         recipe,
         run.encoded_clips,
         time.monotonic() - started,
-        encoder.notes,
+        caution,
         profile.seconds,
     )
 

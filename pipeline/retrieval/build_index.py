@@ -20,10 +20,11 @@ from ..core.files import bytes_in, replacing
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.types import Device, FloatArray
-from ..core.vectors import nearest, unit
-from ..encoders import Encoder, encoder_class_for, load_for
+from ..core.vectors import nearest
+from ..encoders import Encoder, load_for
 from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
 from ..indexes._checked import DamagedIndex, signed
+from .index_rows import index_rows, no_rows, row_dim
 from .index_store import KIND_FILE, RENAMED, current_kind, index_folder, kind_facts, search_as_hard
 
 AUTO = "auto"
@@ -60,17 +61,6 @@ class IndexStats(Report):
     build_seconds: float
 
 
-def index_rows(recipe: Recipe, embeddings: FloatArray, encoder: Callable[[], Encoder]) -> FloatArray:
-    """Stored vectors as rows of an index.
-
-    Where text shares the space of clips, the unit vectors themselves; else the unit vectors followed by
-    their unit vectors in the space of text, so that one inner product serves both kinds of question.
-    """
-    if recipe.imported or encoder_class_for(recipe).shares_text_space():
-        return unit(embeddings)
-    return np.hstack([unit(embeddings), unit(encoder().text_space(embeddings))])
-
-
 def open_index(
     bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = AUTO
 ) -> LocalIndex:
@@ -91,7 +81,7 @@ def open_index(
         if index is None:
             index = _build(clips, recipe, encoder, kind=kind, folder=folder)
             _keep(index, folder)
-        elif index.dim != _no_rows(recipe, encoder).shape[1]:
+        elif index.dim != row_dim(recipe, encoder):
             raise DamagedIndex(f"its rows have {index.dim} numbers, those of the bank another count")
         else:
             _bring_up_to_date(index, clips, recipe, encoder, folder)
@@ -162,7 +152,7 @@ def build_index(
         raise UsageError(f"recall is a share between 0 and 1, not {min_recall:g}")
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
-    _no_rows(chosen, encoder)  # loads the encoder where it takes one, which is not part of building
+    index_rows(chosen, no_rows(chosen), encoder)  # loads the encoder where it takes one, which is not part of building
     kinds = (
         [current_kind(kind)] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
     )
@@ -237,14 +227,10 @@ def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, 
 
 
 def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:
-    dim = _no_rows(recipe, encoder).shape[1]
+    dim = row_dim(recipe, encoder)
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     return local_kind(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
-
-
-def _no_rows(recipe: Recipe, encoder: Callable[[], Encoder]) -> FloatArray:
-    return index_rows(recipe, np.empty((0, recipe.dim), np.float32), encoder)
 
 
 def _add(

@@ -10,7 +10,6 @@ from typing import Unpack
 import numpy as np
 
 from ..bank.bank import BankLike, open_bank
-from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice, options_of
 from ..core.errors import UsageError
@@ -174,6 +173,8 @@ class Searcher:
 
     def _labels(self) -> list[str | None]:
         """What people called the clips."""
+        from ..bank.head_changes import labels_in  # loads scikit-learn, which takes a third of a cold search
+
         labels = labels_in(self._bank.folder).rows()
         numbers = self.clips.of_videos({label.video_id for label in labels})
         named: list[str | None] = [None] * len(self.clips)

@@ -182,7 +182,14 @@ class TestPrecision:
     ) -> None:
         bank = tmp_path / "bank"
         single = extract([videos], bank=bank, encoder=str(xclip), clips="whole")
-        half = extract([videos], bank=bank, encoder=str(xclip), clips="whole", precision="bfloat16")
+        half = extract(
+            [videos],
+            bank=bank,
+            encoder=str(xclip),
+            clips="whole",
+            precision="bfloat16",
+            allow_slow_precision=True,
+        )
         assert [row.status for row in (*single.rows, *half.rows)] == ["ok"] * 6
         assert (single.recipe.precision, half.recipe.precision) == ("float32", "bfloat16")
         assert "bfloat16 moves its vectors by" in str(half.caution)

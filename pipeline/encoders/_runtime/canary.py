@@ -8,7 +8,6 @@ clip's vector has to match the one stored in the bank's recipe.
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dct
 
 from ...core.errors import EncoderError, RecipeMismatch
 from ...core.recipe import Canary, Recipe
@@ -73,6 +72,8 @@ def encode_canary(encoder: Encoder) -> Canary:
 
 def _coefficients(vector: FloatArray) -> FloatArray:
     """Sums over the whole vector, so that a change anywhere shows: the first terms of its cosine transform."""
+    from scipy.fft import dct
+
     terms: FloatArray = dct(vector.astype(np.float64), norm="ortho")[:_NUM_COEFFICIENTS]
     return terms
 

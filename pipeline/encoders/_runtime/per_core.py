@@ -34,12 +34,12 @@ def on_each_core(run: Callable[[Tensor], Output], clips: Sequence[Tensor]) -> Ou
         num_workers = min(len(clips), torch.get_num_threads())
     if num_workers < 2:
         return together([run(clip) for clip in clips])
-    with _started(num_workers) as workers:
+    with core_workers(num_workers) as workers:
         return together(list(workers.map(run, clips)))
 
 
 @contextlib.contextmanager
-def _started(num_workers: int) -> Iterator[ThreadPoolExecutor]:
+def core_workers(num_workers: int) -> Iterator[ThreadPoolExecutor]:
     """So many threads, each with its share of torch's."""
     import torch
 

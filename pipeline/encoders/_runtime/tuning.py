@@ -23,6 +23,7 @@ from ...core.types import FloatArray, HalfOrSingle, Pixels, Precision
 from .canary import drift, encode_canary
 from .forward import float32_products, inferring
 from .settings import RunSettings
+from .slowdown import precision_slowdown
 
 if TYPE_CHECKING:
     from .._base import Encoder
@@ -154,7 +155,8 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
     """An encoder with a float32 canary, run in half precision, with the canary encoded again.
 
     Args:
-        precision: "auto" takes bfloat16 on a GPU that has it, if the canary allows it, else float32.
+        precision: "auto" takes bfloat16 on a GPU that has it, if it is faster there and the canary allows it, else
+            float32.
         strict: False for what is compared with stored vectors: if this device lacks their precision, or is not
             accurate enough in it, float32 stands in, which is nearer to them than they are to it.
 
@@ -181,6 +183,8 @@ def lower_precision(encoder: Encoder, precision: Precision, *, strict: bool = Tr
         )
     else:
         half = _in_half_precision(encoder, chosen, before=encoder.canary)
+        if precision == "auto" and precision_slowdown(half) > 1:
+            return encoder
         if half.run.precision_drift <= _PRECISION_LIMIT:
             return half
         problem = (

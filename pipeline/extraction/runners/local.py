@@ -13,6 +13,7 @@ from ..encode_loop import Progress
 from ..extract import prepared_encoder
 from ..resume import ResumeState
 from ..run import EncoderSpec, Extraction, ExtractionJob, run_job
+from ..slow_precision import slow_precision
 from . import Runner
 
 
@@ -26,6 +27,7 @@ class Local(Runner):
         """See ``Runner.run``."""
         store = open_bank(job.bank, create=True)
         encoder = _loaded(job)
+        slow = slow_precision(encoder, job)
         recipe = job.encoder if isinstance(job.encoder, Recipe) else encoder.recipe(decoder=job.decoder)
         if (stored := store.recipes().get(recipe.id)) is not None:
             check_canary(recipe, stored)
@@ -37,6 +39,7 @@ class Local(Runner):
             stored=ResumeState(
                 store, recipe.id, keep=job.keep if job.requires_kept else (), trust_partial=job.trust_partial
             ),
+            caution="; ".join(filter(None, [encoder.notes, slow])) or None,
             on_progress=on_progress,
         )
 
