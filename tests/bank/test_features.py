@@ -192,8 +192,10 @@ class TestExactScores:
         ids, logits = full_scores(bank, xclip, TEXTS)
         scale = load_encoder(str(xclip)).text_scale
         clip = str(videos / "red" / "0.mp4")
-        hits = search(texts=["a dog:2"], clips=[f"{clip}:0.5"], unwanted=["rain"], bank=bank, rerank=True)
-        (own,) = (number for number, name in enumerate(ids) if search(clips=[clip], bank=bank, k=1)[0].clip_id == name)
+        parts = {"texts": ["a dog:2"], "clips": [f"{clip}:0.5"], "unwanted": ["rain"]}
+        hits = search(**parts, bank=bank, rerank=True, include_query=True)  # type: ignore[arg-type]
+        itself = search(clips=[clip], bank=bank, k=1, include_query=True)[0].clip_id
+        own = ids.index(itself)
         vectors = Bank(bank).embeddings(next(iter(Bank(bank).recipes())))
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         expected = (2 * logits[:, 0] - logits[:, 2]) / scale + 0.5 * vectors @ vectors[own]

@@ -209,7 +209,7 @@ class TestPrecision:
     def test_what_moves_the_canary_too_far_or_makes_no_sense_is_refused(
         self, videomae: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with pytest.raises(EncoderError, match="float16 is slower than float32 on a CPU"):
+        with pytest.raises(UsageError, match="float16 is slower than float32 on a CPU"):
             load_encoder(str(videomae), device="cpu", precision="float16")
         monkeypatch.setattr(speed, "_PRECISION_LIMIT", 1e-9)
         with pytest.raises(EncoderError, match=r"bfloat16 moves the vectors of videomae by .* and 1e-09 is the limit"):
