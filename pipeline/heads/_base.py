@@ -27,7 +27,6 @@ Groups = npt.NDArray[np.str_]
 
 # Parameters that several kinds have.
 _COUNTS = ("k", "hidden_dim", "embedding_dim", "width", "num_epochs", "max_steps", "max_iter", "batch_size")
-_POSITIVE = ("temperature", "learning_rate")
 
 
 class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
@@ -66,7 +65,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             ValueError: not finite, of different lengths, or fewer than two classes; or a parameter out of its range.
         """
         for name, value in self.get_params(deep=False).items():
-            if (name in _COUNTS and value < 1) or (name in _POSITIVE and value <= 0):
+            if (name in _COUNTS and value < 1) or (name == "temperature" and value <= 0):
                 raise ValueError(f"{name} must be {'at least 1' if name in _COUNTS else 'above 0'}, not {value}")
         checked: tuple[Rows, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32, allow_nd=self._nested)
         rows, names = checked
