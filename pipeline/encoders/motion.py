@@ -70,7 +70,7 @@ class Motion(Lite):
         frames = ((clip * std + mean) / self.settings.scale).round().to(torch.uint8).cpu().numpy()
         # As many frames as there can be may be a longer stretch in bursts.
         burst = BURST_FRAMES if len(frames) == self.facts.num_frames else len(frames)
-        return describe(*moving_parts(frames, burst=burst, num_threads=torch.get_num_threads()))
+        return describe(moving_parts(frames, burst=burst, num_threads=torch.get_num_threads()))
 
     def text_space(self, embeddings: FloatArray) -> FloatArray:
         """That of ``lite``, for which movement does not count."""
@@ -79,7 +79,7 @@ class Motion(Lite):
     @property
     def caution(self) -> str:
         """See ``Encoder.caution``."""
-        return "motion compares text with what is to be seen, by objects and scenes; how things move has no words"
+        return "motion matches text by appearance only (objects and scenes), not by movement"
 
 
 def _beside(looks: Tensor, moves: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..core.types import Pixels
-from ..sources.sampling import Sampling
+from ..sources.sampling import FEWEST_AT_A_RATE, Sampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,7 +49,7 @@ class Frames:
         """
         count = sampling.num_frames
         if sampling.frames_per_second is not None and not self.is_image:
-            count = min(count, len(self.pixels))
+            count = min(count, max(FEWEST_AT_A_RATE, len(self.pixels)))
         chosen = ((np.arange(count) + 0.5) * len(self.pixels) / count).astype(np.int64)
         sampled: Pixels = self.pixels[chosen]
         return sampled

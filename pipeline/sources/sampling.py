@@ -27,7 +27,7 @@ _EQUAL_PARTS = "centres of equal parts"
 Segmentation = Literal["whole", "windows"]
 
 BURST_FRAMES = 16
-_FEWEST_AT_A_RATE = 2
+FEWEST_AT_A_RATE = 2
 
 _RATE_NAME = re.compile(r"([\d.]+) frames a second, at most \d+, then in bursts of \d+")
 _WINDOWS_NAME = re.compile(r"windows ([\d.e+-]+)/([\d.e+-]+)")
@@ -116,7 +116,7 @@ class Sampling:
         """When a clip's frames are taken, in seconds, ascending."""
         if self.frames_per_second is None:
             return sample_times(span, self.num_frames)
-        count = max(_FEWEST_AT_A_RATE, round(span.seconds * self.frames_per_second))
+        count = max(FEWEST_AT_A_RATE, round(span.seconds * self.frames_per_second))
         if count <= self.num_frames:
             return sample_times(span, count)
         return tuple(

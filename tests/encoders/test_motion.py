@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -35,12 +36,13 @@ def walker(num_frames: int, *, step: tuple[float, float] = (4.0, 0.0), camera: f
 
 
 def described(clip: np.ndarray, *, burst: int = 99, num_threads: int = 1) -> np.ndarray:
-    return describe(*moving_parts(clip, burst=burst, num_threads=num_threads))[0]
+    return describe(moving_parts(clip, burst=burst, num_threads=num_threads))[0]
 
 
 def test_flow_is_what_moved_and_only_there() -> None:
-    flows, bursts = moving_parts(walker(4), burst=99, num_threads=1)
-    assert bursts == [0, 0, 0]
+    moving = moving_parts(walker(4), burst=99, num_threads=1)
+    flows = moving.flows
+    assert moving.bursts == [0, 0, 0]
     y, x = np.nonzero(flows[0].any(axis=2))
     scale = SIDE / 224
     assert np.median(flows[0][y, x, 0]) == pytest.approx(4 * scale, abs=0.5)
@@ -50,7 +52,7 @@ def test_flow_is_what_moved_and_only_there() -> None:
 
 
 def test_the_cameras_movement_is_taken_out() -> None:
-    flows, _ = moving_parts(walker(6, step=(0.0, 4.0), camera=3.0), burst=99, num_threads=1)
+    flows = moving_parts(walker(6, step=(0.0, 4.0), camera=3.0), burst=99, num_threads=1).flows
     inside = np.stack(flows)[:, 50:85, 28:62].mean(axis=(1, 2))
     outside = np.stack(flows)[:, 120:150, 90:150].mean(axis=(1, 2))
     assert (inside[:, 1] > 1.5).all()
@@ -84,8 +86,29 @@ def test_repeated_frames_of_a_slower_video_do_not_count() -> None:
 
 def test_between_bursts_nothing_moves() -> None:
     clip = np.concatenate([walker(16), np.repeat(walker(1), 16, axis=0)])
-    flows, bursts = moving_parts(clip, burst=16, num_threads=1)
-    assert (len(flows), set(bursts)) == (15, {0})
+    moving = moving_parts(clip, burst=16, num_threads=1)
+    assert (list(moving.stops), set(moving.bursts), moving.num_frames) == (list(range(1, 16)), {0}, 32)
+
+
+def test_steps_are_eighths_of_the_clip_and_a_pause_has_no_movement() -> None:
+    walk, still = walker(9), np.repeat(walker(1), 24, axis=0)
+    _, steps = describe(moving_parts(np.concatenate([still, walk]), burst=33, num_threads=1))
+    assert (steps[:5] == 0).all()  # frames 0 to 20 of 32
+    assert np.linalg.norm(steps[6:], axis=1) == pytest.approx([1, 1])
+    _, plain = describe(moving_parts(walk, burst=9, num_threads=1))
+    _, slower = describe(moving_parts(np.repeat(walk, 2, axis=0)[1:], burst=17, num_threads=1))
+    assert np.linalg.norm(slower, axis=1) == pytest.approx(np.linalg.norm(plain, axis=1))
+    assert (slower * plain).sum(axis=1) == pytest.approx(np.ones(NUM_STEPS), abs=0.02)
+
+
+def test_opencv_keeps_the_number_of_threads_that_a_program_has_set() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        described(walker(4), num_threads=2)
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_clips_of_unequal_length_are_encoded_as_one_by_one(motion: Encoder) -> None:
@@ -108,7 +131,7 @@ def test_both_parts_are_equally_long_and_text_goes_by_appearance(motion: Encoder
     seen = lite.encode(clip[None, 1::2])
     assert np.allclose(looks**2, seen[0], atol=1e-3)
     assert np.allclose(motion.text_space(vector), lite.text_space(seen), atol=1e-3)
-    assert "no words" in str(motion.caution)
+    assert "appearance only" in str(motion.caution)
 
 
 def test_too_many_frames_or_one_are_refused_with_the_limits(motion: Encoder) -> None:

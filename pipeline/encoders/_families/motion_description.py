@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.types import FloatArray
-from .optical_flow import SIDE
+from .optical_flow import SIDE, Moving
 
 Rows = npt.NDArray[np.float64]
 
 NUM_STEPS = 8  # parts of a clip that ``steps`` describes
 
 _DIRECTIONS = 8
+_LONGEST_REPEAT = 4  # frames; a picture that stays longer is a pause, not a low rate
 _LAGS = 12
 _WINDOW = 16  # steps of a spectrum
 _HOP = 4
@@ -53,28 +54,26 @@ DIM = sum(3 * _cells(name) for name in _GRIDS) + 8 + 6 * (_WINDOW // 2 + 1) + _L
 STEP_DIM = sum(_cells(name) for name in _IN_BOX)
 
 
-def describe(flows: Sequence[FloatArray], bursts: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+def describe(moving: Moving) -> tuple[FloatArray, FloatArray]:
     """What moves in a clip.
-
-    Args:
-        flows, bursts: see ``moving_parts``.
 
     Returns:
         The description, (DIM,) of length 1, and one of each eighth of the clip, (NUM_STEPS, STEP_DIM) of length 1 or,
         where nothing moves, 0.
     """
+    flows = moving.flows
     if not any(flow.any() for flow in flows):
         return np.zeros(DIM, np.float32), np.zeros((NUM_STEPS, STEP_DIM), np.float32)
     centres, sides = _boxes(flows)
     rows = [_histograms(flow, *box) for flow, *box in zip(flows, centres, sides, strict=True)]
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}  # (t, cells)
-    numbers = np.asarray(bursts)
+    numbers = np.asarray(moving.bursts)
     parts = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
     blocks = [block for name in _GRIDS for block in _over_time(found[name], _mirrored(name, found[name]))]
     blocks += [_unit(np.sqrt(found["speeds"].mean(axis=0)))]
     blocks += _changes(found, parts)
     blocks += [_travel(centres, sides, parts)]
-    return _unit(np.concatenate(blocks)).astype(np.float32), _steps(found)
+    return _unit(np.concatenate(blocks)).astype(np.float32), _steps(found, moving)
 
 
 def _boxes(flows: Sequence[FloatArray]) -> tuple[Rows, Rows]:
@@ -214,20 +213,22 @@ def _travel(centres: Rows, sides: Rows, parts: Sequence[npt.NDArray[np.intp]]) -
     return np.concatenate(values) / 1.5
 
 
-def _steps(found: dict[str, Rows]) -> FloatArray:
-    """(NUM_STEPS, STEP_DIM)."""
+def _steps(found: dict[str, Rows], moving: Moving) -> FloatArray:
+    """(NUM_STEPS, STEP_DIM). A movement between frames of a slower video lasts from one to the other; after a pause it
+    begins with the last frames before it shows.
+    """
+    stops = np.asarray(moving.stops)
+    starts = np.maximum(np.concatenate([[0], stops[:-1]]), stops - _LONGEST_REPEAT)
+    edges = np.linspace(0, moving.num_frames - 1, NUM_STEPS + 1)
+    shared = np.minimum(stops[:, None], edges[1:]) - np.maximum(starts[:, None], edges[:-1])
+    weights = np.maximum(shared, 0.0)  # (t, steps)
     blocks = []
     for name in _IN_BOX:
         both = np.sqrt(found[name]) + np.sqrt(_mirrored(name, found[name]))
-        means = [both[int(start) : max(int(stop), int(start) + 1)].mean(axis=0) for start, stop in _eighths(len(both))]
-        blocks.append(np.stack([_unit(mean) for mean in means]))
+        sums = np.einsum("ts,tc->sc", weights, both)  # without BLAS, whose order of summation varies
+        blocks.append(np.stack([_unit(row) for row in sums]))
     rows = np.concatenate(blocks, axis=1)
     return np.stack([_unit(row) for row in rows]).astype(np.float32)
-
-
-def _eighths(total: int) -> Sequence[tuple[float, float]]:
-    size = total / NUM_STEPS
-    return [(number * size, (number + 1) * size) for number in range(NUM_STEPS)]
 
 
 def _unit(values: Rows) -> Rows:

@@ -7,9 +7,12 @@ reweighted least squares, so that what moves by itself has no say in it.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,11 +29,33 @@ _ROUNDS = 4
 _LEAST_PIXELS = 0.5  # shorter movement is noise
 _NOISE = 4.0  # so many times the median of what the camera's movement leaves is noise too
 
+# OpenCV's number of threads is one for the whole process, and several clips may be under way.
+_SETTING = threading.Lock()
+_users = 0
+_num_before = 0
+
 # From -1 to 1 over the picture.
 _Y, _X = np.meshgrid(*(np.linspace(-1, 1, SIDE, endpoint=False, dtype=np.float32),) * 2, indexing="ij")
 
 
-def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> tuple[list[FloatArray], list[int]]:
+@dataclasses.dataclass(frozen=True)
+class Moving:
+    """What moves by itself in a clip, from each frame to the next that differs from it.
+
+    Attributes:
+        flows: (SIDE, SIDE, 2) in pixels, x first, with zeros where nothing moves.
+        bursts: the number of each one's burst.
+        stops: the number of the frame that each leads to.
+        num_frames: of the clip, equal ones included.
+    """
+
+    flows: Sequence[FloatArray]
+    bursts: Sequence[int]
+    stops: Sequence[int]
+    num_frames: int
+
+
+def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> Moving:
     """What moves by itself between one frame and the next.
 
     Args:
@@ -38,35 +63,54 @@ def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> tuple[list[
         burst: frames that follow each other; between one burst and the next there is no movement.
         num_threads: that share the work. The result does not depend on it.
 
-    Returns:
-        For each pair the flow, (SIDE, SIDE, 2) in pixels, x first, with zeros where nothing moves; and the number of
-        each pair's burst. Pairs of equal frames, which a video of a lower rate has, are left out.
+    Pairs of equal frames, which a video of a lower rate has, are left out.
     """
-    grey = [_grey(frame) for frame in frames]
-    pairs = [
-        (first, second, number // burst)
-        for number, (first, second) in enumerate(itertools.pairwise(grey))
-        if (number + 1) % burst and not np.array_equal(first, second)
-    ]
-    shares = [pairs[start::num_threads] for start in range(num_threads)]
-    if num_threads > 1:
-        with ThreadPoolExecutor(num_threads) as threads:
-            parts = list(threads.map(_flows, shares))
-    else:
-        parts = [_flows(pairs)]
+    with _one_thread():
+        grey = [_grey(frame) for frame in frames]
+        pairs = [
+            (first, second, stop)
+            for stop, (first, second) in enumerate(itertools.pairwise(grey), start=1)
+            if stop % burst and not np.array_equal(first, second)
+        ]
+        shares = [pairs[start::num_threads] for start in range(num_threads)]
+        if num_threads > 1:
+            with ThreadPoolExecutor(num_threads) as threads:
+                parts = list(threads.map(_flows, shares))
+        else:
+            parts = [_flows(pairs)]
     flows = [parts[number % num_threads][number // num_threads] for number in range(len(pairs))]
     if not flows:
-        return [], []
+        return Moving([], [], [], len(frames))
     least = max(_LEAST_PIXELS, _NOISE * float(np.median([left for _, left in flows])))
     moving = [np.where((flow**2).sum(axis=2, keepdims=True) > least**2, flow, np.float32(0)) for flow, _ in flows]
-    return moving, [number for _, _, number in pairs]
+    stops = [stop for _, _, stop in pairs]
+    return Moving(moving, [(stop - 1) // burst for stop in stops], stops, len(frames))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let OpenCV use one thread for a call: flow depends on how it is shared out. Others get back what they had set."""
+    global _users, _num_before
+    import cv2
+
+    with _SETTING:
+        if not _users:
+            _num_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _SETTING:
+            _users -= 1
+            if not _users:
+                cv2.setNumThreads(_num_before)
 
 
 def _grey(frame: Pixels) -> Pixels:
     """(3, h, w) to (SIDE, SIDE)."""
     import cv2
 
-    cv2.setNumThreads(1)  # flow depends on how OpenCV shares it out among threads
     small: Any = cv2.resize(
         cv2.cvtColor(np.ascontiguousarray(frame.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY),
         (SIDE, SIDE),
