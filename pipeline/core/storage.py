@@ -179,17 +179,28 @@ _MOUNTED: dict[Path, Storage] = {}
 
 def storage_of(path: Path) -> Storage:
     """The storage that holds a path."""
-    for folder in _MOUNTED:
-        if path.is_relative_to(folder):
-            return _MOUNTED[folder]
-    return _DISK
+    if not _MOUNTED:
+        return _DISK
+    inside = Path(os.path.abspath(path))
+    holders = [folder for folder in _MOUNTED if inside.is_relative_to(folder)]
+    return _MOUNTED[max(holders, key=lambda folder: len(folder.parts))] if holders else _DISK
 
 
 @contextlib.contextmanager
 def mounted(folder: Path, storage: Storage) -> Iterator[None]:
-    """Let a storage hold everything below a folder."""
-    _MOUNTED[folder] = storage
+    """Let a storage hold everything below a folder, in this process only; one inside another counts for its part."""
+    place = Path(os.path.abspath(folder))
+    before = _MOUNTED.get(place)
+    _MOUNTED[place] = storage
     try:
         yield
     finally:
-        del _MOUNTED[folder]
+        if before is None:
+            del _MOUNTED[place]
+        else:
+            _MOUNTED[place] = before
+
+
+def is_on_disk(folder: Path) -> bool:
+    """Whether other processes see what is stored there."""
+    return isinstance(storage_of(folder), Disk)

@@ -60,9 +60,11 @@ class LocalIndex(VectorIndex):
     @property
     def ids(self) -> list[str]:
         """The ids of all rows, in their order."""
+        self._check_open()
         return self._ids
 
     def __len__(self) -> int:
+        self._check_open()
         return len(self._ids)
 
     def _add(self, ids: Sequence[str], vectors: FloatArray) -> None:
@@ -150,6 +152,7 @@ class LocalIndex(VectorIndex):
 
     def try_harder(self) -> bool:
         """Search more thoroughly from now on, at a cost; False if a kind cannot, or does all it can."""
+        self._check_open()
         return False
 
     def save(self, folder: Path) -> None:
@@ -159,6 +162,7 @@ class LocalIndex(VectorIndex):
             BankError: it cannot be written.
             DamagedIndex: rows that were stored before are not what was written.
         """
+        self._check_open()
         target = folder / uuid.uuid4().hex
         try:
             folder.mkdir(parents=True, exist_ok=True)

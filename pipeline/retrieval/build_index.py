@@ -193,10 +193,19 @@ def index_stats(
 
 
 def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
-    """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
+    """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there.
+
+    Raises:
+        UnknownPart: there is no such kind.
+    """
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    kinds = [*local_kinds(), *RENAMED] if kind is None else [current_kind(kind)]
+    known = [*local_kinds(), *RENAMED]
+    kinds = known
+    if kind is not None:
+        wanted = current_kind(kind)
+        local_kind(wanted)
+        kinds = [one for one in known if current_kind(one) == wanted]
     removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
         (store.folder / "indexes" / chosen.id / KIND_FILE).unlink(missing_ok=True)

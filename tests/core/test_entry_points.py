@@ -208,7 +208,7 @@ def test_the_command_line_offers_them_in_another_process(site: Path, video: Path
 
     extracted = clipdex("extract", str(video), "--encoder", "acme")
     assert extracted.returncode == 0, extracted.stderr
-    hit, *_ = map(json.loads, clipdex("search", "--clip", str(video)).stdout.splitlines())
+    hit, *_ = map(json.loads, clipdex("search", "--clip", str(video), "--include-query").stdout.splitlines())
     assert (hit["rank"], hit["video"]) == (1, str(video))
     listed = clipdex("encoders", "--json")
     assert "acme" in [json.loads(line)["name"] for line in listed.stdout.splitlines()]

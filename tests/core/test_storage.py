@@ -13,13 +13,15 @@ import pytest
 from small_banks import RECIPE, add
 from storages import Failing, InMemory
 
-from pipeline import Bank
+from pipeline import Bank, Processes
 from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.labels import Labels
-from pipeline.core.errors import BankError
+from pipeline.core.errors import BankError, UsageError
 from pipeline.core.storage import Disk, Storage, StoredFile, mounted, storage_of
 from pipeline.core.types import LabelRow
+from pipeline.extraction.run import EncoderSpec, ExtractionJob
 from pipeline.maintenance.compact_prune import compact, prune
+from pipeline.sources.sampling import WHOLE
 
 
 @pytest.fixture(params=[Disk, InMemory])
@@ -239,3 +241,26 @@ def test_whatever_change_fails_what_was_stored_stays_and_the_same_again_complete
             assert content(bank) == expected, number
         number += 1 if kind is InMemory else 3  # a disk takes its time
     assert number > 20
+
+
+def test_a_storage_inside_another_counts_for_its_part_and_the_outer_one_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, inner, again = InMemory(), InMemory(), InMemory()
+    monkeypatch.chdir(tmp_path)
+    with mounted(tmp_path / "a", outer):
+        with mounted(tmp_path / "a" / "b", inner), mounted(Path("a"), again):
+            assert storage_of(tmp_path / "a" / "b" / "c") is inner
+            assert storage_of(Path("a") / "c") is again
+        assert storage_of(tmp_path / "a" / "b" / "c") is outer
+        assert storage_of(Path("a")) is outer
+    assert isinstance(storage_of(tmp_path / "a"), Disk)
+
+
+def test_other_processes_are_refused_where_they_would_write_past_the_storage(tmp_path: Path) -> None:
+    bank = tmp_path / "bank"
+    with mounted(bank, InMemory()):
+        job = ExtractionJob(bank, [], WHOLE, EncoderSpec("lite"))
+        with pytest.raises(UsageError, match="other processes do not see what this one stores at .*bank"):
+            Processes(2).run(job)
+    assert not bank.exists()

@@ -164,6 +164,22 @@ def test_a_closed_index_says_so_and_may_be_closed_again(index: VectorIndex, rows
 
 
 @pytest.mark.parametrize("kind", local_kinds())
+def test_a_closed_index_does_not_replace_the_one_that_is_stored(kind: str, rows: np.ndarray, tmp_path: Path) -> None:
+    index = local_kind(kind)(DIM)
+    index.add(IDS, rows)
+    index.save(tmp_path)
+    index.close()
+    for use in (lambda: index.save(tmp_path), lambda: index.ids, lambda: len(index), index.check, index.try_harder):
+        with pytest.raises(BankError, match="closed; open it again"):
+            use()
+    stored = local_kind(kind).load(tmp_path)
+    assert stored is not None
+    assert list(stored.ids) == list(IDS)
+    with pytest.raises(UsageError, match="k cannot be below 0, as -1 is"):
+        stored.search(rows[:1], k=-1)
+
+
+@pytest.mark.parametrize("kind", local_kinds())
 def test_a_local_index_without_columns_knows_conditions_on_ids_only(kind: str, rows: np.ndarray) -> None:
     index = local_kind(kind)(DIM)
     index.add(IDS, rows)

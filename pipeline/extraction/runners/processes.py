@@ -26,6 +26,7 @@ from ...bank.bank import Bank
 from ...core import errors as _errors
 from ...core.errors import ClipdexError, MissingExtra, UsageError
 from ...core.processes import end_with_parent, start_in_lasting_thread
+from ...core.storage import is_on_disk
 from ...core.types import Device, Source
 from ...encoders import Encoder, confine, cuda_devices
 from ..encode_loop import Progress
@@ -85,11 +86,12 @@ class Processes(Runner):
         started = time.monotonic()
         if isinstance(job.encoder, Encoder):
             raise UsageError("each process loads its own encoder: give its name")
-        places = _places(self.num_processes, device=job.device)
+        if not is_on_disk(bank := job.bank.folder if isinstance(job.bank, Bank) else Path(job.bank)):
+            raise UsageError(f"other processes do not see what this one stores at {bank}: extract in this process")
         if is_stored(job):
             return Local().run(job, on_progress=on_progress)
         shares = [share for share in deal(job.inputs, self.num_processes) if share]
-        bank = job.bank.folder if isinstance(job.bank, Bank) else job.bank
+        places = _places(len(shares), device=job.device)
         num_workers = job.num_workers or max(1, min(8, (os.cpu_count() or 1) // len(shares)))
         encoders = [
             _start(
@@ -98,7 +100,7 @@ class Processes(Runner):
                 ),
                 place=place,
             )
-            for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
+            for share, place in zip(shares, places, strict=True)
         ]
         done = _follow(encoders, len(job.inputs), on_progress or (lambda _: None))
         rows = {
