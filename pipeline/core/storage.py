@@ -178,18 +178,29 @@ _MOUNTED: dict[Path, Storage] = {}
 
 
 def storage_of(path: Path) -> Storage:
-    """The storage that holds a path."""
-    for folder in _MOUNTED:
-        if path.is_relative_to(folder):
-            return _MOUNTED[folder]
-    return _DISK
+    """The storage that holds a path: that of the deepest folder above it which one is mounted at."""
+    if not _MOUNTED:
+        return _DISK
+    absolute = Path(os.path.abspath(path))
+    holding = [folder for folder in _MOUNTED if absolute.is_relative_to(folder)]
+    return _MOUNTED[max(holding, key=lambda folder: len(folder.parts))] if holding else _DISK
+
+
+def on_disk(path: Path) -> bool:
+    """Whether a path is on the local disk, so that other processes find the same there."""
+    return storage_of(path) is _DISK
 
 
 @contextlib.contextmanager
 def mounted(folder: Path, storage: Storage) -> Iterator[None]:
-    """Let a storage hold everything below a folder."""
-    _MOUNTED[folder] = storage
+    """Let a storage hold everything below a folder, in this process. Afterwards the one before holds it again."""
+    absolute = Path(os.path.abspath(folder))
+    before = _MOUNTED.get(absolute)
+    _MOUNTED[absolute] = storage
     try:
         yield
     finally:
-        del _MOUNTED[folder]
+        if before is None:
+            del _MOUNTED[absolute]
+        else:
+            _MOUNTED[absolute] = before

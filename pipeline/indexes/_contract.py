@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ..core.errors import BankError
+from ..core.errors import BankError, UsageError
 from ..core.predicates import Columns, Predicate
 from ..core.types import FloatArray
 
@@ -51,7 +51,7 @@ class VectorIndex(abc.ABC):
     @property
     @abc.abstractmethod
     def ids(self) -> list[str]:
-        """The ids of all rows."""
+        """The ids of all rows; a subclass calls ``_check_open`` first."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,9 +82,12 @@ class VectorIndex(abc.ABC):
 
         Raises:
             BankError: queries of another length than ``dim``, or rows that cannot be read.
-            UsageError: a condition on a column that no clip has, or that compares a number with a text.
+            UsageError: a negative ``k``, a condition on a column that no clip has, or one that compares a number with
+                a text.
         """
         self._check_open()
+        if k < 0:
+            raise UsageError(f"k is how many rows are wanted, 0 or more, not {k}")
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise BankError(f"queries of {self.dim} numbers were expected, not {queries.shape}")
         return self._search(np.ascontiguousarray(queries, dtype=np.float32), k, allowed)

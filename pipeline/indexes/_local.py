@@ -60,9 +60,11 @@ class LocalIndex(VectorIndex):
     @property
     def ids(self) -> list[str]:
         """The ids of all rows, in their order."""
+        self._check_open()
         return self._ids
 
     def __len__(self) -> int:
+        self._check_open()
         return len(self._ids)
 
     def _add(self, ids: Sequence[str], vectors: FloatArray) -> None:
@@ -150,15 +152,17 @@ class LocalIndex(VectorIndex):
 
     def try_harder(self) -> bool:
         """Search more thoroughly from now on, at a cost; False if a kind cannot, or does all it can."""
+        self._check_open()
         return False
 
     def save(self, folder: Path) -> None:
         """Write under ``folder``; an older index there is replaced in one step.
 
         Raises:
-            BankError: it cannot be written.
+            BankError: it cannot be written, or was closed.
             DamagedIndex: rows that were stored before are not what was written.
         """
+        self._check_open()
         target = folder / uuid.uuid4().hex
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +217,9 @@ class LocalIndex(VectorIndex):
 
         Raises:
             DamagedIndex: one is not what was written.
+            BankError: it was closed.
         """
+        self._check_open()
         for start in range(0, len(self), _CHECKED_ROWS):
             self._read_rows(np.arange(start, min(start + _CHECKED_ROWS, len(self))))
 

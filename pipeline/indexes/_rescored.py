@@ -50,6 +50,7 @@ class Rescored(OnDisk):
 
     def try_harder(self) -> bool:
         """Search twice as hard from now on; False where that is no use any more."""
+        self._check_open()
         self._settle()
         if self._structure is None or (self._thorough() and _FEWEST_CANDIDATES * self.effort >= len(self)):
             return False

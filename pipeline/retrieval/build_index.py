@@ -22,9 +22,9 @@ from ..core.results import Report
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest, unit
 from ..encoders import Encoder, encoder_class_for, load_for
-from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
+from ..indexes import LocalIndex, local_kind, remove_stored
 from ..indexes._checked import DamagedIndex, signed
-from .index_store import KIND_FILE, RENAMED, current_kind, index_folder, kind_facts, search_as_hard
+from .index_store import KIND_FILE, current_kind, index_folder, kind_facts, search_as_hard, stored_kinds
 
 AUTO = "auto"
 
@@ -206,7 +206,7 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
     """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there."""
     store = open_bank(bank)
     chosen = store.recipe(recipe)
-    kinds = [*local_kinds(), *RENAMED] if kind is None else [current_kind(kind)]
+    kinds = stored_kinds(kind)
     removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
         (store.folder / "indexes" / chosen.id / KIND_FILE).unlink(missing_ok=True)

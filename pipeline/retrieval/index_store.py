@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bank.bank import Bank
+from ..core.errors import UsageError
 from ..core.recipe import Recipe
 from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
 from ..indexes._checked import UNREADABLE, DamagedIndex, signed_facts
@@ -29,6 +30,19 @@ def index_folder(bank: Bank, recipe: Recipe, kind: str) -> Path:
 def current_kind(kind: str) -> str:
     """What a kind is called now."""
     return RENAMED.get(kind, kind)
+
+
+def stored_kinds(kind: str | None = None) -> list[str]:
+    """The names of the folders that an index of a kind, by default of any, may lie in; earlier releases had others.
+
+    Raises:
+        UsageError: no kind in a folder has this name.
+    """
+    if kind is None:
+        return [*local_kinds(), *RENAMED]
+    if current_kind(kind) not in local_kinds():
+        raise UsageError(f"no index is of kind {kind!r}; there are: {', '.join([*local_kinds(), *RENAMED])}")
+    return [current_kind(kind), *(old for old, new in RENAMED.items() if new == current_kind(kind))]
 
 
 def kind_facts(folder: Path, *, quiet: bool = False) -> dict[str, Any]:

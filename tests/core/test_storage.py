@@ -239,3 +239,17 @@ def test_whatever_change_fails_what_was_stored_stays_and_the_same_again_complete
             assert content(bank) == expected, number
         number += 1 if kind is InMemory else 3  # a disk takes its time
     assert number > 20
+
+
+def test_the_deepest_mounted_storage_holds_a_path_and_an_outer_one_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outer, inner, other = InMemory(), InMemory(), InMemory()
+    with mounted(tmp_path, outer), mounted(Path("bank"), inner):
+        assert storage_of(tmp_path / "bank" / "clips") is inner
+        assert storage_of(tmp_path / "bank" / ".." / "clips") is outer
+        with mounted(tmp_path / "bank", other):
+            assert storage_of(Path("bank/clips")) is other
+        assert storage_of(Path("bank/clips")) is inner
+    assert storage_of(tmp_path / "bank") is storage_of(tmp_path.parent)

@@ -18,6 +18,7 @@ import pytest
 from pipeline import Bank, extract, load_encoder
 from pipeline.core.errors import UsageError
 from pipeline.core.files import replacing
+from pipeline.core.storage import Disk, mounted
 from pipeline.core.types import Source
 from pipeline.encoders import encoder_class
 from pipeline.extraction.run import EncoderSpec, ExtractionJob, is_stored
@@ -54,6 +55,11 @@ def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     ]
     with pytest.raises(UsageError, match="each process loads its own encoder"):
         extract([videos], bank=tmp_path, runner=Processes(2), encoder=load_encoder("lite"))
+
+
+def test_a_bank_on_a_mounted_storage_is_refused(videos: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "bank", Disk()), pytest.raises(UsageError, match="other processes do not see"):
+        extract([videos], bank=tmp_path / "bank", encoder="lite", runner=Processes(2))
 
 
 def _descendants(pid: int) -> set[int]:

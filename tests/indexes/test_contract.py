@@ -146,6 +146,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(index: VectorIndex, ro
         index.add(["new"], np.ones((1, 15), np.float32))
     with pytest.raises(BankError, match="queries of 16 numbers were expected"):
         index.search(np.ones((1, 15), np.float32), k=1)
+    with pytest.raises(UsageError, match="0 or more, not -1"):
+        index.search(rows[:1], k=-1)
     assert sorted(index.ids) == sorted(IDS)
 
 
@@ -158,9 +160,25 @@ def test_a_closed_index_says_so_and_may_be_closed_again(index: VectorIndex, rows
         lambda: index.add(["new"], rows[:1]),
         lambda: index.remove(["new"]),
         lambda: index.vectors(IDS[:1]),
+        lambda: index.ids,
+        lambda: len(index),
     ):
         with pytest.raises(BankError, match="closed; open it again"):
             use()
+
+
+@pytest.mark.parametrize("kind", local_kinds())
+def test_a_closed_local_index_leaves_the_stored_one_as_it_is(kind: str, rows: np.ndarray, tmp_path: Path) -> None:
+    index = local_kind(kind)(DIM)
+    index.add(IDS, rows)
+    index.save(tmp_path)
+    index.close()
+    for use in (lambda: index.save(tmp_path), index.check, index.try_harder):
+        with pytest.raises(BankError, match="closed; open it again"):
+            use()
+    again = local_kind(kind).load(tmp_path)
+    assert again is not None
+    assert again.ids == IDS
 
 
 @pytest.mark.parametrize("kind", local_kinds())

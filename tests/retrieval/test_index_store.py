@@ -16,6 +16,7 @@ from small_banks import fill
 
 from pipeline import Part, Searcher
 from pipeline.bank.bank import Bank
+from pipeline.core.errors import UsageError
 from pipeline.indexes import local_kinds
 from pipeline.indexes._checked import signed
 from pipeline.maintenance.doctor import _index_checks
@@ -187,4 +188,9 @@ def test_the_kind_that_was_called_exact_is_flat_now_and_its_folder_goes(signed_b
     assert [check.ok for check in _index_checks(bank)] == [True]
     forget(store, store.recipe(), ["of no clip"])
     assert not (folder / "exact" / "index.json").exists()
-    assert remove_indexes(bank=bank, kind="exact") == ["flat"]
+    (folder / "exact" / ("0" * 32)).mkdir(exist_ok=True)
+    (folder / "exact" / "index.json").write_text("{}")
+    assert remove_indexes(bank=bank, kind="exact") == ["flat", "exact"]
+    assert not (folder / "exact" / "index.json").exists()
+    with pytest.raises(UsageError, match="no index is of kind 'zzz'; there are: flat, "):
+        remove_indexes(bank=bank, kind="zzz")

@@ -26,9 +26,11 @@ from ...bank.bank import Bank
 from ...core import errors as _errors
 from ...core.errors import ClipdexError, MissingExtra, UsageError
 from ...core.processes import end_with_parent, start_in_lasting_thread
+from ...core.storage import on_disk
 from ...core.types import Device, Source
 from ...encoders import Encoder, confine, cuda_devices
 from ..encode_loop import Progress
+from ..notebook_progress import notebook_progress
 from ..run import Extraction, ExtractionJob, is_stored, together
 from . import Runner
 from .local import Local
@@ -80,16 +82,21 @@ class Processes(Runner):
         """See ``Runner.run``. With nothing to do no process starts.
 
         Raises:
-            UsageError: more processes than there are GPUs, or an encoder that is loaded already.
+            UsageError: more processes than there are GPUs, an encoder that is loaded already, or a bank that is not on
+                the local disk.
         """
         started = time.monotonic()
         if isinstance(job.encoder, Encoder):
             raise UsageError("each process loads its own encoder: give its name")
-        places = _places(self.num_processes, device=job.device)
+        bank = Path(job.bank.folder if isinstance(job.bank, Bank) else job.bank)
+        if not on_disk(bank):
+            raise UsageError(
+                f"a storage is mounted at {bank}, which other processes do not see: use the runner 'local'"
+            )
         if is_stored(job):
             return Local().run(job, on_progress=on_progress)
         shares = [share for share in deal(job.inputs, self.num_processes) if share]
-        bank = job.bank.folder if isinstance(job.bank, Bank) else job.bank
+        places = _places(len(shares), device=job.device)
         num_workers = job.num_workers or max(1, min(8, (os.cpu_count() or 1) // len(shares)))
         encoders = [
             _start(
@@ -98,9 +105,9 @@ class Processes(Runner):
                 ),
                 place=place,
             )
-            for share, place in zip(shares, places, strict=False)  # there may be fewer inputs than places
+            for share, place in zip(shares, places, strict=True)
         ]
-        done = _follow(encoders, len(job.inputs), on_progress or (lambda _: None))
+        done = _follow(encoders, len(job.inputs), on_progress or notebook_progress() or (lambda _: None))
         rows = {
             number: row
             for share, one in zip(shares, done, strict=True)
