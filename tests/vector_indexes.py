@@ -57,6 +57,7 @@ class Exact(VectorIndex):
 
     @property
     def ids(self) -> list[str]:
+        self._check_open()
         return list(self._rows)
 
     def _add(self, ids: Sequence[str], vectors: np.ndarray) -> None:
@@ -94,6 +95,7 @@ class InSqlite(VectorIndex):
 
     @property
     def ids(self) -> list[str]:
+        self._check_open()
         return [name for (name,) in self._base.execute("SELECT id FROM clips ORDER BY rowid")]
 
     def _add(self, ids: Sequence[str], vectors: np.ndarray) -> None:

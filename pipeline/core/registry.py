@@ -95,13 +95,16 @@ class Registry(Generic[Part]):
 
         Raises:
             UnknownPart: there is none of that name; the message lists those that exist.
-            BrokenPart: it belongs to another package and cannot be imported, or is no such part.
+            BrokenPart: it belongs to another package and cannot be imported, is no such part, or is offered by several.
         """
         if name in _files(self._folder):
             return self._built_in(name)
-        if name not in self.names():
+        points = offered(self._folder).get(name)
+        if points is not None and (sentence := problem_of(name, points, built_in=_files(self._folder))) is not None:
+            raise BrokenPart(sentence)
+        if points is None:
             raise UnknownPart(f"unknown {self._kind} {name!r}; there are: {', '.join(self.names())}")
-        (point,) = offered(self._folder)[name]
+        (point,) = points
         what = f"the {self._kind} {name!r} of {package_of(point)} ({point.value})"
         try:
             part = point.load()

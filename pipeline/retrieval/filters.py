@@ -151,7 +151,7 @@ def _levels(predicate: Predicate) -> int:
 
 @functools.cache
 def _grammar() -> pp.ParserElement:
-    """Comparisons, joined by ``not``, ``and`` and ``or`` in this order; parsing gives functions of the columns."""
+    """Comparisons, joined by ``not``, ``and`` and ``or`` in this order; parsing gives predicates."""
     quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
     end = r"(?=\s+(?:and|or)\b|\s*[()]|\s*$)"
     nothing = pp.Empty().set_parse_action(lambda: "")

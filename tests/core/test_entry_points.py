@@ -150,6 +150,8 @@ def test_two_packages_that_offer_one_name_are_both_named(installed: Path, tmp_pa
     install(tmp_path, "other-video", "[clipdex.encoders]\nacme = other_video:Corners\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert "acme" not in encoders.names()
+    with pytest.raises(BrokenPart, match="both offer 'acme': uninstall one"):
+        encoders.get("acme")
     assert "other-video 1.0 and acme-video 1.0 both offer 'acme': uninstall one" in " ".join(encoders.problems())
 
 

@@ -30,6 +30,7 @@ from ...core.storage import is_on_disk
 from ...core.types import Device, Source
 from ...encoders import Encoder, confine, cuda_devices
 from ..encode_loop import Progress
+from ..notebook_progress import notebook_progress
 from ..run import Extraction, ExtractionJob, is_stored, together
 from . import Runner
 from .local import Local
@@ -102,7 +103,7 @@ class Processes(Runner):
             )
             for share, place in zip(shares, places, strict=True)
         ]
-        done = _follow(encoders, len(job.inputs), on_progress or (lambda _: None))
+        done = _follow(encoders, len(job.inputs), on_progress or notebook_progress() or (lambda _: None))
         rows = {
             number: row
             for share, one in zip(shares, done, strict=True)
