@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ..core.limits import Limits
+from ..core.registry import part_names
 from ..core.types import Device
 from ._bank_option import bank_option
 from ._complete import complete_head, complete_recipe
@@ -103,25 +104,42 @@ effort_options = several(
 )
 
 
-def _runner(_: click.Context, __: click.Parameter, num_processes: int) -> Runner | str:
-    if num_processes == 1:
-        return "local"
+_RUNNER = "clipdex.runner"  # where ``--runner`` leaves its value for ``--processes``
+
+
+def _named_runner(ctx: click.Context, _: click.Parameter, name: str | None) -> None:
+    ctx.meta[_RUNNER] = name
+
+
+def _runner(ctx: click.Context, _: click.Parameter, num_processes: int | None) -> Runner | str:
+    name = ctx.meta.get(_RUNNER)
+    if num_processes is None or (num_processes == 1 and name != "processes"):
+        return name or "local"
+    if name not in (None, "processes"):
+        raise click.UsageError(f"--runner {name} takes no --processes")
     from ..extraction.runners.processes import Processes
 
     return Processes(num_processes)
 
 
 def processes_option(command: Command) -> Command:
-    """``--processes``; the command gets a ``Runner`` or its name as its argument ``runner``."""
-    return click.option(
+    """``--runner`` and ``--processes``; the command gets a ``Runner`` or its name as its argument ``runner``."""
+    command = click.option(
         "--processes",
         "runner",
         type=click.IntRange(1),
-        default=1,
-        show_default=True,
         metavar="N",
         callback=_runner,
-        help="Encoders in parallel, each in a process of its own and, with CUDA, on a GPU of its own.",
+        help="Encoders in parallel, each in a process of its own and, with CUDA, on a GPU of its own [1].",
+    )(command)
+    return click.option(
+        "--runner",
+        "runner_name",
+        type=click.Choice(part_names("extraction/runners")),
+        is_eager=True,  # before --processes, whose meaning depends on it
+        expose_value=False,
+        callback=_named_runner,
+        help="Where the encoders run [local; processes if --processes is above 1].",
     )(command)
 
 

@@ -13,10 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
 from pipeline import Bank, Processes, add_class, extract, predict, retry, train_head, watch
+from pipeline.commands import main
+from pipeline.commands.extract import command as extract_command
+from pipeline.commands.predict import command as predict_command
+from pipeline.commands.retry import command as retry_command
 from pipeline.core.errors import ClipdexError, UnknownPart
 from pipeline.core.limits import Limits
 from pipeline.core.recipe import Recipe
@@ -151,6 +156,25 @@ def test_a_watched_folder_is_extracted_by_several_processes(videos: Path, tmp_pa
     rounds = watch([videos], bank=tmp_path / "bank", runner=Processes(2), encoder="lite", sleep=lambda _: None)
     assert [row.status for row in next(rounds).rows] == ["ok"] * 3
     rounds.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "runner"),
+    [
+        ([], "local"),
+        (["--runner", "local", "--processes", "1"], "local"),
+        (["--processes", "3"], Processes(3)),
+        (["--processes", "3", "--runner", "processes"], Processes(3)),
+        (["--processes", "1", "--runner", "processes"], Processes(1)),
+        (["--runner", "processes"], "processes"),
+    ],
+)
+def test_the_command_line_names_the_runner(options: list[str], runner: object) -> None:
+    with click.Context(main) as parent:
+        for command, arguments in ((extract_command, ["a.mp4"]), (retry_command, []), (predict_command, [])):
+            assert command.make_context(command.name, [*arguments, *options], parent=parent).params["runner"] == runner
+        with pytest.raises(click.UsageError, match="--runner local takes no --processes"):
+            retry_command.make_context("retry", ["--runner", "local", "--processes", "2"], parent=parent)
 
 
 def test_with_nothing_to_do_no_verb_starts_a_process(
