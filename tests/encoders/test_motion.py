@@ -87,13 +87,15 @@ def test_repeated_frames_of_a_slower_video_do_not_count() -> None:
 def test_between_bursts_nothing_moves() -> None:
     clip = np.concatenate([walker(16), np.repeat(walker(1), 16, axis=0)])
     moving = moving_parts(clip, burst=16, num_threads=1)
-    assert (list(moving.stops), set(moving.bursts), moving.num_frames) == (list(range(1, 16)), {0}, 32)
+    assert [stop for _, stop in moving.spans] == list(range(1, 16))
+    assert (set(moving.bursts), moving.num_frames) == ({0}, 32)
+    assert moving_parts(walker(6), burst=3, num_threads=1).spans == [(0, 1), (1, 2), (3, 4), (4, 5)]
 
 
 def test_steps_are_eighths_of_the_clip_and_a_pause_has_no_movement() -> None:
     walk, still = walker(9), np.repeat(walker(1), 24, axis=0)
     _, steps = describe(moving_parts(np.concatenate([still, walk]), burst=33, num_threads=1))
-    assert (steps[:5] == 0).all()  # frames 0 to 20 of 32
+    assert (steps[:6] == 0).all()  # frames 0 to 24 of 32
     assert np.linalg.norm(steps[6:], axis=1) == pytest.approx([1, 1])
     _, plain = describe(moving_parts(walk, burst=9, num_threads=1))
     _, slower = describe(moving_parts(np.repeat(walk, 2, axis=0)[1:], burst=17, num_threads=1))

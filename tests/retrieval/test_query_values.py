@@ -17,7 +17,9 @@ from pipeline.core.errors import UsageError
 from pipeline.core.results import Hit
 from pipeline.decoders import open_video
 from pipeline.retrieval.query import query_parts
+from pipeline.retrieval.query_frames import Frames
 from pipeline.retrieval.search_options import SearchOptions
+from pipeline.sources.sampling import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +154,9 @@ def test_parts_take_their_kind_from_their_value(searcher: Searcher) -> None:
 def test_what_is_no_query_is_refused_with_what_is(call: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_a_clip_of_one_frame_is_long_enough_for_every_encoder() -> None:
+    one, many = (Frames.of(np.zeros((count, 8, 8, 3), np.uint8)) for count in (1, 90))
+    assert [len(clip.sampled(Sampling(64, 12.5))) for clip in (one, many)] == [2, 64]
+    assert len(one.sampled(Sampling(8))) == 8

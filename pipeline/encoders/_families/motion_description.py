@@ -22,7 +22,6 @@ Rows = npt.NDArray[np.float64]
 NUM_STEPS = 8  # parts of a clip that ``steps`` describes
 
 _DIRECTIONS = 8
-_LONGEST_REPEAT = 4  # frames; a picture that stays longer is a pause, not a low rate
 _LAGS = 12
 _WINDOW = 16  # steps of a spectrum
 _HOP = 4
@@ -214,13 +213,10 @@ def _travel(centres: Rows, sides: Rows, parts: Sequence[npt.NDArray[np.intp]]) -
 
 
 def _steps(found: dict[str, Rows], moving: Moving) -> FloatArray:
-    """(NUM_STEPS, STEP_DIM). A movement between frames of a slower video lasts from one to the other; after a pause it
-    begins with the last frames before it shows.
-    """
-    stops = np.asarray(moving.stops)
-    starts = np.maximum(np.concatenate([[0], stops[:-1]]), stops - _LONGEST_REPEAT)
+    """(NUM_STEPS, STEP_DIM): each movement counts for the steps that it lasts in."""
+    starts, stops = np.asarray(moving.spans).T[:, :, None]
     edges = np.linspace(0, moving.num_frames - 1, NUM_STEPS + 1)
-    shared = np.minimum(stops[:, None], edges[1:]) - np.maximum(starts[:, None], edges[:-1])
+    shared = np.minimum(stops, edges[1:]) - np.maximum(starts, edges[:-1])
     weights = np.maximum(shared, 0.0)  # (t, steps)
     blocks = []
     for name in _IN_BOX:

@@ -26,6 +26,7 @@ SIDE = 160  # pixels of a picture's side when flow is computed
 _GRID = 8  # the camera's movement is fitted at one place in so many pixels, both ways
 _AT = slice(_GRID // 2, None, _GRID)
 _ROUNDS = 4
+_LONGEST_REPEAT = 4  # frames
 _LEAST_PIXELS = 0.5  # shorter movement is noise
 _NOISE = 4.0  # so many times the median of what the camera's movement leaves is noise too
 
@@ -45,13 +46,14 @@ class Moving:
     Attributes:
         flows: (SIDE, SIDE, 2) in pixels, x first, with zeros where nothing moves.
         bursts: the number of each one's burst.
-        stops: the number of the frame that each leads to.
+        spans: numbers of the frames between which each lasts. The frames before may be equal to the first of the two:
+            up to ``_LONGEST_REPEAT`` belong to it, as in a video of a lower rate; more are a pause.
         num_frames: of the clip, equal ones included.
     """
 
     flows: Sequence[FloatArray]
     bursts: Sequence[int]
-    stops: Sequence[int]
+    spans: Sequence[tuple[int, int]]
     num_frames: int
 
 
@@ -84,7 +86,17 @@ def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> Moving:
     least = max(_LEAST_PIXELS, _NOISE * float(np.median([left for _, left in flows])))
     moving = [np.where((flow**2).sum(axis=2, keepdims=True) > least**2, flow, np.float32(0)) for flow, _ in flows]
     stops = [stop for _, _, stop in pairs]
-    return Moving(moving, [(stop - 1) // burst for stop in stops], stops, len(frames))
+    bursts = [(stop - 1) // burst for stop in stops]
+    return Moving(moving, bursts, _spans(stops, [number * burst for number in bursts]), len(frames))
+
+
+def _spans(stops: Sequence[int], firsts: Sequence[int]) -> list[tuple[int, int]]:
+    """Frames between which each movement lasts, by the frame it leads to and the first frame of its burst."""
+    spans: list[tuple[int, int]] = []
+    for stop, first in zip(stops, firsts, strict=True):
+        start = max(first, spans[-1][1] if spans else 0)
+        spans.append((start if stop - start <= _LONGEST_REPEAT else stop - 1, stop))
+    return spans
 
 
 @contextlib.contextmanager
