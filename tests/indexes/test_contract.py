@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,10 @@ SOME = frozenset(IDS[::7])
 
 
 @pytest.fixture(params=[*local_kinds(), "sqlite", "oracle"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> VectorIndex:
-    if request.param == "oracle":
-        return Exact(DIM)
-    if request.param == "sqlite":
-        return InSqlite(DIM, tmp_path / "vectors.db")
-    return local_kind(request.param)(DIM)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
+    made = {"oracle": lambda: Exact(DIM), "sqlite": lambda: InSqlite(DIM, tmp_path / "vectors.db")}
+    with made.get(request.param, lambda: local_kind(request.param)(DIM))() as index:
+        yield index
 
 
 @pytest.fixture
