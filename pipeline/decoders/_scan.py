@@ -70,7 +70,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def _keep_log_out_of_python() -> None:
-    """Undo ``av.logging.set_level``, which torchvision calls when it is imported: a decoder's thread that logs to
+    """Undo ``av.logging.set_level``, which older torchvision calls when imported: a decoder's thread that logs to
     Python waits for the interpreter, which waits for that thread when the codec closes, for ever.
     """
     if av.logging.get_level() is not None:

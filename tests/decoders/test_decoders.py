@@ -135,14 +135,18 @@ def test_a_video_cut_in_the_middle_gives_its_whole_frames_and_no_repeats(
         assert seen[-1] in (frames[-1].number, None)
 
 
-def test_damage_in_the_middle_loses_frames_and_invents_none(
-    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
-) -> None:
-    damaged = tmp_path / "damaged.mp4"
+@pytest.fixture
+def damaged(hard: dict[str, hard_videos.HardVideo], tmp_path: Path) -> Path:
+    """A video with 600 bad bytes in its middle."""
+    path = tmp_path / "damaged.mp4"
     content = bytearray(hard["h264.mp4"].path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 600] = b"\xff" * 600
-    damaged.write_bytes(content)
+    path.write_bytes(content)
+    return path
+
+
+def test_damage_in_the_middle_loses_frames_and_invents_none(damaged: Path) -> None:
     with open_video(damaged) as opened:
         frames = list(opened.frames(range(60)))
     # Keyframes are 20 frames apart: what leans on the damage is lost up to the next of them.
@@ -151,15 +155,8 @@ def test_damage_in_the_middle_loses_frames_and_invents_none(
     assert all(number == own for own, number in seen), seen
 
 
-def test_damage_does_not_hang_where_another_library_has_python_log_for_ffmpeg(
-    hard: dict[str, hard_videos.HardVideo], tmp_path: Path
-) -> None:
-    """torchvision calls ``set_level`` when it is imported. About one reading in fifty then never ended."""
-    damaged = tmp_path / "damaged.mp4"
-    content = bytearray(hard["h264.mp4"].path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 600] = b"\xff" * 600
-    damaged.write_bytes(content)
+def test_damage_does_not_hang_where_another_library_has_python_log_for_ffmpeg(damaged: Path) -> None:
+    """Older torchvision calls ``set_level`` when it is imported. Some readings then never ended."""
     av.logging.set_level(av.logging.ERROR)
     try:
         with open_video(damaged) as opened:
