@@ -11,12 +11,13 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 from sklearn.model_selection import GroupKFold
 
-from ..core.metrics import classification_figures, in_top_k, log_loss
+from ..core.metrics import in_top_k, log_loss
 from ..core.vectors import groups_per_class
 from ..heads import Head
 from ..heads._trained.calibration import Calibration, Method, fit_calibration, precision_thresholds
 from .cross_validation import HeldOut, held_out_scores
 from .dataset import LabelledClips
+from .figures import chance_note, figures_of
 
 # Into so many parts held-out clips are dealt, so that what is learned of them is measured on others.
 _FOLDS = 5
@@ -78,8 +79,9 @@ def validate(
     calibration = calibration_of(inner, texts, weight, method=method)
     thresholds, unmet = _thresholds(after, _known(inner), precision)  # texts give unknown classes scores too
     reported = (before, after) if outer is None else calibrated_by(outer, text_shares, weight, calibration)
-    figures = _figures(*reported) | ({} if texts is None else {"text_weight": weight})
-    return Validation(figures, (*warnings, *unmet), calibration, thresholds, _familiarity_quantiles(inner), weight)
+    figures = figures_of(*reported) | ({} if texts is None else {"text_weight": weight})
+    warnings += [*unmet, *chance_note(figures, num_classes=len(inner.classes))]
+    return Validation(figures, tuple(warnings), calibration, thresholds, _familiarity_quantiles(inner), weight)
 
 
 def _weighed_texts(inner: HeldOut, examples: LabelledClips, shares: Texts) -> tuple[Texts, float]:
@@ -102,17 +104,6 @@ def _calibrated(
     if method == "auto" and _loss(before, known) <= _loss(after, known):
         return "none", before, before
     return method, before, after
-
-
-def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
-    """Of merit, on clips that were not trained on."""
-    return {
-        "protocol": after.protocol,
-        "folds": after.folds,
-        "clips": len(after.truth),
-        **classification_figures(after.truth, after.scores),
-        "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
-    }
 
 
 def _familiarity_quantiles(inner: HeldOut) -> tuple[float, ...]:
@@ -164,7 +155,7 @@ def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method
 
 
 def _with_texts(held: HeldOut, texts: Texts, weight: float) -> HeldOut:
-    return held if texts is None else dataclasses.replace(held, scores=blended(held.scores, texts[held.tested], weight))
+    return held if texts is None else dataclasses.replace(held, scores=blended(held.scores, texts[held.rows], weight))
 
 
 def _known(held: HeldOut) -> npt.NDArray[np.bool_]:
@@ -219,7 +210,7 @@ def text_weight(held: HeldOut, truth: npt.NDArray[np.int64], texts: npt.NDArray[
     """
     if held.folds:
         known = _known(held)
-        truth, scores, own = held.truth[known], held.scores[known], texts[held.tested][known]
+        truth, scores, own = held.truth[known], held.scores[known], texts[held.rows][known]
         losses = [log_loss(truth, blended(scores, own, weight)) for weight in _WEIGHTS]
         return float(_WEIGHTS[int(np.argmin(losses))])
     right = int(in_top_k(truth, texts, k=1).sum())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings as python_warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,11 @@ _MOST_LEFT_OUT = 20
 _FOLDS = 5
 _INNER_FOLDS = 3
 
+# While clips are few, a score depends on how they happened to be dealt into folds: they are dealt again until about so
+# many were tested, at most as often as the kind of head allows.
+_TESTED = 200
+_DEALT = {"group": "folds by group", "video": "folds by video"}
+
 Protocol = Literal["auto", "holdout", "cv", "leave-one-group-out"]
 Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -42,7 +47,9 @@ class HeldOut:
         scores: (n, classes) probabilities; what a fold could not learn is -inf, and never a hit.
         familiar: (n,), see ``NoveltyDetector``; nan if it is unknown.
         groups: of the clips that were tested, (n,).
-        tested: which of the examples these are.
+        rows: which of the examples each of these is, (n,).
+        num_examples: of which some were tested.
+        repeats: how often the clips were dealt into folds; each was tested so many times.
     """
 
     protocol: str
@@ -52,26 +59,35 @@ class HeldOut:
     scores: npt.NDArray[np.float64]
     familiar: npt.NDArray[np.float64]
     groups: npt.NDArray[np.str_]
-    tested: Bools
+    rows: npt.NDArray[np.int64]
+    num_examples: int
+    repeats: int = 1
+
+    @property
+    def num_clips(self) -> int:
+        """How many clips were tested, each counted once."""
+        return len(self.truth) // self.repeats
 
     def hits(self, k: int) -> npt.NDArray[np.float64]:
-        """For each example 1 where its class is among the ``k`` best, 0 where not, nan where it was not tested."""
-        found = np.full(len(self.tested), np.nan)
-        found[self.tested] = in_top_k(self.truth, self.scores, k=k)
-        return found
+        """For each example how often its class was among the ``k`` best, in [0, 1]; nan where it was not tested."""
+        tested = np.bincount(self.rows, minlength=self.num_examples)
+        found = np.bincount(self.rows, in_top_k(self.truth, self.scores, k=k), minlength=self.num_examples)
+        return np.where(tested, found / np.maximum(tested, 1), np.nan)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> HeldOut:
-        """Some of the clips that were tested, by their numbers, ascending."""
-        tested = np.zeros_like(self.tested)
-        tested[np.flatnonzero(self.tested)[rows]] = True
+    def take(self, chosen: npt.NDArray[np.int64]) -> HeldOut:
+        """Some of the clips that were tested, by their numbers."""
         return dataclasses.replace(
             self,
-            truth=self.truth[rows],
-            scores=self.scores[rows],
-            familiar=self.familiar[rows],
-            groups=self.groups[rows],
-            tested=tested,
+            truth=self.truth[chosen],
+            scores=self.scores[chosen],
+            familiar=self.familiar[chosen],
+            groups=self.groups[chosen],
+            rows=self.rows[chosen],
         )
+
+    def once(self) -> HeldOut:
+        """Each clip as it was tested first."""
+        return dataclasses.replace(self.take(np.arange(self.num_clips)), repeats=1)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -117,7 +133,12 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
 
 
 def held_out_scores(
-    model: Head, examples: LabelledClips, *, protocol: Protocol = "auto", tune: frozenset[str] | None = None
+    model: Head,
+    examples: LabelledClips,
+    *,
+    protocol: Protocol = "auto",
+    tune: frozenset[str] | None = None,
+    repeats: int | None = None,
 ) -> HeldOut:
     """Train on some groups, score the others, in turn.
 
@@ -125,6 +146,8 @@ def held_out_scores(
         protocol: "auto" takes the split column where there is one, leaves out one named group at a time where they
             are few, and else deals groups into folds.
         tune: choose parameters inside each fold, but for these.
+        repeats: how often clips are dealt into folds anew; by default the more, the fewer clips there are. Other
+            protocols have no chance in them and run once.
 
     Raises:
         HeadError: the vectors or parameters cannot be trained on.
@@ -132,7 +155,24 @@ def held_out_scores(
     """
     check_choice("protocol", protocol, Protocol)
     name, splits = splits_of(examples, protocol)
-    return _over(model, examples, splits, protocol=name, fixed=tune)
+    found = [_over(model, examples, splits, protocol=name, fixed=tune)]
+    if name.endswith(tuple(_DEALT.values())):
+        times = repeats or int(np.clip(_TESTED // max(1, len(examples)), 1, model.repeats))
+        for seed in range(1, times):
+            splits = splits_of(examples, protocol, seed=seed)[1]
+            found.append(_over(model, examples, splits, protocol=name, fixed=tune))
+    return _together(found)
+
+
+def _together(found: Sequence[HeldOut]) -> HeldOut:
+    """The same clips, dealt into folds several times, one time after the other."""
+    if len(found) == 1:
+        return found[0]
+    columns = {
+        name: np.concatenate([getattr(one, name) for one in found])
+        for name in ("truth", "scores", "familiar", "groups", "rows")
+    }
+    return dataclasses.replace(found[0], **columns, repeats=len(found))
 
 
 def _over(
@@ -166,12 +206,16 @@ def _over(
         probabilities[tested],
         familiar[tested],
         examples.groups[tested],
-        tested,
+        np.flatnonzero(tested),
+        len(examples),
     )
 
 
-def splits_of(examples: LabelledClips, protocol: Protocol) -> tuple[str, list[Split]]:
+def splits_of(examples: LabelledClips, protocol: Protocol, *, seed: int = 0) -> tuple[str, list[Split]]:
     """Rows to train on and rows to test on, and the name of that protocol; see ``held_out_scores``.
+
+    Args:
+        seed: deals groups into folds.
 
     Raises:
         LabelError: a split column that puts one group on both sides.
@@ -193,12 +237,12 @@ def splits_of(examples: LabelledClips, protocol: Protocol) -> tuple[str, list[Sp
     if protocol == "leave-one-group-out" or (protocol == "auto" and few):
         return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
     num_folds = int(np.clip(of_class.min(), 2, _FOLDS))
-    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=0)
-    unit = "group" if examples.named_groups else "video"
+    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+    unit: Literal["group", "video"] = "group" if examples.named_groups else "video"
     splits = list(_of(splitter, examples, codes))
     if protocol == "holdout":
         return f"one of {num_folds} parts held out by {unit}", splits[:1]
-    return f"{num_folds} folds by {unit}", splits
+    return f"{num_folds} {_DEALT[unit]}", splits
 
 
 def _of(splitter: Any, examples: LabelledClips, codes: npt.NDArray[np.int64]) -> Iterator[Split]:

@@ -8,19 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from ..bank.bank import BankLike, open_bank
 from ..classification.calibrate import calibrated_across
 from ..classification.cross_validation import Protocol, fit, held_out_scores
 from ..classification.dataset import check_classes, label_rows_of, labelled_examples
+from ..classification.figures import figures_of
 from ..classification.train import build_head
 from ..core.errors import LabelError
-from ..core.metrics import classification_figures
 from ..core.results import Report, Results
 from ..core.types import Loss
 from ..heads import Head, heads
-from .compare_encoders import interval, resamples_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +25,8 @@ class HeadResult(Report):
     """One line of the comparison; figures are of held-out clips, after calibration.
 
     Attributes:
-        top1_interval: 95% of resamples of whole groups or videos lie within.
+        top1_interval: holds the share of new clips that the head classifies correctly, in 95% of cases.
+        ece: None with fewer than 50 clips.
         seconds: to train the head once, on all clips that are trained on.
     """
 
@@ -38,7 +36,7 @@ class HeadResult(Report):
     top1_interval: tuple[float, float]
     balanced_accuracy: float
     macro_f1: float
-    ece: float
+    ece: float | None
     seconds: float
     protocol: str
     clips: int
@@ -77,7 +75,6 @@ def compare_heads(
     if has_frames:
         read["frames"] = labelled_examples(store, chosen, rows, reads="frames")
     results = []
-    resamples = None
     for kind, loss, model in _models(seed):
         if model.reads not in read:
             continue
@@ -85,11 +82,7 @@ def compare_heads(
         held = held_out_scores(model, own, protocol=protocol, tune=frozenset[str]() if tune else None)
         if not held.folds:
             raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
-        if resamples is None:
-            resamples = resamples_of(held.groups)
-        _, after = calibrated_across(held)
-        figures = classification_figures(after.truth, after.scores)
-        hits = after.hits(1)[held.tested]
+        figures = figures_of(*calibrated_across(held))
         started = time.monotonic()
         fit(model, own.take(~own.held_out))
         results.append(
@@ -97,13 +90,13 @@ def compare_heads(
                 head=kind,
                 loss=loss,
                 top1=figures["top1"],
-                top1_interval=interval(np.array([hits[rows].mean() for rows in resamples])),
+                top1_interval=figures["top1_interval"],
                 balanced_accuracy=figures["balanced_accuracy"],
                 macro_f1=figures["macro_f1"],
                 ece=figures["ece"],
                 seconds=time.monotonic() - started,
                 protocol=held.protocol,
-                clips=len(held.truth),
+                clips=figures["clips"],
             )
         )
     return Results(sorted(results, key=lambda one: -one.top1))

@@ -16,11 +16,13 @@ from ..bank.head_changes import heads_in
 from ..classification.calibrate import calibrated_across, calibrated_by
 from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
+from ..classification.figures import chance_note, figures_of
 from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
-from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
+from ..core.intervals import independent_trials, share_interval
+from ..core.metrics import auroc, average_precision, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.types import ClipRow, Device
@@ -67,6 +69,11 @@ class Evaluation(Report):
         """The figures, as ``--json`` prints them."""
         return dict(self.figures)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence if the clips cannot tell the head from chance."""
+        return tuple(chance_note(self.figures, num_classes=len(self.classes)))
+
 
 def evaluate(
     *,
@@ -106,6 +113,7 @@ def evaluate(
         before, after = _as_stored(trained, examples, encoder)
     else:
         before, after = _trained_again(trained, examples, encoder, protocol)
+    once = after.once()
     stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
     trained_labels = [label for _, label, _ in card.examples]
     return Evaluation(
@@ -122,23 +130,19 @@ def evaluate(
             "per_class": _per_class(after),
         },
         classes=tuple(map(str, after.classes)),
-        truth=after.truth,
-        scores=after.scores,
-        uncalibrated=before.scores,
-        clips=tuple(stored[name] for name, was in zip(examples.ids, after.tested, strict=True) if was),
+        truth=once.truth,
+        scores=once.scores,
+        uncalibrated=before.once().scores,
+        clips=tuple(stored[examples.ids[row]] for row in once.rows),
         counts={name: trained_labels.count(name) for name in card.classes},
     )
 
 
 def _figures(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     return {
-        "protocol": after.protocol,
-        "folds": after.folds,
-        "clips": len(after.truth),
+        **figures_of(before, after),
         "classes": len(after.classes),
         "groups": len(set(after.groups.tolist())),
-        **classification_figures(after.truth, after.scores),
-        "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"],
         "map": mean_average_precision(after.truth, after.scores),
         **_selective(after),
     }
@@ -182,7 +186,8 @@ def _as_stored(trained: TrainedHead, examples: LabelledClips, encoder: Encoder |
             scores,
             np.full(len(examples), np.nan) if look is None else look.scores(examples.vectors),
             examples.groups,
-            np.ones(len(examples), np.bool_),
+            np.arange(len(examples)),
+            len(examples),
         )
         found.append(held)
     return found[0], found[1]
@@ -260,15 +265,21 @@ def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
     }
 
 
-def _per_class(held: HeldOut) -> dict[str, dict[str, float | int]]:
-    predicted = held.predicted
-    rows: dict[str, dict[str, float | int]] = {}
+def _per_class(held: HeldOut) -> dict[str, dict[str, Any]]:
+    predicted, once = held.predicted, held.once()
+    hits = held.hits(1)[once.rows]
+    rows: dict[str, dict[str, Any]] = {}
     for code, name in enumerate(held.classes):
         own, assigned = held.truth == code, predicted == code
-        right = int((own & assigned).sum())
+        right, clips = int((own & assigned).sum()), once.truth == code
+        recall = right / max(1, int(own.sum()))
+        trials = independent_trials(
+            hits[clips], once.groups[clips], cross_validated=held.folds > 1, repeats=held.repeats
+        )
         rows[str(name)] = {
-            "clips": int(own.sum()),
-            "recall": right / max(1, int(own.sum())),
+            "clips": int(clips.sum()),
+            "recall": recall,
+            "recall_interval": share_interval(recall, trials),
             "precision": right / max(1, int(assigned.sum())),
             "average_precision": average_precision(own[np.argsort(-held.scores[:, code], kind="stable")]),
         }

@@ -43,7 +43,8 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         per_example: those with one row for each example, ``codes_`` with their class numbers among them.
         learns_alone: whether a class is best learned alone by default; a space learned from few classes may have no
             room for another one.
-        grid: values worth trying, by parameter (``validation.choose``).
+        grid: values worth trying, by parameter (``cross_validation.choose``).
+        repeats: how often few clips are dealt into folds anew, at most, to measure it; less where training takes long.
     """
 
     reads: ClassVar[Literal["clips", "frames"]] = "clips"
@@ -53,6 +54,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     per_example: ClassVar[tuple[str, ...]] = ()
     learns_alone: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    repeats: ClassVar[int] = 10
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Learn from vectors (n, dim) and one class name each.
