@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 from ..core.metrics import in_top_k, log_loss
 from ..core.vectors import groups_per_class
 from ..heads import Head
-from ..heads._trained.calibration import Calibration, Method, fit_calibration, precision_thresholds
+from ..heads._trained.calibration import Calibration, Method, fit_calibration, precision_thresholds, unchecked
 from .cross_validation import HeldOut, held_out_scores
 from .dataset import LabelledClips
 from .figures import chance_note, figures_of
@@ -38,7 +38,7 @@ class Validation:
 
     Attributes:
         figures: of merit, None where no honest split exists.
-        calibration, thresholds, familiar: see ``HeadCard``; thresholds by class.
+        calibration, thresholds, familiar, held_out: see ``HeadCard``; thresholds by class.
         text_weight: what texts should count beside the head.
     """
 
@@ -47,6 +47,7 @@ class Validation:
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     familiar: tuple[float, ...] = ()
+    held_out: int | None = None
     text_weight: float = 0.0
 
 
@@ -74,14 +75,25 @@ def validate(
     texts, weight = _weighed_texts(inner, examples, text_shares)
     if not inner.folds and outer is None:
         message = "no cross-validation: no class was seen in two groups or videos"
-        return Validation(None, (*warnings, message), text_weight=weight)
-    method, before, after = _calibrated(inner, texts, method=calibrate)
-    calibration = calibration_of(inner, texts, weight, method=method)
+        fewest = int(groups_per_class(examples.y, examples.groups).min())
+        modest = unchecked(fewest, num_classes=len(inner.classes)) if calibrate != "none" else Calibration()
+        return Validation(None, (*warnings, message), calibration=modest, text_weight=weight)
+    before, after = calibrated_across(inner, texts, method=calibrate)
+    calibration = calibration_of(inner, texts, weight, method=calibrate)
     thresholds, unmet = _thresholds(after, _known(inner), precision)  # texts give unknown classes scores too
     reported = (before, after) if outer is None else calibrated_by(outer, text_shares, weight, calibration)
     figures = figures_of(*reported) | ({} if texts is None else {"text_weight": weight})
     warnings += [*unmet, *chance_note(figures, num_classes=len(inner.classes))]
-    return Validation(figures, tuple(warnings), calibration, thresholds, _familiarity_quantiles(inner), weight)
+    familiar = inner.familiar[_known(inner) & np.isfinite(inner.familiar)]
+    return Validation(
+        figures,
+        tuple(warnings),
+        calibration,
+        thresholds,
+        familiar=_quantiles(familiar),
+        held_out=len(familiar) // inner.repeats,
+        text_weight=weight,
+    )
 
 
 def _weighed_texts(inner: HeldOut, examples: LabelledClips, shares: Texts) -> tuple[Texts, float]:
@@ -93,21 +105,7 @@ def _weighed_texts(inner: HeldOut, examples: LabelledClips, shares: Texts) -> tu
     return texts, text_weight(inner, np.searchsorted(inner.classes, examples.y[training]), texts)
 
 
-def _calibrated(
-    inner: HeldOut, texts: Texts, *, method: Method | Literal["auto"]
-) -> tuple[Method | Literal["auto"], HeldOut, HeldOut]:
-    """The method, and predictions before and after. "auto" becomes "none" if calibration makes held-out clips no
-    likelier: few clips, or scores that mean what they say already, teach it noise.
-    """
-    before, after = calibrated_across(inner, texts, method=method)
-    known = _known(inner)
-    if method == "auto" and _loss(before, known) <= _loss(after, known):
-        return "none", before, before
-    return method, before, after
-
-
-def _familiarity_quantiles(inner: HeldOut) -> tuple[float, ...]:
-    familiar = inner.familiar[_known(inner) & np.isfinite(inner.familiar)]
+def _quantiles(familiar: npt.NDArray[np.float64]) -> tuple[float, ...]:
     quantiles = np.quantile(familiar, np.linspace(0, 1, _QUANTILES)) if len(familiar) else np.empty(0)
     return tuple(map(float, quantiles))
 
@@ -144,14 +142,11 @@ def calibrated_across(
     return dataclasses.replace(held, scores=before), dataclasses.replace(held, scores=after)
 
 
-def _loss(held: HeldOut, rows: npt.NDArray[np.bool_]) -> float:
-    return log_loss(held.truth[rows], held.scores[rows]) if rows.any() else 0.0
-
-
 def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:
     """What clips teach of the scores; those of a class that their fold could not know teach nothing."""
     known = _known(held)
-    return fit_calibration(held.truth[known], _with_texts(held, texts, weight).scores[known], method=method)
+    scores = _with_texts(held, texts, weight).scores[known]
+    return fit_calibration(held.truth[known], scores, method=method, repeats=held.repeats)
 
 
 def _with_texts(held: HeldOut, texts: Texts, weight: float) -> HeldOut:

@@ -20,7 +20,7 @@ from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
 from ..core.vectors import groups_per_class
 from ..heads import Head, NoveltyDetector
-from .dataset import Bools, LabelledClips
+from .dataset import LabelledClips
 
 # With at most this many named groups, each is held out once; with more, they are dealt into folds.
 _MOST_LEFT_OUT = 20
@@ -168,11 +168,15 @@ def _together(found: Sequence[HeldOut]) -> HeldOut:
     """The same clips, dealt into folds several times, one time after the other."""
     if len(found) == 1:
         return found[0]
-    columns = {
-        name: np.concatenate([getattr(one, name) for one in found])
-        for name in ("truth", "scores", "familiar", "groups", "rows")
-    }
-    return dataclasses.replace(found[0], **columns, repeats=len(found))
+    return dataclasses.replace(
+        found[0],
+        truth=np.concatenate([one.truth for one in found]),
+        scores=np.concatenate([one.scores for one in found]),
+        familiar=np.concatenate([one.familiar for one in found]),
+        groups=np.concatenate([one.groups for one in found]),
+        rows=np.concatenate([one.rows for one in found]),
+        repeats=len(found),
+    )
 
 
 def _over(

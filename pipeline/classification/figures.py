@@ -1,4 +1,4 @@
-"""The figures of merit of held-out clips, each with its interval and what chance would give, and what they allow to say.
+"""Figures of merit of held-out clips, each with its interval and its chance level, and what they allow to say.
 
 All are shares in [0, 1]. Intervals hold the figure of the head on clips that it has never seen in 95% of cases.
 """
@@ -90,5 +90,5 @@ def chance_note(figures: Mapping[str, Any] | None, *, num_classes: int) -> list[
 
 def _rounded(number: float) -> int:
     """To one digit, as an estimate is."""
-    digits = 10 ** math.floor(math.log10(number))
+    digits = int(10 ** math.floor(math.log10(number)))
     return math.ceil(number / digits) * digits

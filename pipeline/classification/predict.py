@@ -26,6 +26,7 @@ from ..extraction.run import Extraction
 from ..heads import HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
+from .figures import chance_note
 from .predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
 from .segments import Segment, Windows, segments
 from .train import DEFAULT_NAME
@@ -41,6 +42,7 @@ class ClipScores:
         abstains: for each clip why nothing is said of it, or None.
         thresholds: see ``HeadCard``.
         extraction: of the sources, if any were given; some may have failed.
+        notes: what to know about the answers, as sentences.
     """
 
     clips: Sequence[ClipRow]
@@ -50,6 +52,7 @@ class ClipScores:
     abstains: Sequence[Literal["unknown", "unsure"] | None]
     thresholds: Mapping[str, float | None]
     extraction: Extraction | None
+    notes: Sequence[str] = ()
 
 
 class FromSources(Results[One]):
@@ -59,8 +62,10 @@ class FromSources(Results[One]):
         extraction: of the sources, or None.
     """
 
-    def __init__(self, results: Iterable[One], extraction: Extraction | None = None) -> None:
-        super().__init__(results, warnings=() if extraction is None else extraction.warnings)
+    def __init__(
+        self, results: Iterable[One], extraction: Extraction | None = None, *, notes: Sequence[str] = ()
+    ) -> None:
+        super().__init__(results, warnings=(*(() if extraction is None else extraction.warnings), *notes))
         self.extraction = extraction
 
     @property
@@ -117,7 +122,8 @@ def predict(
         raise UsageError(f"top must be at least 1, not {top}")
     chosen = options_of(PredictOptions, options, keywords)
     found = score_clips(sources, chosen, bank=bank, on_progress=on_progress)
-    return Predictions([_prediction(found, number, top) for number in range(len(found.clips))], found.extraction)
+    predictions = [_prediction(found, number, top) for number in range(len(found.clips))]
+    return Predictions(predictions, found.extraction, notes=found.notes)
 
 
 def detect(
@@ -164,7 +170,7 @@ def detect(
             least_seconds=chosen.min_seconds,
         )
     ]
-    return Segments(found, scored.extraction)
+    return Segments(found, scored.extraction, notes=scored.notes)
 
 
 def score_clips(
@@ -228,7 +234,9 @@ def _judge(
     abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
     if asked.never_abstain:
         abstains = [None] * len(clips)
-    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, extraction)
+    accepted = 0.0 if asked.never_abstain else asked.accept_known
+    notes = [*judged.notes(accept_known=accepted), *chance_note(card.cv, num_classes=len(card.classes))]
+    return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, extraction, notes)
 
 
 def _windows(options: DetectOptions, store: Bank) -> ClipPlan:

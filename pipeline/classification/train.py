@@ -139,6 +139,7 @@ def _card(
         calibration=said.calibration,
         thresholds=said.thresholds,
         familiar=said.familiar,
+        held_out=said.held_out,
         fixed=tuple(sorted(options.head_parameters)) if options.tune else None,
         labels=None if options.labels is None else Path(options.labels).name,
         templates=tuple(as_list(options.templates)),

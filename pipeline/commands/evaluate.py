@@ -54,7 +54,7 @@ def _numbers(shots: str | None) -> list[int] | None:
     "--shots",
     metavar="N,N,...",
     callback=lambda _ctx, _param, value: _numbers(value),
-    help="k-shot: numbers of labelled clips per class [0,1,2,4,8,16].",
+    help="k-shot: numbers of labelled clips per class [0,1,2,4, ... as far as the labels reach].",
 )
 @click.option("--draws", type=click.IntRange(1), help="k-shot: number of random draws [10].")
 @template_option
@@ -110,6 +110,7 @@ def _evaluation(
         done = evaluate(protocol=protocol, **options)
         if out is not None:
             write_evaluation(out, done)
+    terminal.warn(done.warnings)
     return done.to_row()
 
 
@@ -122,11 +123,11 @@ def _k_shot(
     templates: tuple[str, ...],
     **options: Unpack[_Options],
 ) -> dict[str, Any]:
-    from ..evaluation.k_shot import SHOTS, k_shot_curves
+    from ..evaluation.k_shot import k_shot_curves
     from ..report.evaluation import write_k_shot
 
     with terminal.working("Drawing clips and training"):
-        done = k_shot_curves(shots=shots or SHOTS, draws=draws or 10, templates=templates, **options)
+        done = k_shot_curves(shots=shots, draws=draws or 10, templates=templates, **options)
         if out is not None:
             write_k_shot(out, done)
     return done.to_row()

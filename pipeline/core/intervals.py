@@ -36,9 +36,7 @@ def share_interval(share: float, num_trials: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def independent_trials(
-    hits: npt.ArrayLike, groups: npt.ArrayLike, *, cross_validated: bool, repeats: int = 1
-) -> float:
+def independent_trials(hits: npt.ArrayLike, groups: npt.ArrayLike, *, cross_validated: bool, repeats: int = 1) -> float:
     """How many independent trials say as much of a share as these clips do.
 
     Args:

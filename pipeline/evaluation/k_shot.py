@@ -25,7 +25,6 @@ from ..core.vectors import groups_per_class
 from ..encoders import encoder_class_for, load_for
 from ..heads import Head, load_trained
 
-SHOTS = (0, 1, 2, 4, 8, 16)
 _TEST_FOLDS = 3
 
 
@@ -42,7 +41,11 @@ class KShotCurve:
 
 @dataclasses.dataclass(frozen=True)
 class KShotReport(Report):
-    """The curves of a head's kind, and what they were measured on."""
+    """The curves of a head's kind, and what they were measured on.
+
+    Attributes:
+        chance: top-1 of the most frequent class, on the clips that were tested.
+    """
 
     head: str
     kind: str
@@ -51,6 +54,7 @@ class KShotReport(Report):
     clips: int
     classes: int
     groups: int
+    chance: float
     curves: tuple[KShotCurve, ...]
 
 
@@ -59,7 +63,7 @@ def k_shot_curves(
     bank: BankLike = "bank",
     head_name: str = DEFAULT_NAME,
     labels: str | Path | None = None,
-    shots: int | Sequence[int] = SHOTS,
+    shots: int | Sequence[int] | None = None,
     draws: int = 10,
     templates: str | Sequence[str] = (),
     device: Device = "auto",
@@ -69,7 +73,8 @@ def k_shot_curves(
     Where the encoder has a text side a second curve blends in what the class names say, which also works with no clip.
 
     Args:
-        shots: clips a class; 0 stands for texts alone.
+        shots: clips of each class; 0 stands for texts alone. By default 0, 1, 2, 4 and so on, as far as the labels
+            reach.
         templates: sentences that class names are put into.
 
     Raises:
@@ -82,9 +87,9 @@ def k_shot_curves(
         (1,)
     """
     check_choice("device", device, Device)
-    shots = as_list(shots)
-    if draws < 1 or not shots or not all(isinstance(shot, int) and shot >= 0 for shot in shots):
-        raise UsageError(f"shots and draws have to be counts of clips and of repetitions, not {shots} and {draws}")
+    wanted = None if shots is None else as_list(shots)
+    if draws < 1 or not (wanted is None or _are_counts(wanted)):
+        raise UsageError(f"shots and draws have to be counts of clips and of repetitions, not {wanted} and {draws}")
     store = open_bank(bank)
     card = load_trained(heads_in(store.folder), head_name).card
     model = build_head(card.kind, card.parameters, seed=card.seed)
@@ -95,9 +100,10 @@ def k_shot_curves(
     if not card.recipe.imported and encoder_class_for(card.recipe).card.text:
         texts = text_shares(load_for(card.recipe, device=device), examples, templates)
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
-    for draw in range(draws):
-        train, test = _split(examples, draw)
-        for shot in sorted(set(shots)):
+    splits = [_split(examples, draw) for draw in range(draws)]
+    wanted = wanted or _doubling(min(int(_counts(examples.y[train]).min()) for train, _ in splits))
+    for draw, (train, test) in enumerate(splits):
+        for shot in sorted(set(wanted)):
             chosen = _draw(examples, train, shot, seed=draw)
             for name, accuracy in _accuracies(model, examples, chosen, test, texts).items():
                 found[card.kind if name == "head" else name].setdefault(shot, []).append(accuracy)
@@ -114,8 +120,22 @@ def k_shot_curves(
         clips=len(examples),
         classes=len(set(examples.y.tolist())),
         groups=len(set(examples.groups.tolist())),
+        chance=float(np.mean([_counts(examples.y[test]).max() / len(test) for _, test in splits])),
         curves=tuple(curves),
     )
+
+
+def _are_counts(shots: Sequence[object]) -> bool:
+    return bool(shots) and all(isinstance(shot, int) and shot >= 0 for shot in shots)
+
+
+def _counts(labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    return np.unique(labels, return_counts=True)[1]
+
+
+def _doubling(most: int) -> list[int]:
+    """0, 1, 2, 4 and so on, and ``most``."""
+    return [0, *(2**power for power in range(most.bit_length())), most]
 
 
 def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

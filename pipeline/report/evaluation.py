@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,14 @@ _HEADLINES = (
     ("retrieval_recall_at_5", "retrieval recall@5"),
     ("retrieval_map", "retrieval mAP"),
 )
+_CHANCE = {"top1": "chance", "balanced_accuracy": "chance_uniform"}
 _CAPTIONS = {
     "confusion": "Confusion: rows are true classes, columns predicted classes; colours are shares of a row.",
+    "recall": "Recall of each class, with its 95% interval; the dashed line is uniform chance.",
     "precision_recall": "Precision against recall of each class.",
-    "calibration": "How sure the head was against how often it was right; dots are as large as their share of clips.",
-    "risk_coverage": "Wrong answers as ever less sure ones are let in.",
+    "calibration": "Reliability: accuracy against confidence; dots are as large as their share of clips.",
+    "risk_coverage": "Risk-coverage curve: the share of wrong answers if only the most confident clips are answered. "
+    "The dashed line is chance.",
     "classes": "Clips of each class.",
 }
 
@@ -54,7 +57,11 @@ def write_evaluation(folder: Path, done: Evaluation) -> None:
         _write_metrics(folder, done.figures)
         plots = draw_all(done, folder)
         unknown = done.figures["unknown_auroc"]
-        headlines = [(title, f"{done.figures[name]:.3f}") for name, title in _HEADLINES if name in done.figures]
+        headlines = [
+            (_with_interval(title, name, done.figures), f"{done.figures[name]:.3f}")
+            for name, title in _HEADLINES
+            if done.figures.get(name) is not None
+        ]
         if unknown is not None:
             headlines.append(("AUROC unknown classes", f"{unknown['mean']:.3f}"))
         page = rendered(
@@ -62,8 +69,10 @@ def write_evaluation(folder: Path, done: Evaluation) -> None:
             title=f"{done.head}: {done.kind} head on {done.recipe.encoder}",
             facts=done.figures,
             headlines=headlines,
+            notes=done.warnings,
             plots=[(_inline(path), _CAPTIONS[name]) for name, path in plots.items()],
             rows=done.figures["per_class"],
+            curves=(),
             worst=list(_worst(done)),
         )
         (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
@@ -78,17 +87,32 @@ def write_k_shot(folder: Path, done: KShotReport) -> None:
     with _into(folder):
         figures = done.to_row()
         _write_metrics(folder, figures)
-        plot = draw_k_shot(done.curves, folder / "k_shot.png")
+        plot = draw_k_shot(done.curves, folder / "k_shot.png", chance=done.chance)
         page = rendered(
             "evaluation.html",
             title=f"{done.head}: accuracy from few clips",
             facts=figures,
             headlines=[],
-            plots=[(_inline(plot), "Means over draws of the labelled clips; the bands hold 95% of the draws.")],
+            notes=(),
+            plots=[
+                (_inline(plot), "Means over draws of the labelled clips; bands: 95% of the draws; dashed line: chance.")
+            ],
             rows={},
+            curves=done.curves,
             worst=[],
         )
         (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
+
+
+def _with_interval(title: str, name: str, figures: Mapping[str, Any]) -> str:
+    """The title of a figure, with its 95% interval and its chance level where it has them."""
+    facts = []
+    if f"{name}_interval" in figures:
+        low, high = figures[f"{name}_interval"]
+        facts.append(f"{low:.2f} to {high:.2f} at 95%")
+    if name in _CHANCE:
+        facts.append(f"chance {figures[_CHANCE[name]]:.2f}")
+    return f"{title}: {', '.join(facts)}" if facts else title
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _DPI = 110
 _MOST_NAMED = 40  # classes; with more, a confusion matrix goes without numbers and names
 _MOST_CURVES = 12
+_FEWEST_ANSWERED = 10  # the share of errors among fewer clips is mostly chance
+_WIDTH, _HEIGHT = 6.5, 4.6  # inches
 _NOTHING = "#9a9a9a"
 
 
@@ -30,14 +32,16 @@ def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
         "confusion": _confusion(confusion_matrix(done.truth, done.scores), done.classes, folder / "confusion.png"),
         "precision_recall": _curves(done, folder / "precision_recall.png"),
         "calibration": _calibration(done, folder / "calibration.png"),
-        "risk_coverage": _risk(risk_coverage(right, sure), folder / "risk_coverage.png"),
+        "recall": _recall(done, folder / "recall.png"),
+        "risk_coverage": _risk(risk_coverage(right, sure), folder / "risk_coverage.png", done.figures["chance"]),
         "classes": _classes(done, folder / "classes.png"),
     }
 
 
-def draw_k_shot(curves: Sequence[KShotCurve], path: Path) -> Path:
-    """Accuracy against labelled clips a class."""
-    figure, axes = _figure(6.5, 4.2)
+def draw_k_shot(curves: Sequence[KShotCurve], path: Path, *, chance: float) -> Path:
+    """Accuracy against labelled clips of each class, and what chance would reach."""
+    figure, axes = _figure(_WIDTH, _HEIGHT)
+    _chance_line(axes, chance)
     for curve in curves:
         places = np.array(curve.shots)
         (line,) = axes.plot(places, curve.means, marker="o", label=curve.name)
@@ -45,7 +49,7 @@ def draw_k_shot(curves: Sequence[KShotCurve], path: Path) -> Path:
     axes.set_xscale("symlog", base=2, linthresh=1)
     shots = sorted({shot for curve in curves for shot in curve.shots})
     axes.set_xticks(shots, [str(shot) for shot in shots])
-    axes.set(xlabel="labelled clips a class", ylabel="top-1 accuracy", ylim=(0, 1))
+    axes.set(xlabel="labelled clips of each class", ylabel="top-1 accuracy", ylim=(0, 1))
     axes.legend(loc="lower right")
     return _saved(figure, path)
 
@@ -68,7 +72,7 @@ def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path
 
 def _curves(done: Evaluation, path: Path) -> Path:
     """Precision against recall of each class; with many, of those that are predicted worst."""
-    figure, axes = _figure(6.5, 4.6)
+    figure, axes = _figure(_WIDTH, _HEIGHT)
     precisions = {name: facts["average_precision"] for name, facts in done.figures["per_class"].items()}
     worst = sorted(precisions, key=lambda name: precisions[name])[:_MOST_CURVES]
     for name in worst:
@@ -84,40 +88,70 @@ def _curves(done: Evaluation, path: Path) -> Path:
 
 
 def _calibration(done: Evaluation, path: Path) -> Path:
-    figure, axes = _figure(5, 4.6)
+    figure, axes = _figure(_WIDTH, _HEIGHT)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
     for name, scores, ece in (
         ("as trained", done.uncalibrated, done.figures["ece_uncalibrated"]),
         ("calibrated", done.scores, done.figures["ece"]),
     ):
         confidence, accuracy, weight = reliability(done.truth, scores)
-        (line,) = axes.plot(confidence, accuracy, label=f"{name}, ECE {ece:.3f}")
+        (line,) = axes.plot(confidence, accuracy, label=name if ece is None else f"{name}, ECE {ece:.3f}")
         axes.scatter(confidence, accuracy, s=8 + 300 * weight, color=line.get_color(), alpha=0.6)
-    axes.set(xlabel="how sure", ylabel="how often right", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="upper left")
     return _saved(figure, path)
 
 
-def _risk(curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], path: Path) -> Path:
-    figure, axes = _figure(5, 4)
-    axes.plot(*curve)
-    axes.set(xlabel="share of clips answered, surest first", ylabel="wrong among them", xlim=(0, 1), ylim=(0, None))
+def _risk(curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], path: Path, chance: float) -> Path:
+    figure, axes = _figure(_WIDTH, _HEIGHT)
+    coverage, risk = (values[min(_FEWEST_ANSWERED, len(values)) - 1 :] for values in curve)
+    axes.plot(coverage, risk)
+    _chance_line(axes, 1 - chance)
+    axes.set(xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, None))
+    return _saved(figure, path)
+
+
+def _recall(done: Evaluation, path: Path) -> Path:
+    """Recall of each class, worst first; with many, of the worst."""
+    rows: Mapping[str, Any] = done.figures["per_class"]
+    names = sorted((name for name in rows if rows[name]["clips"]), key=lambda name: rows[name]["recall"])[:_MOST_NAMED]
+    figure, axes = _figure(_WIDTH, _tall(len(names)))
+    for place, name in enumerate(names):
+        axes.plot(rows[name]["recall_interval"], [place, place], color="C0", linewidth=2, alpha=0.5)
+        axes.plot(rows[name]["recall"], place, marker="o", color="C0")
+    axes.axvline(done.figures["chance_uniform"], color="grey", linewidth=1, linestyle="--")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="recall", xlim=(0, 1.02))
     return _saved(figure, path)
 
 
 def _classes(done: Evaluation, path: Path) -> Path:
-    """Clips of each class, trained on and tested."""
+    """Clips of each class that were trained on; and those that were tested, if they are others."""
     names = list(done.classes)
-    figure, axes = _figure(6.5, float(np.clip(0.28 * len(names) + 1.2, 2.5, 14)))
+    figure, axes = _figure(_WIDTH, _tall(len(names)))
     places = np.arange(len(names))
-    tested: Mapping[str, Any] = done.figures["per_class"]
-    axes.barh(places - 0.2, [done.counts.get(name, 0) for name in names], 0.4, label="trained on")
-    axes.barh(places + 0.2, [tested[name]["clips"] for name in names], 0.4, label="tested")
+    trained = [done.counts.get(name, 0) for name in names]
+    tested = [done.figures["per_class"][name]["clips"] for name in names]
+    if trained == tested:
+        axes.barh(places, trained, 0.6)
+    else:
+        axes.barh(places - 0.2, trained, 0.4, label="trained on")
+        axes.barh(places + 0.2, tested, 0.4, label="tested")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.set(xlabel="clips")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _saved(figure, path)
+
+
+def _tall(num_rows: int) -> float:
+    """Height of a plot with one row for each class."""
+    return float(np.clip(0.28 * num_rows + 1.2, _HEIGHT, 14))
+
+
+def _chance_line(axes: Any, level: float) -> None:
+    axes.axhline(level, color="grey", linewidth=1, linestyle="--", label="chance")
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

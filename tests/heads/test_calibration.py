@@ -70,9 +70,10 @@ def test_clips_whose_class_was_not_known_teach_nothing_and_classes_not_known_get
 
 
 def held(truth: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> HeldOut:
-    everything = np.ones(len(truth), np.bool_)
     names = np.array([f"c{code}" for code in range(scores.shape[1])])
-    return HeldOut("folds", 5, names, truth, scores, np.full(len(truth), np.nan), groups, everything)
+    return HeldOut(
+        "folds", 5, names, truth, scores, np.full(len(truth), np.nan), groups, np.arange(len(truth)), len(truth)
+    )
 
 
 @pytest.mark.parametrize("with_texts", [False, True])

@@ -36,6 +36,7 @@ class HeadCard:
         templates: sentences that class names are put into, where texts are blended in.
         fixed: parameters that were given, where the others were chosen on held-out groups; None where none were.
         familiar: quantiles, at equal steps from 0 to 1, of held-out clips' familiarity; none where none were held out.
+        held_out: how many clips those were; None if a version stored the head that did not count them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class HeadCard:
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     familiar: tuple[float, ...] = ()
+    held_out: int | None = None
     templates: tuple[str, ...] = ()
     fixed: tuple[str, ...] | None = None
 
@@ -156,6 +158,7 @@ def _card(facts: dict[str, Any], name: str) -> HeadCard:
         calibration=_calibration(_object(facts.get("calibration") or {}, "calibration")),
         thresholds=_thresholds(_object(facts.get("thresholds") or {}, "thresholds")),
         familiar=_numbers(facts.get("familiar") or (), "familiar"),
+        held_out=_count(facts.get("held_out"), "held_out"),
         templates=_texts(facts.get("templates") or (), "templates"),
         fixed=None if fixed is None else _texts(fixed, "fixed"),
     )
@@ -179,6 +182,8 @@ def _calibration(facts: dict[str, Any]) -> Calibration:
     found = Calibration(**facts)
     if found.method not in get_args(Method):
         raise ValueError(f"calibration.method is {found.method!r}; there are: {', '.join(get_args(Method))}")
+    if not 0 <= _number(found.doubt, "calibration.doubt") <= 1:
+        raise ValueError(f"calibration.doubt is {found.doubt!r} and has to be from 0 to 1")
     if len(found.knots) != 2 or len(found.knots[0]) != len(found.knots[1]):
         raise ValueError("calibration.knots has to be two lists of one length")
     if found.method == "isotonic" and not found.knots[0]:
@@ -213,6 +218,12 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
 
 def _numbers(value: Any, what: str) -> tuple[float, ...]:
     return tuple(_number(one, what) for one in _list(value, what))
+
+
+def _count(value: Any, what: str) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"{what} is {value!r} and has to be a count or null")
+    return value
 
 
 def _number(value: Any, what: str) -> float:

@@ -40,7 +40,9 @@ def export_onnx(trained: TrainedHead, path: Path) -> None:
         raise HeadError(f"the head {card.name!r} cannot become ONNX: no graph is written for its kind, {card.kind}")
     shares = graph.node("Max", scores, graph.constant(_LEAST_SHARE))
     tempered = graph.node("Div", graph.node("Log", shares), graph.constant(card.calibration.temperature))
-    graph.nodes.append(helper.make_node("Softmax", [tempered], ["probabilities"], axis=1))
+    doubt = card.calibration.doubt
+    sure = graph.node("Mul", graph.node("Softmax", tempered, axis=1), graph.constant(1 - doubt))
+    graph.nodes.append(helper.make_node("Add", [sure, graph.constant(doubt / len(card.classes))], ["probabilities"]))
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

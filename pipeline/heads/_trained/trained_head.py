@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 import numpy as np
@@ -69,14 +70,39 @@ class TrainedHead:
         return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
 
     def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
-        """For each clip the share of held-out clips of known classes that look no more familiar, in [0, 1]; None where
-        no clips were held out to compare with.
+        """For each clip the share of held-out clips of known classes that look no more familiar, the clip itself
+        counted as one of them, in (0, 1]; None where no clips were held out to compare with.
+
+        Counted so, a clip of a known class falls below a share with at most that probability (conformal p-values, Vovk
+        et al. 2005): n clips cannot show that another one is rarer than one in n + 1.
         """
         if self.familiarity is None or not self.card.familiar:
             return None
         shares = np.linspace(0, 1, len(self.card.familiar))
         found: npt.NDArray[np.float64] = np.interp(self.familiarity.scores(vectors), self.card.familiar, shares)
-        return found
+        if self.card.held_out is None:
+            return found
+        return (found * self.card.held_out + 1) / (self.card.held_out + 1)
+
+    def notes(self, *, accept_known: float = ACCEPT_KNOWN) -> list[str]:
+        """What to know about its answers: sentences for whoever reads them.
+
+        Args:
+            accept_known: see ``predict``.
+        """
+        card = self.card
+        if self.head.reads == "clips" and card.examples and not card.familiar:
+            return [
+                f"the head {card.name!r} was trained without held-out clips: its scores are unchecked and it answers "
+                "for any clip, also of other classes. Label clips of two videos of each class or more, and train it again"
+            ]
+        if card.held_out is not None and 1 / (card.held_out + 1) >= 1 - accept_known > 0:
+            needed = math.floor(1 / (1 - accept_known))
+            return [
+                f"the head {card.name!r} was checked on {card.held_out} held-out clips, too few to reject clips that "
+                f"belong to no class: it takes {needed}"
+            ]
+        return []
 
     def predict_proba(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """(n, classes) calibrated probabilities, in the order of ``card.classes``.
