@@ -14,8 +14,8 @@ _Z = 1.959964
 
 # Clips of one group are somewhat alike. How much is measured, and with few groups drawn towards this correlation, which
 # counts as much as so many groups.
-_USUAL_CORRELATION = 0.2
-_USUAL_GROUPS = 10.0
+_USUAL_CORRELATION = 0.4
+_USUAL_GROUPS = 20.0
 
 # Heads of a cross-validation share most of their training clips, so their errors vary more than those of so many
 # independent trials: the variance is so many times larger, and more if clips were dealt into folds only once.

@@ -94,7 +94,7 @@ class TrainedHead:
         if self.head.reads == "clips" and card.examples and not card.familiar:
             return [
                 f"the head {card.name!r} was trained without held-out clips: its scores are unchecked and it answers "
-                "for any clip, also of other classes. Label clips of two videos of each class or more, and train it again"
+                "for any clip, also of other classes. Label clips of several videos of each class and train it again"
             ]
         if card.held_out is not None and 1 / (card.held_out + 1) >= 1 - accept_known > 0:
             needed = math.floor(1 / (1 - accept_known))
