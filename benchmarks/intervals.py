@@ -68,7 +68,7 @@ def normal(classes: int, dim: int, apart: float, *, a_group: int = 1) -> World:
         def clips(number: int, together: int) -> Clips:
             codes = np.repeat(np.arange(classes), number)
             groups = np.concatenate([code * number + np.arange(number) // together for code in range(classes)])
-            shared = random.normal(size=(classes * number, dim))[groups] if together > 1 else 0.0
+            shared = random.normal(size=(classes * number, dim))[groups] if a_group > 1 else 0.0
             X = means[codes] + (random.normal(size=(len(codes), dim)) + shared) * scale
             return X.astype(np.float32), np.array([f"class {code:02d}" for code in codes]), groups.astype(str)
 

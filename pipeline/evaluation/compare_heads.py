@@ -90,7 +90,7 @@ def compare_heads(
                 head=kind,
                 loss=loss,
                 top1=figures["top1"],
-                top1_interval=figures["top1_interval"],
+                top1_interval=tuple(figures["top1_interval"]),
                 balanced_accuracy=figures["balanced_accuracy"],
                 macro_f1=figures["macro_f1"],
                 ece=figures["ece"],

@@ -38,8 +38,11 @@ def test_a_head_is_trained_stored_and_scored(tmp_path: Path) -> None:
     assert (report.classes, report.clips, report.groups) == (("class 0", "class 1", "class 2"), 60, 60)
     assert report.cv["protocol"] == "5 folds by video"
     assert report.cv["top1"] > 0.9
-    promised = {"protocol", "folds", "clips", "top1", "top5", "balanced_accuracy", "macro_f1", "ece"}
+    promised = {"protocol", "chance", "clips", "top1", "top1_interval", "top5", "balanced_accuracy", "macro_f1", "ece"}
     assert promised <= set(report.cv)
+    low, high = report.cv["top1_interval"]
+    assert 0 < low < report.cv["top1"] <= high <= 1
+    assert report.cv["chance"] == pytest.approx(1 / 3)
     trained = load_trained(tmp_path / "heads", "sports")
     assert (trained.head.predict(X) == y).mean() > 0.95
     assert trained.card.cv == report.cv
@@ -206,7 +209,7 @@ def test_a_class_that_a_fold_could_not_learn_counts_as_wrong() -> None:
     said = validate(build_head("linear", seed=0), examples(X, y, groups))
     figures, warnings = said.figures, said.warnings
     assert figures["top1"] == pytest.approx(2 / 3, abs=0.05)
-    assert figures["top5"] == pytest.approx(2 / 3, abs=0.05)  # although there are only three classes
+    assert figures["top5"] is None  # a class among the best five of three says nothing
     assert figures["macro_f1"] < 0.67
     assert figures["balanced_accuracy"] == pytest.approx(2 / 3, abs=0.05)
     assert any("'class 2' comes from a single group" in warning for warning in warnings)
