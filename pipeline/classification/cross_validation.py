@@ -6,6 +6,7 @@ Clips of one video, or of one named group, are never on both sides of a split.
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings as python_warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -67,6 +68,11 @@ class HeldOut:
     def num_clips(self) -> int:
         """How many clips were tested, each counted once."""
         return len(self.truth) // self.repeats
+
+    @property
+    def deals(self) -> float:
+        """How often clips were dealt into folds at random; infinite if the protocol leaves nothing to chance."""
+        return self.repeats if self.protocol.endswith(tuple(_DEALT.values())) else math.inf
 
     def hits(self, k: int) -> npt.NDArray[np.float64]:
         """For each example how often its class was among the ``k`` best, in [0, 1]; nan where it was not tested."""

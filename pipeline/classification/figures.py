@@ -31,7 +31,7 @@ def figures_of(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     figures: dict[str, Any] = classification_figures(after.truth, after.scores)
     once = after.once()
     hits = after.hits(1)[once.rows]
-    trials = independent_trials(hits, once.groups, cross_validated=after.folds > 1, repeats=after.repeats)
+    trials = independent_trials(hits, once.groups, once.truth, folds=after.folds, deals=after.deals)
     counts = np.bincount(once.truth)
     counts = counts[counts > 0]
     # Balanced accuracy weighs rare classes up, so that few clips decide.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +13,14 @@ Numbers = npt.NDArray[np.float64]
 # Of the normal distribution, for 95% in the middle.
 _Z = 1.959964
 
-# Clips of one group are somewhat alike. How much is measured, and with few groups drawn towards this correlation, which
-# counts as much as so many groups.
-_USUAL_CORRELATION = 0.4
+# Clips of one group are somewhat alike, above all those of one class. How much is measured, and with few groups drawn
+# towards these correlations, which count as much as so many groups.
+_USUAL_WITHIN_CLASS = 0.4
+_USUAL_ACROSS_CLASSES = 0.05
 _USUAL_GROUPS = 20.0
 
-# Heads of a cross-validation share most of their training clips, so their errors vary more than those of so many
-# independent trials: the variance is so many times larger, and more if clips were dealt into folds only once.
+# Clips that were dealt into folds once, at random, show the chance of that as well: by so much the variance is larger.
 # Measured by benchmarks/intervals.py.
-_SHARED_TRAINING = 1.25
 _DEALING = 0.45
 
 
@@ -36,39 +36,55 @@ def share_interval(share: float, num_trials: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def independent_trials(hits: npt.ArrayLike, groups: npt.ArrayLike, *, cross_validated: bool, repeats: int = 1) -> float:
+def independent_trials(
+    hits: npt.ArrayLike, groups: npt.ArrayLike, classes: npt.ArrayLike, *, folds: int = 1, deals: float = math.inf
+) -> float:
     """How many independent trials say as much of a share as these clips do.
 
     Args:
         hits: of each clip the share of its tests in which it was classified correctly, (n,), in [0, 1].
         groups: what the clips belong to, (n,); clips of one group say less than clips of several.
-        cross_validated: the heads were trained on parts of the same clips.
-        repeats: how often those were dealt into folds.
+        classes: of the clips, (n,).
+        folds: of the cross-validation; 1 if the head was trained on none of these clips. Heads of different folds share
+            training clips, so the variance grows by folds / (folds - 1) (Nadeau and Bengio 2003).
+        deals: how often clips were dealt into folds at random; infinite if there was no chance in it.
     """
     right = np.asarray(hits, np.float64)
-    num_clips = float(len(right))
-    if cross_validated:
-        num_clips /= _SHARED_TRAINING + _DEALING / repeats
-    return num_clips / _group_factor(right, np.unique(np.asarray(groups), return_inverse=True)[1])
+    factor = 1.0 if folds < 2 else folds / (folds - 1) + _DEALING / deals
+    _, codes = np.unique(np.asarray(groups), return_inverse=True)
+    _, kinds = np.unique(np.asarray(classes), return_inverse=True)
+    cells = codes * (kinds.max() + 1) + kinds
+    together, alike = _pairs(right, codes), _pairs(right, np.unique(cells, return_inverse=True)[1])
+    across = _Pairs(together.number - alike.number, together.products - alike.products, together.groups)
+    growth = 1.0 + sum(
+        pairs.number / len(right) * _correlation(pairs, float(right.var()), usual)
+        for pairs, usual in ((alike, _USUAL_WITHIN_CLASS), (across, _USUAL_ACROSS_CLASSES))
+    )
+    return len(right) / factor / growth
 
 
-def _group_factor(hits: Numbers, codes: npt.NDArray[np.int64]) -> float:
-    """By how much the variance of a mean grows as clips come in groups: 1 where each is a group of its own."""
+class _Pairs(NamedTuple):
+    """Ordered pairs of different clips of one group: how many, and the sum of their products about the mean."""
+
+    number: float
+    products: float
+    groups: int
+
+
+def _pairs(hits: Numbers, codes: npt.NDArray[np.int64]) -> _Pairs:
     sizes = np.bincount(codes)
-    alike = float(np.square(sizes).sum() / sizes.sum()) - 1  # others of its group that a clip has, in the mean
-    if alike <= 0:
-        return 1.0
-    correlation = 0.0
-    num_groups = float(len(sizes))
-    spread = float(hits.var())
-    if spread > 0:
-        sums = np.bincount(codes, hits - hits.mean())
-        pairs = float((np.square(sums) - np.bincount(codes, np.square(hits - hits.mean()))).sum())
-        correlation = pairs / (alike * len(hits)) / spread
-    else:
-        num_groups = 0.0  # all the same: they do not show how alike clips of a group are
-    weight = num_groups / (num_groups + _USUAL_GROUPS)
-    return 1.0 + alike * float(np.clip(weight * correlation + (1 - weight) * _USUAL_CORRELATION, 0.0, 1.0))
+    about = hits - hits.mean()
+    products = np.square(np.bincount(codes, about)).sum() - np.square(about).sum()
+    return _Pairs(float(np.square(sizes).sum() - sizes.sum()), float(products), int((sizes > 1).sum()))
+
+
+def _correlation(pairs: _Pairs, variance: float, usual: float) -> float:
+    """In [0, 1]; where clips are all right or all wrong they do not show it, and it is the usual one."""
+    if not pairs.number or not variance:
+        return usual
+    weight = pairs.groups / (pairs.groups + _USUAL_GROUPS)
+    measured = pairs.products / pairs.number / variance
+    return float(np.clip(weight * measured + (1 - weight) * usual, 0.0, 1.0))
 
 
 def trials_to_tell(share: float, chance: float) -> float:

@@ -274,7 +274,7 @@ def _per_class(held: HeldOut) -> dict[str, dict[str, Any]]:
         right, clips = int((own & assigned).sum()), once.truth == code
         recall = right / max(1, int(own.sum()))
         trials = independent_trials(
-            hits[clips], once.groups[clips], cross_validated=held.folds > 1, repeats=held.repeats
+            hits[clips], once.groups[clips], once.truth[clips], folds=held.folds, deals=held.deals
         )
         rows[str(name)] = {
             "clips": int(clips.sum()),

@@ -28,20 +28,27 @@ def test_clips_of_a_group_that_are_right_or_wrong_together_count_less() -> None:
     groups = np.repeat(np.arange(40), 5)
     alike = random.integers(0, 2, 40)[groups].astype(float)
     apart = random.integers(0, 2, 200).astype(float)
-    assert independent_trials(alike, groups, cross_validated=False) < 60
-    assert independent_trials(apart, groups, cross_validated=False) > 100
-    assert independent_trials(apart, np.arange(200), cross_validated=False) == 200
+    one_class = np.zeros(200)
+    assert independent_trials(alike, groups, one_class) < 80
+    assert independent_trials(apart, groups, one_class) > 110
+    assert independent_trials(apart, np.arange(200), one_class) == 200
+
+
+def test_clips_of_other_classes_in_a_group_are_less_alike() -> None:
+    groups, classes = np.repeat(np.arange(9), 10), np.tile(np.arange(10), 9)
+    hits = (np.random.default_rng(0).random(90) < 0.8).astype(float)
+    assert independent_trials(hits, groups, classes) > 1.5 * independent_trials(hits, groups, np.zeros(90))
 
 
 def test_all_right_in_few_groups_is_not_taken_for_many_trials() -> None:
     groups = np.repeat(np.arange(3), 10)
-    assert independent_trials(np.ones(30), groups, cross_validated=False) < 10
+    assert independent_trials(np.ones(30), groups, np.zeros(30)) < 10
 
 
 def test_a_cross_validation_says_less_than_independent_trials_and_repeating_it_helps() -> None:
-    hits, groups = np.tile([1.0, 0.0], 10), np.arange(20)
-    once, often = (independent_trials(hits, groups, cross_validated=True, repeats=times) for times in (1, 10))
-    assert once < often < independent_trials(hits, groups, cross_validated=False)
+    hits, groups, classes = np.tile([1.0, 0.0], 10), np.arange(20), np.zeros(20)
+    once, often = (independent_trials(hits, groups, classes, folds=5, deals=times) for times in (1, 10))
+    assert once < often < independent_trials(hits, groups, classes) == 20
 
 
 def test_intervals_hold_the_truth_of_grouped_clips() -> None:
@@ -51,7 +58,7 @@ def test_intervals_hold_the_truth_of_grouped_clips() -> None:
     for _ in range(400):
         likely = random.beta(1.4, 0.6, 15)  # mean 0.7, correlation 1/3 within a group
         hits = (random.random(60) < likely[groups]).astype(float)
-        low, high = share_interval(hits.mean(), independent_trials(hits, groups, cross_validated=False))
+        low, high = share_interval(hits.mean(), independent_trials(hits, groups, np.zeros(60)))
         held.append(low <= 0.7 <= high)
     assert 0.93 <= np.mean(held) <= 0.99
 
