@@ -28,7 +28,7 @@ from ..sources.sampling import ClipPlan
 from .dataset import frames_of
 from .figures import chance_note
 from .predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
-from .segments import Segment, Windows, segments
+from .segments import Segment, Windows, segments, why_none
 from .train import DEFAULT_NAME
 
 
@@ -170,7 +170,8 @@ def detect(
             least_seconds=chosen.min_seconds,
         )
     ]
-    return Segments(found, scored.extraction, notes=scored.notes)
+    none = [] if found else why_none(scored.scores, answered, scored.classes, least=chosen.min_score)
+    return Segments(found, scored.extraction, notes=[*scored.notes, *none])
 
 
 def score_clips(

@@ -109,6 +109,27 @@ def segments(
     ]
 
 
+def why_none(
+    scores: npt.NDArray[np.float64], answered: npt.NDArray[np.bool_], classes: Sequence[str], *, least: float
+) -> list[str]:
+    """A sentence if no window of any video can give a segment, with the option that changes it; see ``segments``."""
+    if not len(scores):
+        return []
+    if not answered.any():
+        return [
+            f"no segment: all {len(scores)} windows look unlike every class that the head was trained on. "
+            "never_abstain reports the likeliest class all the same"
+        ]
+    best = scores[answered].max(axis=0)
+    highest = int(best.argmax())
+    if best[highest] >= least:
+        return []
+    return [
+        f"no segment reached min_score {least:g}; the highest score is {best[highest]:.2f}, of {classes[highest]!r}. "
+        "Lower min_score, or label more clips and train again"
+    ]
+
+
 @dataclasses.dataclass
 class _Run:
     """A segment in the making; ``weight`` is its score times the seconds that it covers."""

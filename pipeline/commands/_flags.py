@@ -16,6 +16,8 @@ _OPTIONS = {
     "labels_from_folders": "--labels-from-folders",
     "labels_from_names": "--labels-from-names",
     "include_query": "--include-query",
+    "min_score": "--min-score",
+    "never_abstain": "--never-abstain",
 }
 _NAMES = re.compile("|".join(_OPTIONS).join((_ALONE[0] + "(", ")" + _ALONE[1])))
 _LIMITS = re.compile(r"Limits\((time|memory)_(?:seconds|bytes)=\.\.\.\)")

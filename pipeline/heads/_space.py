@@ -22,6 +22,7 @@ class SpaceHead(Head):
 
     per_class = ("means_",)
     learns_alone: ClassVar[bool] = False
+    repeats: ClassVar[int] = 3
 
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
         import torch

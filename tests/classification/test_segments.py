@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.classification.segments import Segment, Windows, export_segments, segments
+from pipeline.classification.segments import Segment, Windows, export_segments, segments, why_none
 from pipeline.core.errors import UsageError
 from pipeline.core.types import Span
 
@@ -78,6 +78,17 @@ FOUND = [
     Segment("/v/a b.mp4", "1" * 64, "run <fast> & far", 0.5, 3661.25, 0.875, 0.9),
     Segment("/v/c.mp4", "2" * 64, "walk", 1.0, 2.0, 0.5, 0.5),
 ]
+
+
+def test_where_nothing_is_found_the_highest_score_and_the_option_are_named() -> None:
+    scores, everything = np.array([[0.38, 0.36, 0.26], [0.3, 0.4, 0.3]]), np.array([True, True])
+    (note,) = why_none(scores, everything, ["walk", "run", "jump"], least=0.5)
+    assert "no segment reached min_score 0.5" in note
+    assert "0.40, of 'run'" in note
+    (note,) = why_none(scores, ~everything, ["walk", "run", "jump"], least=0.5)
+    assert "all 2 windows look unlike every class" in note
+    assert why_none(scores, everything, ["walk", "run", "jump"], least=0.4) == []
+    assert why_none(scores[:0], everything[:0], ["walk", "run", "jump"], least=0.4) == []
 
 
 def test_csv_and_json_hold_every_field(tmp_path: Path) -> None:
