@@ -116,7 +116,8 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
         return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
 
     merits = on_cores(merit, candidates, copy_bytes=examples.X.nbytes)
-    return candidates[merits.index(max(merits))]
+    best: Head = candidates[merits.index(max(merits))]
+    return best
 
 
 def held_out_scores(

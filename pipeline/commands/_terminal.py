@@ -14,6 +14,7 @@ from ..core.types import Status, VideoRow
 from ._flags import as_options
 
 if TYPE_CHECKING:
+    from ..core.training import OnTraining, TrainingProgress
     from ..extraction.encode_loop import Progress
     from ..extraction.run import Extraction
 
@@ -94,29 +95,60 @@ class Terminal:
         Args:
             waiting: what a spinner says until then.
         """
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        with self._bar("{task.completed}/{task.total} videos", "{task.fields[detail]} clips encoded", waiting) as show:
+            yield lambda progress: show(progress.videos, progress.videos_total, progress.clips)
+
+    @contextlib.contextmanager
+    def training(self, waiting: str = "Loading") -> Iterator[OnTraining]:
+        """A bar for trainings, one after the other; gives the function to call with their progress.
+
+        Args:
+            waiting: what a spinner says until then.
+        """
+        with self._bar("Training {task.fields[detail]}", "", waiting) as show:
+
+            def update(progress: TrainingProgress) -> None:
+                count = f"{progress.name}: {int(progress.done)} of {progress.total} trainings done"
+                show(progress.done, progress.total, count, name=progress.name)
+
+            yield update
+
+    @contextlib.contextmanager
+    def _bar(self, before: str, behind: str, waiting: str) -> Iterator[Callable[..., None]]:
+        """A bar between two texts that may name its fields, with the time left; gives the function that moves it.
+
+        Args:
+            waiting: what a spinner says until it first moves.
+        """
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = self._console(sys.stderr)
         columns = (
-            TextColumn("videos"),
+            TextColumn(before, markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[clips]} clips encoded"),
+            TextColumn(behind),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
-        bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        task = bar.add_task("", total=None, clips=0)
+        # Results that are printed meanwhile go where they belong, which may be a file.
+        own = console.is_terminal and sys.stdout.isatty()
+        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=own)
+        task = bar.add_task("", total=None, detail="")
+        shown_name = ""
         with contextlib.ExitStack() as spinner, contextlib.ExitStack() as shown:
             spinner.enter_context(self.working(waiting))
 
-            def update(progress: Progress) -> None:
-                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
+            def show(completed: float, total: int, detail: object, *, name: str = "") -> None:
+                nonlocal shown_name
+                if name != shown_name:  # another piece of work, which begins now
+                    bar.reset(task)
+                    shown_name = name
+                bar.update(task, completed=completed, total=total, detail=detail)
                 if console.is_terminal and not bar.live.is_started:
                     spinner.close()  # one display at a time
                     shown.enter_context(bar)
 
-            yield update
+            yield show
 
     @staticmethod
     def _console(stream: Any) -> Any:

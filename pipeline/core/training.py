@@ -45,7 +45,7 @@ class TrainingProgress:
 OnTraining = Callable[[TrainingProgress], None]
 
 
-class Cancelled(Exception):  # noqa: N818 -- it is no error
+class Cancelled(Exception):
     """The training is no longer wanted."""
 
 

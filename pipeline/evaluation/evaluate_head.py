@@ -23,6 +23,7 @@ from ..core.errors import HeadError, LabelError
 from ..core.metrics import auroc, average_precision, classification_figures, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
 from ..core.results import Report
+from ..core.training import OnTraining, reporting
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
 from ..heads import NoveltyDetector, TrainedHead, load_trained
@@ -75,6 +76,7 @@ def evaluate(
     labels: str | Path | None = None,
     protocol: Protocol = "auto",
     device: Device = "auto",
+    on_progress: OnTraining | None = None,
 ) -> Evaluation:
     """Measure a stored head on labelled clips that it was not trained on.
 
@@ -85,6 +87,7 @@ def evaluate(
         labels: a CSV or Parquet file; by default the bank's own labels.
         protocol: see ``held_out_scores``.
         device: where texts are encoded, for a head that has them blended in.
+        on_progress: called as heads are trained on parts of the clips, in several threads but one at a time.
 
     Raises:
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
@@ -105,7 +108,8 @@ def evaluate(
     if protocol == "auto" and _is_new(trained, examples, store):
         before, after = _as_stored(trained, examples, encoder)
     else:
-        before, after = _trained_again(trained, examples, encoder, protocol)
+        with reporting(head_name, on_progress):
+            before, after = _trained_again(trained, examples, encoder, protocol)
     stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
     trained_labels = [label for _, label, _ in card.examples]
     return Evaluation(

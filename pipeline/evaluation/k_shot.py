@@ -20,6 +20,7 @@ from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.results import Report
+from ..core.training import OnTraining, on_cores, reporting
 from ..core.types import Device
 from ..core.vectors import groups_per_class
 from ..encoders import encoder_class_for, load_for
@@ -63,6 +64,7 @@ def k_shot_curves(
     draws: int = 10,
     templates: str | Sequence[str] = (),
     device: Device = "auto",
+    on_progress: OnTraining | None = None,
 ) -> KShotReport:
     """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
 
@@ -71,6 +73,7 @@ def k_shot_curves(
     Args:
         shots: clips a class; 0 stands for texts alone.
         templates: sentences that class names are put into.
+        on_progress: called after each training, in several threads but one at a time.
 
     Raises:
         HeadError: there is no such head.
@@ -95,11 +98,9 @@ def k_shot_curves(
     if not card.recipe.imported and encoder_class_for(card.recipe).card.text:
         texts = text_shares(load_for(card.recipe, device=device), examples, templates)
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
-    for draw in range(draws):
-        train, test = _split(examples, draw)
-        for shot in sorted(set(shots)):
-            chosen = _draw(examples, train, shot, seed=draw)
-            for name, accuracy in _accuracies(model, examples, chosen, test, texts).items():
+    with reporting(head_name, on_progress):
+        for shot, accuracies in _measured(model, examples, texts, shots=sorted(set(shots)), draws=draws):
+            for name, accuracy in accuracies.items():
                 found[card.kind if name == "head" else name].setdefault(shot, []).append(accuracy)
     curves = [_curve(name, values) for name, values in found.items() if values]
     if not curves:
@@ -116,6 +117,29 @@ def k_shot_curves(
         groups=len(set(examples.groups.tolist())),
         curves=tuple(curves),
     )
+
+
+def _measured(
+    model: Head,
+    examples: LabelledClips,
+    texts: npt.NDArray[np.float64] | None,
+    *,
+    shots: Sequence[int],
+    draws: int,
+) -> list[tuple[int, dict[str, float]]]:
+    """The accuracies of each number of shots in each draw."""
+    jobs = [
+        (shot, _draw(examples, train, shot, seed=draw), test)
+        for draw in range(draws)
+        for train, test in [_split(examples, draw)]
+        for shot in shots
+    ]
+
+    def measured(job: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> tuple[int, dict[str, float]]:
+        shot, chosen, test = job
+        return shot, _accuracies(model, examples, chosen, test, texts)
+
+    return on_cores(measured, jobs, copy_bytes=examples.X.nbytes)
 
 
 def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

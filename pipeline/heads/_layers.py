@@ -41,7 +41,8 @@ class AttentionLayer(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         rows = rows + self.drop(self._attended(self.norm1(rows)))
         wide = self.drop(functional.relu(self.linear1(self.norm2(rows))))
-        return rows + self.drop(self.linear2(wide))
+        mixed: Tensor = rows + self.drop(self.linear2(wide))
+        return mixed
 
     def _attended(self, rows: Tensor) -> Tensor:
         attention = self.self_attn

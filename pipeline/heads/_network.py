@@ -99,6 +99,8 @@ def seeded(build: Callable[[], Task], seed: int) -> Task:
     """
     import torch
 
+    from ._layers import Dropout
+
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         task = build()
@@ -106,7 +108,7 @@ def seeded(build: Callable[[], Task], seed: int) -> Task:
     generator = torch.Generator()
     generator.set_state(state)
     for module in task.network.modules():
-        if hasattr(module, "generator"):
+        if isinstance(module, Dropout):
             module.generator = generator
     return task
 
