@@ -49,7 +49,7 @@ class Table:
 
     def _tiers(self) -> tuple[list[_Column], list[_Column]]:
         """The columns of the first line, and those that only a second line has room for: the widest."""
-        first, second = list(self._columns), []
+        first, second = list(self._columns), list[_Column]()
         while not _narrow(first, self._width, lines=_UNCUT if second else self._most_lines) and len(first) > 1:
             widest = max(first[1:], key=lambda column: column.natural)
             first.remove(widest)

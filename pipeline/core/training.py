@@ -66,7 +66,7 @@ class _Report:
     def _add(self, share: float, count: int) -> None:
         with self._lock:
             self._done, self._total = self._done + share, self._total + count
-            if self._on_progress is not None:
+            if self._on_progress is not None and self._total:
                 # Sums of shares are off by their rounding.
                 self._on_progress(TrainingProgress(self._name, min(round(self._done, 6), self._total), self._total))
 
