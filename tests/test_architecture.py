@@ -43,7 +43,7 @@ KNOWN_IN = {
     "click": ("commands",),
     "onnx": ("heads._graph", "heads._trained.onnx"),
     "matplotlib": ("report",),
-    "torch": ("encoders", "heads.mlp", "heads.temporal", "heads._network", "heads._space"),
+    "torch": ("encoders", "heads.mlp", "heads.temporal", "heads._layers", "heads._network"),
     "transformers": ("encoders",),
     "openvino": ("encoders._runtime.openvino",),
     "pyparsing": ("retrieval.filters",),

@@ -178,11 +178,11 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path, call: Callable[[
 
 
 def test_results_are_lists_with_rows_for_scripts(tmp_path: Path) -> None:
-    X, y = clusters(classes=3, each=6)
+    X, y = clusters(classes=3, each=8)
     label(tmp_path, fill(tmp_path, X), y)
     train_head(bank=tmp_path)
     predictions = predict(bank=tmp_path)
-    assert (predictions.extraction, predictions.warnings, len(predictions)) == (None, (), 18)
+    assert (predictions.extraction, predictions.warnings, len(predictions)) == (None, (), 24)
     hits = search(more_like=predictions[0].clip_id, bank=tmp_path, k=3)
     for results in (predictions, hits, detect(bank=tmp_path), list_labels(bank=tmp_path)):
         assert len(results.to_rows()) == len(results) > 0

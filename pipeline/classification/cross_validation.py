@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import warnings as python_warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
+from ..core.training import on_cores
 from ..core.vectors import groups_per_class
 from ..heads import Head, NoveltyDetector
 from .dataset import LabelledClips
@@ -32,6 +34,7 @@ _INNER_FOLDS = 3
 # many were tested, at most as often as the kind of head allows.
 _TESTED = 200
 _DEALT = {"group": "folds by group", "video": "folds by video"}
+_SPLITTING = threading.Lock()  # filters of warnings are the same for all threads
 
 Protocol = Literal["auto", "holdout", "cv", "leave-one-group-out"]
 Split = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -126,7 +129,7 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
     if not grid or fewest < 2:
         return model
     splitter = StratifiedGroupKFold(min(_INNER_FOLDS, fewest), shuffle=True, random_state=0)
-    splits = list(_of(splitter, examples, codes))
+    splits = _of(splitter, examples, codes)
     candidates = [clone(model).set_params(**values) for values in ParameterGrid(grid)]
 
     def merit(candidate: Head) -> tuple[float, float]:
@@ -134,7 +137,8 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
         figures = classification_figures(held.truth, held.scores)
         return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
 
-    best: Head = max(candidates, key=merit)
+    merits = on_cores(merit, candidates, copy_bytes=examples.X.nbytes)
+    best: Head = candidates[merits.index(max(merits))]
     return best
 
 
@@ -198,16 +202,26 @@ def _over(
     probabilities = np.full((len(examples), len(classes)), -np.inf)
     familiar = np.full(len(examples), np.nan)
     tested = np.zeros(len(examples), dtype=np.bool_)
-    for train, test in splits:
-        tested[test] = True
+
+    def tried(split: Split) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64] | None] | None:
+        """The classes that a fold knows, what it says of its test rows, and how familiar these are to it."""
+        train, test = split
         known = np.unique(codes[train])
-        if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
-            training = examples.take(np.isin(np.arange(len(examples)), train))
-            chosen = model if fixed is None else choose(model, training, fixed=fixed)
-            probabilities[np.ix_(test, known)] = fit(chosen, training).predict_proba(examples.X[test])
-            look = NoveltyDetector.fit(training.vectors, training.y) if familiarity else None
-            if look is not None:
-                familiar[test] = look.scores(examples.vectors[test])
+        if len(known) < 2:  # a fold with one class teaches nothing: all its clips count as errors
+            return None
+        training = examples.take(np.isin(np.arange(len(examples)), train))
+        chosen = model if fixed is None else choose(model, training, fixed=fixed)
+        shares = fit(chosen, training).predict_proba(examples.X[test])
+        look = NoveltyDetector.fit(training.vectors, training.y) if familiarity else None
+        return known, shares, None if look is None else look.scores(examples.vectors[test])
+
+    copy_bytes = examples.X.nbytes + examples.vectors.nbytes
+    for (_, test), found in zip(splits, on_cores(tried, splits, copy_bytes=copy_bytes), strict=True):
+        tested[test] = True
+        if found is not None:
+            known, shares, looks = found
+            probabilities[np.ix_(test, known)] = shares
+            familiar[test] = np.nan if looks is None else looks
     return HeldOut(
         protocol,
         len(splits),
@@ -245,18 +259,18 @@ def splits_of(examples: LabelledClips, protocol: Protocol, *, seed: int = 0) -> 
         return "none", []
     few = examples.named_groups and num_groups <= _MOST_LEFT_OUT
     if protocol == "leave-one-group-out" or (protocol == "auto" and few):
-        return "leave-one-group-out", list(_of(LeaveOneGroupOut(), examples, codes))
+        return "leave-one-group-out", _of(LeaveOneGroupOut(), examples, codes)
     num_folds = int(np.clip(of_class.min(), 2, _FOLDS))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
     unit: Literal["group", "video"] = "group" if examples.named_groups else "video"
-    splits = list(_of(splitter, examples, codes))
+    splits = _of(splitter, examples, codes)
     if protocol == "holdout":
         return f"one of {num_folds} parts held out by {unit}", splits[:1]
     return f"{num_folds} {_DEALT[unit]}", splits
 
 
-def _of(splitter: Any, examples: LabelledClips, codes: npt.NDArray[np.int64]) -> Iterator[Split]:
-    with python_warnings.catch_warnings():
+def _of(splitter: Any, examples: LabelledClips, codes: npt.NDArray[np.int64]) -> list[Split]:
+    with _SPLITTING, python_warnings.catch_warnings():
         # It warns of classes with few members; ours says which, and what that means.
         python_warnings.simplefilter("ignore", UserWarning)
-        yield from splitter.split(examples.y, codes, examples.groups)
+        return list(splitter.split(examples.y, codes, examples.groups))

@@ -7,23 +7,15 @@ it goes on; neighbours of one class that lie close together become one.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
-import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import SourceError, UsageError
-from ..core.files import refuse_special
+from ..core.errors import UsageError
 from ..core.results import Report
 from ..core.types import Span
-from ..sources.tables import write_csv
-
-FORMATS = (".csv", ".json", ".vtt")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,92 +150,3 @@ def _append(runs: list[_Run], run: _Run, *, gap_seconds: float = 0.0) -> None:
 def _limit(name: str, least: float, thresholds: Mapping[str, float | None]) -> float:
     threshold = thresholds.get(name, least)
     return np.inf if threshold is None else max(least, threshold)
-
-
-def check_format(path: Path) -> None:
-    """Refuse a file name that segments cannot be written under.
-
-    Raises:
-        UsageError: another suffix.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"segments are written as {', '.join(FORMATS)}, not as {path.name!r}")
-
-
-def export_segments(found: Sequence[Segment], path: Path, *, raw_cells: bool = False) -> list[Path]:
-    """Write segments as CSV, JSON or, for any player, WebVTT subtitles; the suffix of ``path`` selects the format.
-
-    A subtitle file belongs to one video: if there are several, ``path`` names a folder with one file for each.
-
-    Args:
-        raw_cells: write names that a spreadsheet takes for formulas (``=x``) as they are, without an apostrophe in
-            front.
-
-    Raises:
-        UsageError: another suffix.
-        SourceError: it cannot be written.
-    """
-    writers: dict[str, Callable[[Sequence[Segment], Path], list[Path]]] = {
-        ".csv": functools.partial(_write_csv, raw_cells=raw_cells),
-        ".json": _write_json,
-        ".vtt": _write_vtt,
-    }
-    check_format(path)
-    refuse_special(path)
-    writer = writers[path.suffix.lower()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return writer(found, path)
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _write_csv(found: Sequence[Segment], path: Path, *, raw_cells: bool) -> list[Path]:
-    columns = [field.name for field in dataclasses.fields(Segment)]
-    write_csv(path, [dataclasses.asdict(one) for one in found], columns=columns, raw_cells=raw_cells)
-    return [path]
-
-
-def _write_json(found: Sequence[Segment], path: Path) -> list[Path]:
-    path.write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
-    return [path]
-
-
-def _write_vtt(found: Sequence[Segment], path: Path) -> list[Path]:
-    by_video: dict[str, list[Segment]] = {}
-    for one in found:
-        by_video.setdefault(one.video, []).append(one)
-    if len(by_video) <= 1:
-        path.write_text(_vtt(found), encoding="utf-8")
-        return [path]
-    folder = path.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for video, own in by_video.items():
-        target = folder / f"{Path(video).stem}.vtt"
-        if target in written:  # two videos of one name in different folders
-            target = folder / f"{Path(video).stem}.{own[0].video_id[:8]}.vtt"
-        target.write_text(_vtt(own), encoding="utf-8")
-        written.append(target)
-    return written
-
-
-def _vtt(found: Sequence[Segment]) -> str:
-    cues = [
-        f"{_clock(one.start_seconds)} --> {_clock(one.stop_seconds)}\n{_spoken(one.label)} ({one.score:.2f})\n"
-        for one in found
-    ]
-    return "\n".join(["WEBVTT\n", *cues])
-
-
-def _spoken(label: str) -> str:
-    """As text of a cue, in which some characters are marks."""
-    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace(os.linesep, " ")
-
-
-def _clock(seconds: float) -> str:
-    thousandths = round(1000 * max(0.0, seconds))
-    return (
-        f"{thousandths // 3_600_000:02d}:{thousandths // 60_000 % 60:02d}:"
-        f"{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
-    )

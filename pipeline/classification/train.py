@@ -7,6 +7,7 @@ fold could not learn count as errors.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 import time
@@ -25,6 +26,7 @@ from ..core.arguments import as_list, is_of
 from ..core.errors import UnknownOption, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Report
+from ..core.training import OnTraining, on_cores, reporting
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
 from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
@@ -66,11 +68,17 @@ class TrainReport(Report):
 
 
 def train_head(
-    *, bank: BankLike = "bank", options: TrainOptions | None = None, **keywords: Unpack[TrainKeywords]
+    *,
+    bank: BankLike = "bank",
+    on_progress: OnTraining | None = None,
+    options: TrainOptions | None = None,
+    **keywords: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a head on the stored vectors of labelled clips and keep it in the bank.
 
     Args:
+        on_progress: called as the trainings for the cross-validated score and the last one proceed, in several threads
+            but one at a time.
         options: by default as ``TrainOptions`` says.
         keywords: single options, in place of those; other names are parameters of the head's class.
 
@@ -94,10 +102,12 @@ def train_head(
     training = examples.take(~examples.held_out)
     encoder = load_for(recipe, device=chosen.device) if chosen.texts else None
     shares = None if encoder is None else text_shares(encoder, examples, chosen.templates)
-    said = validate(
-        model, examples, calibrate=chosen.calibrate, precision=chosen.precision, text_shares=shares, tune=fixed
-    )
-    fitted = fit(model if fixed is None else choose(model, training, fixed=fixed), training)
+    with reporting(name, on_progress, expected=1):
+        said = validate(
+            model, examples, calibrate=chosen.calibrate, precision=chosen.precision, text_shares=shares, tune=fixed
+        )
+        best = model if fixed is None else choose(model, training, fixed=fixed)
+        (fitted,) = on_cores(functools.partial(fit, best), [training], expected=True)
     card = _card(fitted, training, said, options=chosen, recipe=recipe)
     judged = TrainedHead(
         fitted,

@@ -39,6 +39,13 @@ class Commands(click.Group):
                 with formatter.section(title):
                     formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``--debug`` may also stand behind the command."""
+        before = args[: args.index("--")] if "--" in args else args
+        if "--debug" in before:
+            args = ["--debug", *(word for word in before if word != "--debug"), *args[len(before) :]]
+        return super().parse_args(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None

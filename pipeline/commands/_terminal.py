@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.files import printable
 from ..core.types import Status, VideoRow
 from ._flags import as_options
+from ._tables import Row, Table, fields, rows_of
 
 if TYPE_CHECKING:
+    from ..core.training import OnTraining, TrainingProgress
     from ..extraction.encode_loop import Progress
     from ..extraction.run import Extraction
-
-Row = Mapping[str, Any]
 
 # Wide enough for a table with paths where the output is no terminal and so has no width.
 _WIDTH = 120
@@ -36,36 +36,45 @@ class Terminal:
         self.json = as_json or not (story or sys.stdout.isatty())
         self._says_to = sys.stdout if story and not as_json else sys.stderr
 
-    def rows(self, rows: Sequence[Row], *, columns: Sequence[str], header: bool = True) -> None:
-        """Print each row as a JSON object, or the named columns as a table."""
+    def rows(self, rows: Sequence[Row], *, columns: Sequence[str], lines: int = 2) -> None:
+        """Print each row as a JSON object, or the named columns as a table.
+
+        Args:
+            lines: that the text of a row in the table may have.
+        """
         if self.json:
             for row in rows:
                 sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
             return
-        if not rows:
-            return
-        from rich.markup import escape
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
-        for name in columns:
-            numeric = isinstance(rows[0].get(name), int | float)
-            table.add_column(printable(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(printable(_cell(_nearby(name, row.get(name))))) for name in columns))
-        self._console(sys.stdout).print(table)
+        if rows:
+            self._table(Table(rows, columns, width=self._console(sys.stdout).width, lines=lines))
 
     def one(self, row: Row) -> None:
-        """Print a single result: one JSON object, or a line for each field."""
+        """Print a single result: one JSON object, or a line for each field and a table for each field of several."""
         if self.json:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
             sys.stdout.flush()  # whoever follows a long run reads along
             return
-        self.rows(
-            [{"": name.replace("_", " "), " ": _cell(value)} for name, value in row.items()],
-            columns=["", " "],
-            header=False,
-        )
+        tables = {name: rows for name, value in row.items() if (rows := rows_of(name, value))}
+        console = self._console(sys.stdout)
+        for line in fields({name: value for name, value in row.items() if name not in tables}, width=console.width):
+            self._line(console, line)
+        for name, rows in tables.items():
+            self._line(console, "")
+            self._line(console, name.replace("_", " "), style="bold")
+            self._table(Table(rows, list(rows[0]), width=console.width))
+
+    def _table(self, table: Table) -> None:
+        console = self._console(sys.stdout)
+        heads, body = table.lines()
+        for line in heads:
+            self._line(console, line, style="bold")
+        for line in body:
+            self._line(console, line)
+
+    @staticmethod
+    def _line(console: Any, line: str, *, style: str | None = None) -> None:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def say(self, *lines: str) -> None:
         """Print sentences for a person; invisible characters except line ends are escaped (``printable``)."""
@@ -94,29 +103,60 @@ class Terminal:
         Args:
             waiting: what a spinner says until then.
         """
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        with self._bar("{task.completed}/{task.total} videos", "{task.fields[detail]} clips encoded", waiting) as show:
+            yield lambda progress: show(progress.videos, progress.videos_total, progress.clips)
+
+    @contextlib.contextmanager
+    def training(self, waiting: str = "Loading") -> Iterator[OnTraining]:
+        """A bar for trainings, one after the other; gives the function to call with their progress.
+
+        Args:
+            waiting: what a spinner says until then.
+        """
+        with self._bar("Training {task.fields[detail]}", "", waiting) as show:
+
+            def update(progress: TrainingProgress) -> None:
+                count = f"{progress.name}: {int(progress.done)} of {progress.total} trainings done"
+                show(progress.done, progress.total, count, name=progress.name)
+
+            yield update
+
+    @contextlib.contextmanager
+    def _bar(self, before: str, behind: str, waiting: str) -> Iterator[Callable[..., None]]:
+        """A bar between two texts that may name its fields, with the time left; gives the function that moves it.
+
+        Args:
+            waiting: what a spinner says until it first moves.
+        """
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = self._console(sys.stderr)
         columns = (
-            TextColumn("videos"),
+            TextColumn(before, markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[clips]} clips encoded"),
+            TextColumn(behind),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
-        bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        task = bar.add_task("", total=None, clips=0)
+        # Results that are printed meanwhile go where they belong, which may be a file.
+        own = console.is_terminal and sys.stdout.isatty()
+        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=own)
+        task = bar.add_task("", total=None, detail="")
+        shown_name = ""
         with contextlib.ExitStack() as spinner, contextlib.ExitStack() as shown:
             spinner.enter_context(self.working(waiting))
 
-            def update(progress: Progress) -> None:
-                bar.update(task, completed=progress.videos, total=progress.videos_total, clips=progress.clips)
+            def show(completed: float, total: int, detail: object, *, name: str = "") -> None:
+                nonlocal shown_name
+                if name != shown_name:  # another piece of work, which begins now
+                    bar.reset(task)
+                    shown_name = name
+                bar.update(task, completed=completed, total=total, detail=detail)
                 if console.is_terminal and not bar.live.is_started:
                     spinner.close()  # one display at a time
                     shown.enter_context(bar)
 
-            yield update
+            yield show
 
     @staticmethod
     def _console(stream: Any) -> Any:
@@ -124,36 +164,6 @@ class Terminal:
 
         console = Console(file=stream, soft_wrap=False)
         return console if console.is_terminal else Console(file=stream, width=_WIDTH)
-
-
-def _nearby(name: str, value: Any) -> Any:
-    """Paths below the working directory are shown relative to it, so that the part that differs is visible."""
-    here = Path.cwd()
-    if name in ("video", "path") and isinstance(value, str) and Path(value).is_relative_to(here):
-        return Path(value).relative_to(here)
-    return value
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) >= 0.0005 or not value else f"{value:.1e}"
-    if isinstance(value, Mapping | list | tuple) and not value:
-        return "none"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_item(item) for item in value)
-    return str(value)
-
-
-def _item(item: Any) -> str:
-    if isinstance(item, Mapping):
-        return f"({_cell(item)})"
-    if isinstance(item, list | tuple):  # a pair such as a class and its score
-        return " ".join(_cell(part) for part in item)
-    return _cell(item)
 
 
 @contextlib.contextmanager

@@ -57,10 +57,11 @@ def command(a: str, b: str, bank: Path, terminal: Terminal, **options: Unpack[_O
       clipdex extract sports/ --encoder xclip --clips whole
       clipdex compare --a lite --b xclip
     """
+    from ..core.training import reporting
     from ..evaluation.compare_encoders import compare
     from ..report.summary import comparison_summary
 
-    with terminal.working("Comparing"):
+    with terminal.training("Comparing") as update, reporting(options["head"], update):
         done = compare(a, b, bank=bank, **options)
     columns = ("measure", "a", "a_interval", "b", "b_interval", "difference", "difference_interval")
     terminal.rows(done.to_rows(), columns=columns)

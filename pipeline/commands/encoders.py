@@ -9,7 +9,7 @@ import click
 from ._options import bank_option, output_option
 from ._terminal import Terminal
 
-_COLUMNS = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "knows", "checkpoint")
+_COLUMNS = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "checkpoint", "knows")
 
 
 @click.command("encoders")

@@ -106,8 +106,8 @@ def _evaluation(
     from ..evaluation.evaluate_head import evaluate
     from ..report.evaluation import write_evaluation
 
-    with terminal.working("Evaluating"):
-        done = evaluate(protocol=protocol, **options)
+    with terminal.training("Evaluating") as update:
+        done = evaluate(protocol=protocol, on_progress=update, **options)
         if out is not None:
             write_evaluation(out, done)
     terminal.warn(done.warnings)
@@ -126,8 +126,8 @@ def _k_shot(
     from ..evaluation.k_shot import k_shot_curves
     from ..report.evaluation import write_k_shot
 
-    with terminal.working("Drawing clips and training"):
-        done = k_shot_curves(shots=shots, draws=draws or 10, templates=templates, **options)
+    with terminal.training() as update:
+        done = k_shot_curves(shots=shots, draws=draws or 10, templates=templates, on_progress=update, **options)
         if out is not None:
             write_k_shot(out, done)
     return done.to_row()

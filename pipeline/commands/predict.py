@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,6 +13,7 @@ from ._complete import complete_head
 from ._options import (
     bank_option,
     device_option,
+    gathered,
     output_option,
     processes_option,
     prompt_options,
@@ -23,10 +25,11 @@ from ._options import (
 from ._terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..classification.exports import Answer, Order
     from ..classification.predict import FromSources, Predictions, Segments
     from ..classification.predict_options import DetectKeywords
 
-_ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds", "export")
+_ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds")
 _SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
 
 
@@ -36,6 +39,29 @@ def _texts(prompts: str | None) -> list[str]:
     if prompts is not None and not texts:
         raise click.UsageError("--prompts needs at least one text")
     return texts
+
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+    """In which order results come, and the file that they are also written to."""
+
+    export: Path | None
+    raw_cells: bool
+    order: Order | None
+
+    def ordered(self, found: Sequence[Answer]) -> Sequence[Answer]:
+        """The results in that order."""
+        from ..classification.exports import in_order
+
+        return found if self.order is None else in_order(found, self.order)
+
+    def write(self, terminal: Terminal, found: Sequence[Answer], kind: type[Answer]) -> None:
+        """Write the file, if there is to be one."""
+        from ..classification.exports import export
+
+        if self.export is not None:
+            for path in export(found, self.export, kind=kind, raw_cells=self.raw_cells):
+                terminal.say(f"Wrote {path}")
 
 
 _segment_options = several(
@@ -83,9 +109,15 @@ _segment_options = several(
         "--export",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="With --segments: write them to a .csv, .json or .vtt file (subtitles for any player).",
+        help="Write the results to a .csv, .json or .vtt file (subtitles for any player).",
     ),
     raw_cells_option,
+    click.option(
+        "--sort",
+        "order",
+        type=click.Choice(["score", "unsure", "label", "video"]),
+        help="Order of the results: highest score, lowest score, label or video first [as stored].",
+    ),
 )
 
 
@@ -117,13 +149,13 @@ _segment_options = several(
 @device_option
 @processes_option
 @output_option
+@gathered("output", lambda given: _Output(*(given.pop(name) for name in ("export", "raw_cells", "order"))))
 def command(
     sources: tuple[str, ...],
     bank: Path,
     top: int,
     whole: bool,
-    export: Path | None,
-    raw_cells: bool,
+    output: _Output,
     terminal: Terminal,
     **options: Unpack[DetectKeywords],
 ) -> None:
@@ -138,16 +170,20 @@ def command(
     Examples:
       clipdex predict new-videos/
       clipdex predict match.mp4@10-12 --head-name sports
+      clipdex predict --sort unsure --export predictions.csv
       clipdex predict match.mp4 --segments --merge-gap 1 --export match.vtt
       clipdex predict --prompts "a dog running,a person cycling" --template "a video of {}"
     """
+    from ..classification.exports import check_format
     from ._terminal import troubles
 
     _check_typed(whole)
+    if output.export is not None:
+        check_format(output.export)
     if whole:
-        found: FromSources[Any] = _segments(terminal, sources, bank, export=export, raw_cells=raw_cells, **options)
+        found: FromSources[Any] = _segments(terminal, sources, bank, output, **options)
     else:
-        found = _clips(terminal, sources, bank, top=top, **options)
+        found = _clips(terminal, sources, bank, output, top=top, **options)
     terminal.say(*troubles(() if found.extraction is None else found.extraction.rows))
     terminal.warn(found.warnings)
     if found.failed:
@@ -160,43 +196,72 @@ def _check_typed(whole: bool) -> None:
         raise click.UsageError("--top lists the classes of clips and does not work with --segments")
     if not whole and (names := typed(*_ONLY_SEGMENTS)):
         raise click.UsageError(f"{names[0]} works only with --segments")
-    if not whole and typed("raw_cells"):
-        raise click.UsageError("--raw-cells works only with --segments --export FILE.csv")
+    if typed("raw_cells") and not typed("export"):
+        raise click.UsageError("--raw-cells works only with --export FILE.csv")
 
 
 def _clips(
-    terminal: Terminal, sources: Sequence[str], bank: Path, *, top: int, **options: Unpack[DetectKeywords]
-) -> Predictions:
-    with terminal.progress("Loading") as update:
-        from ..classification.predict import predict
-        from ..classification.predict_options import PredictOptions
-
-        own: Any = {name: value for name, value in options.items() if name in PredictOptions.__annotations__}
-        found = predict(sources, bank=bank, top=top, on_progress=update, options=PredictOptions(**own))
-    shown = ("label", "score", *(("top",) if top > 1 else ()), "known", "start_seconds", "stop_seconds")
-    terminal.rows(found.to_rows(), columns=(*shown, "video"))
-    return found
-
-
-def _segments(
     terminal: Terminal,
     sources: Sequence[str],
     bank: Path,
+    output: _Output,
     *,
-    export: Path | None,
-    raw_cells: bool,
+    top: int,
     **options: Unpack[DetectKeywords],
-) -> Segments:
-    from ..classification.segments import check_format, export_segments
+) -> Predictions:
+    with terminal.progress("Loading") as update:
+        from ..classification.exports import abstentions
+        from ..classification.predict import predict
+        from ..classification.predict_options import PredictOptions
+        from ..core.results import Prediction
 
-    if export is not None:
-        check_format(export)
+        own: Any = {name: value for name, value in options.items() if name in PredictOptions.__annotations__}
+        found = predict(sources, bank=bank, top=top, on_progress=update, options=PredictOptions(**own))
+    answers = output.ordered(found)
+    rows = [one.to_row() for one in answers]
+    if terminal.json:
+        terminal.rows(rows, columns=())
+    else:
+        listed = bool(typed("top"))  # who asks for classes gets them, at two lines a clip
+        terminal.rows([_readable(row) for row in rows], columns=_columns(rows, listed), lines=2 if listed else 1)
+        terminal.say(abstentions(found))
+    output.write(terminal, answers, Prediction)
+    return found
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction as a row of the table, with the class that was nearly chosen."""
+    others = row["top"] if row["label"] is None else row["top"][1:]
+    return {
+        "label": row["label"],
+        "score": row["score"],
+        "abstained": row["abstained"],
+        "next_best": others[:1],
+        "top": row["top"],
+        "known": row["known"],
+        "seconds": f"{row['start_seconds']:.2f}-{row['stop_seconds']:.2f}",
+        "video": row["video"],
+    }
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], listed: bool) -> list[str]:
+    """Of the table, without those that are empty in all rows."""
+    others = "top" if listed else "next_best"
+    empty = {name for name in ("abstained", "known") if all(row[name] is None for row in rows)}
+    if all(len(row["top"]) < 2 for row in rows):
+        empty.add(others)
+    return [name for name in ("label", "score", "abstained", others, "known", "seconds", "video") if name not in empty]
+
+
+def _segments(
+    terminal: Terminal, sources: Sequence[str], bank: Path, output: _Output, **options: Unpack[DetectKeywords]
+) -> Segments:
     with terminal.progress("Loading") as update:
         from ..classification.predict import detect
+        from ..classification.segments import Segment
 
         found = detect(sources, bank=bank, on_progress=update, **options)
-    terminal.rows(found.to_rows(), columns=_SEGMENT_COLUMNS)
-    if export is not None:
-        for path in export_segments(found, export, raw_cells=raw_cells):
-            terminal.say(f"Wrote {path}")
+    answers = output.ordered(found)
+    terminal.rows([one.to_row() for one in answers], columns=_SEGMENT_COLUMNS, lines=1)
+    output.write(terminal, answers, Segment)
     return found

@@ -95,6 +95,12 @@ _showing_options = several(
 _SHOWN = ("how", "out", "html", "export", "play", "raw_cells")
 
 
+def _one_text(ctx: click.Context, _: click.Parameter, words: tuple[str, ...]) -> str | None:
+    if len(words) > 1:
+        raise click.UsageError(f'a text of several words needs quotes: clipdex search "{" ".join(words)}"', ctx)
+    return words[0] if words else None
+
+
 def _showing(given: dict[str, Any]) -> Showing:
     from ._show_hits import Showing
 
@@ -116,7 +122,7 @@ def _opener(given: dict[str, Any]) -> Callable[[], Searcher]:
 
 
 @click.command("search")
-@click.argument("text", required=False)
+@click.argument("text", nargs=-1, metavar="[TEXT]", callback=_one_text)
 @_question_options
 @_ranking_options
 @prompt_options

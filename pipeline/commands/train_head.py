@@ -106,7 +106,7 @@ def command(bank: Path, terminal: Terminal, **options: Unpack[TrainKeywords]) ->
     """
     from ..classification.train import train_head
 
-    with terminal.working("Training"):
-        report = train_head(bank=bank, **chosen(options))
+    with terminal.training() as update:
+        report = train_head(bank=bank, on_progress=update, **chosen(options))
     terminal.warn(report.warnings)
     terminal.one(report.to_row())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from ..bank.bank import BankLike, open_bank
 from ..classification.calibrate import calibrated_across
 from ..classification.cross_validation import Protocol, fit, held_out_scores
-from ..classification.dataset import check_classes, label_rows_of, labelled_examples
+from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.figures import figures_of
 from ..classification.train import build_head
 from ..core.errors import LabelError
 from ..core.results import Report, Results
+from ..core.training import OnTraining, on_cores, reporting
 from ..core.types import Loss
 from ..heads import Head, heads
 
@@ -50,12 +52,16 @@ def compare_heads(
     protocol: Protocol = "auto",
     tune: bool = False,
     seed: int = 0,
+    on_progress: OnTraining | None = None,
+    on_result: Callable[[HeadResult], None] | None = None,
 ) -> Results[HeadResult]:
     """Train and measure every kind of head, the MLP with each loss, best first. Nothing is stored.
 
     Args:
         protocol: see ``held_out_scores``.
         tune: choose each head's parameters inside the folds.
+        on_progress: called in several threads, one at a time, as trainings proceed.
+        on_result: called with each head's result as soon as it is known.
 
     Raises:
         LabelError: too few labels for an honest score.
@@ -74,32 +80,39 @@ def compare_heads(
     read = {"clips": examples}
     if has_frames:
         read["frames"] = labelled_examples(store, chosen, rows, reads="frames")
-    results = []
+    results: list[HeadResult] = []
     for kind, loss, model in _models(seed):
         if model.reads not in read:
             continue
         own = read[model.reads]
-        held = held_out_scores(model, own, protocol=protocol, tune=frozenset[str]() if tune else None)
-        if not held.folds:
-            raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+        with reporting(kind if loss is None else f"{kind}, {loss}", on_progress, expected=1):
+            held = held_out_scores(model, own, protocol=protocol, tune=frozenset[str]() if tune else None)
+            if not held.folds:
+                raise LabelError("no class was seen in two groups or videos, so there is nothing to hold out")
+            (seconds,) = on_cores(functools.partial(_seconds, model), [own.take(~own.held_out)], expected=True)
         figures = figures_of(*calibrated_across(held))
-        started = time.monotonic()
-        fit(model, own.take(~own.held_out))
-        results.append(
-            HeadResult(
-                head=kind,
-                loss=loss,
-                top1=figures["top1"],
-                top1_interval=tuple(figures["top1_interval"]),
-                balanced_accuracy=figures["balanced_accuracy"],
-                macro_f1=figures["macro_f1"],
-                ece=figures["ece"],
-                seconds=time.monotonic() - started,
-                protocol=held.protocol,
-                clips=figures["clips"],
-            )
+        result = HeadResult(
+            head=kind,
+            loss=loss,
+            top1=figures["top1"],
+            top1_interval=tuple(figures["top1_interval"]),
+            balanced_accuracy=figures["balanced_accuracy"],
+            macro_f1=figures["macro_f1"],
+            ece=figures["ece"],
+            seconds=seconds,
+            protocol=held.protocol,
+            clips=figures["clips"],
         )
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
     return Results(sorted(results, key=lambda one: -one.top1))
+
+
+def _seconds(model: Head, examples: LabelledClips) -> float:
+    started = time.monotonic()
+    fit(model, examples)
+    return time.monotonic() - started
 
 
 def _models(seed: int) -> Iterator[tuple[str, str | None, Head]]:

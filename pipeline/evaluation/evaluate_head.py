@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import calibrated_across, calibrated_by
-from ..classification.cross_validation import HeldOut, Protocol, held_out_scores, splits_of
+from ..classification.cross_validation import HeldOut, Protocol, Split, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.figures import chance_note, figures_of
 from ..classification.groups import twins
@@ -25,6 +26,7 @@ from ..core.intervals import independent_trials, share_interval
 from ..core.metrics import auroc, average_precision, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
 from ..core.results import Report
+from ..core.training import OnTraining, on_cores, reached, reporting
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
 from ..heads import NoveltyDetector, TrainedHead, load_trained
@@ -82,6 +84,7 @@ def evaluate(
     labels: str | Path | None = None,
     protocol: Protocol = "auto",
     device: Device = "auto",
+    on_progress: OnTraining | None = None,
 ) -> Evaluation:
     """Measure a stored head on labelled clips that it was not trained on.
 
@@ -92,6 +95,7 @@ def evaluate(
         labels: a CSV or Parquet file; by default the bank's own labels.
         protocol: see ``held_out_scores``.
         device: where texts are encoded, for a head that has them blended in.
+        on_progress: called as heads are trained on parts of the clips, in several threads but one at a time.
 
     Raises:
         HeadError: there is no such head, or it came with a checkpoint and cannot be trained.
@@ -112,7 +116,8 @@ def evaluate(
     if protocol == "auto" and _is_new(trained, examples, store):
         before, after = _as_stored(trained, examples, encoder)
     else:
-        before, after = _trained_again(trained, examples, encoder, protocol)
+        with reporting(head_name, on_progress):
+            before, after = _trained_again(trained, examples, encoder, protocol)
     once = after.once()
     stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
     trained_labels = [label for _, label, _ in card.examples]
@@ -126,7 +131,7 @@ def evaluate(
             "loss": card.loss,
             **_figures(before, after),
             **_retrieval(examples),
-            "unknown_auroc": _unknown_auroc(examples),
+            "unknown_auroc": _unknown_auroc(examples, on_progress),
             "per_class": _per_class(after),
         },
         classes=tuple(map(str, after.classes)),
@@ -230,7 +235,7 @@ def _retrieval(examples: LabelledClips) -> dict[str, float]:
     }
 
 
-def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
+def _unknown_auroc(examples: LabelledClips, on_progress: OnTraining | None) -> dict[str, float] | None:
     """How well familiarity separates clips of classes left out of training from held-out clips of the others."""
     classes = np.unique(examples.y)
     num_unknown = math.ceil(_UNKNOWN_SHARE * len(classes))
@@ -238,22 +243,10 @@ def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
     if len(classes) - num_unknown < 2 or not splits:
         return None
     random = np.random.default_rng(0)
-    found = []
-    for _ in range(_CHOICES):
-        unknown = np.isin(examples.y, random.choice(classes, num_unknown, replace=False))
-        scores: list[npt.NDArray[np.float64]] = []
-        strange: list[npt.NDArray[np.bool_]] = []
-        for train, test in splits:
-            known = train[~unknown[train]]
-            look = NoveltyDetector.fit(examples.vectors[known], examples.y[known])
-            if look is not None:
-                scores.append(look.scores(examples.vectors[test]))
-                strange.append(unknown[test])
-        if not scores:
-            continue
-        known_ones = ~np.concatenate(strange)
-        if known_ones.any() and not known_ones.all():
-            found.append(auroc(known_ones, np.concatenate(scores)))
+    choices = [np.isin(examples.y, random.choice(classes, num_unknown, replace=False)) for _ in range(_CHOICES)]
+    with reporting("detection of unknown classes", on_progress):
+        aurocs = on_cores(functools.partial(_separation, examples, splits), choices)
+    found = [value for value in aurocs if value is not None]
     if not found:
         return None
     return {
@@ -263,6 +256,21 @@ def _unknown_auroc(examples: LabelledClips) -> dict[str, float] | None:
         "choices": len(found),
         "unknown_classes": num_unknown,
     }
+
+
+def _separation(examples: LabelledClips, splits: Sequence[Split], unknown: npt.NDArray[np.bool_]) -> float | None:
+    """The area for one choice of unknown clips, (n,); None where there is nothing to separate."""
+    scores: list[npt.NDArray[np.float64]] = []
+    strange: list[npt.NDArray[np.bool_]] = []
+    for number, (train, test) in enumerate(splits):
+        known = train[~unknown[train]]
+        look = NoveltyDetector.fit(examples.vectors[known], examples.y[known])
+        if look is not None:
+            scores.append(look.scores(examples.vectors[test]))
+            strange.append(unknown[test])
+        reached((number + 1) / len(splits))
+    known_ones = ~np.concatenate([np.zeros(0, np.bool_), *strange])
+    return auroc(known_ones, np.concatenate(scores)) if known_ones.any() and not known_ones.all() else None
 
 
 def _per_class(held: HeldOut) -> dict[str, dict[str, Any]]:

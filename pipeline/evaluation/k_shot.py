@@ -13,13 +13,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import blended, text_weight
-from ..classification.cross_validation import fit, held_out_scores, splits_of
+from ..classification.cross_validation import Split, fit, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
 from ..core.results import Report
+from ..core.training import OnTraining, on_cores, reporting
 from ..core.types import Device
 from ..core.vectors import groups_per_class
 from ..encoders import encoder_class_for, load_for
@@ -67,6 +68,7 @@ def k_shot_curves(
     draws: int = 10,
     templates: str | Sequence[str] = (),
     device: Device = "auto",
+    on_progress: OnTraining | None = None,
 ) -> KShotReport:
     """Train heads of a stored head's kind on a few clips of each class, drawn anew so many times.
 
@@ -76,6 +78,7 @@ def k_shot_curves(
         shots: clips of each class; 0 stands for texts alone. By default 0, 1, 2, 4 and so on, as far as the labels
             reach.
         templates: sentences that class names are put into.
+        on_progress: called after each training, in several threads but one at a time.
 
     Raises:
         HeadError: there is no such head.
@@ -102,10 +105,9 @@ def k_shot_curves(
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
     splits = [_split(examples, draw) for draw in range(draws)]
     wanted = wanted or _doubling(min(int(_counts(examples.y[train]).min()) for train, _ in splits))
-    for draw, (train, test) in enumerate(splits):
-        for shot in sorted(set(wanted)):
-            chosen = _draw(examples, train, shot, seed=draw)
-            for name, accuracy in _accuracies(model, examples, chosen, test, texts).items():
+    with reporting(head_name, on_progress):
+        for shot, accuracies in _measured(model, examples, texts, splits=splits, shots=sorted(set(wanted))):
+            for name, accuracy in accuracies.items():
                 found[card.kind if name == "head" else name].setdefault(shot, []).append(accuracy)
     curves = [_curve(name, values) for name, values in found.items() if values]
     if not curves:
@@ -136,6 +138,28 @@ def _counts(labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
 def _doubling(most: int) -> list[int]:
     """0, 1, 2, 4 and so on, and ``most``."""
     return [0, *(2**power for power in range(most.bit_length())), most]
+
+
+def _measured(
+    model: Head,
+    examples: LabelledClips,
+    texts: npt.NDArray[np.float64] | None,
+    *,
+    splits: Sequence[Split],
+    shots: Sequence[int],
+) -> list[tuple[int, dict[str, float]]]:
+    """The accuracies of each number of shots in each draw, which has a split."""
+    jobs = [
+        (shot, _draw(examples, train, shot, seed=draw), test)
+        for draw, (train, test) in enumerate(splits)
+        for shot in shots
+    ]
+
+    def measured(job: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> tuple[int, dict[str, float]]:
+        shot, chosen, test = job
+        return shot, _accuracies(model, examples, chosen, test, texts)
+
+    return on_cores(measured, jobs, copy_bytes=examples.X.nbytes)
 
 
 def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

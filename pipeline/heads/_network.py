@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
+from ..core.training import reached
 from ..core.types import Loss, Triplets
 from ..core.vectors import groups_per_class, softmax, unit
 from ._base import Codes, Groups
@@ -26,6 +29,9 @@ _HELD_OUT_FOLDS = 5
 TEMPERATURE = 0.1
 
 Space = npt.NDArray[np.floating[Any]]
+
+# torch's random numbers are one sequence for all threads: one network at a time takes its weights from it.
+_BUILDING = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,19 +79,71 @@ def train(
             apart best; then all are trained on for so long.
     """
     held = None if groups is None else _held_out(y, groups)
-    epochs = schedule.num_epochs
+    epochs, begun = schedule.num_epochs, 0.0
     if held is not None:
-        task = build()
-        errors = [_error(task, X, y, held) for _ in _epochs(task, X[~held], y[~held], schedule, num_epochs=epochs)]
+        task, begun = seeded(build, schedule.seed), 0.5
+        errors = []
+        for epoch in _epochs(task, X[~held], y[~held], schedule, num_epochs=epochs):
+            errors.append(_error(task, X, y, held))
+            reached(begun * epoch / epochs)
         epochs = int(np.argmin(errors)) + 1
-    task = build()
-    for _ in _epochs(task, X, y, schedule, num_epochs=epochs):
-        pass
+    task = seeded(build, schedule.seed)
+    for epoch in _epochs(task, X, y, schedule, num_epochs=epochs):
+        reached(begun + (1 - begun) * epoch / epochs)
     return task, epochs
 
 
-def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[None]:
-    """Train, and come back after each epoch."""
+def seeded(build: Callable[[], Task], seed: int) -> Task:
+    """The network that is built after torch's random numbers were seeded; its ``Dropout`` layers go on from there,
+    with numbers of their own. What others draw from torch stays as it was.
+    """
+    import torch
+
+    from ._layers import Dropout
+
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        task = build()
+        state = torch.get_rng_state()
+    generator = torch.Generator()
+    generator.set_state(state)
+    for module in task.network.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator
+    return task
+
+
+class _OneThread:
+    """Threads that train use one of torch's each: its small products would spend more time on waiting for each other,
+    and how their sums round would depend on the number of threads. What was set before is put back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = self._before = 0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        import torch
+
+        with self._lock:
+            if not self._users:  # later a thread would begin with what another one has set here
+                self._before = torch.get_num_threads()
+            self._users += 1
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                torch.set_num_threads(self._before)
+
+
+one_thread = _OneThread()
+
+
+def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[int]:
+    """Train, and come back after each epoch with its number, from 1."""
     import torch
     from torch import nn
 
@@ -95,7 +153,7 @@ def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule
     order = np.random.default_rng(schedule.seed)
     rows, codes = torch.from_numpy(X), torch.from_numpy(y)
     steps = 0
-    for _ in range(num_epochs):
+    for epoch in range(1, num_epochs + 1):
         task.network.train()
         for batch in itertools.islice(batches(y, size=schedule.batch_size, order=order), schedule.max_steps - steps):
             value = task.loss(task.network(rows[batch]), codes[batch])
@@ -104,7 +162,7 @@ def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule
             optimiser.step()
             steps += 1
         task.network.eval()
-        yield
+        yield epoch
         if steps >= schedule.max_steps:
             return
 

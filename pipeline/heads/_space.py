@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
-from ._network import TEMPERATURE, Schedule, Task, class_means, train
+from ._network import TEMPERATURE, Schedule, Task, class_means, one_thread, train
 
 
 class SpaceHead(Head):
@@ -25,21 +25,15 @@ class SpaceHead(Head):
     repeats: ClassVar[int] = 3
 
     def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
-        import torch
-
         rows = _unit(X)
         self.centre_ = rows.reshape(-1, rows.shape[-1]).mean(axis=0)
         self.scale_ = np.float32(max(float(np.abs(rows - self.centre_).std()), 1e-6))
         names = ("num_epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "seed")
         parameters = self.get_params(deep=False)
 
-        def build() -> Task:
-            torch.manual_seed(parameters["seed"])
-            return self._task(X.shape[1:], len(self.classes_))
-
-        with torch.random.fork_rng(devices=[]):
+        with one_thread():
             task, self.n_epochs_ = train(
-                build,
+                lambda: self._task(X.shape[1:], len(self.classes_)),
                 self._standardised(X),
                 y,
                 schedule=Schedule(**{name: parameters[name] for name in names}),

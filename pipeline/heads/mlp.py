@@ -98,11 +98,14 @@ class MLP(SpaceHead):
         if self.triplets not in get_args(Triplets):
             raise ValueError(f"unknown triplets {self.triplets!r}; there are: {', '.join(get_args(Triplets))}")
         super()._fit(X, y, groups)
-        neighbours = slice(None if self.classify == "knn" else 0)  # nobody else asks for the clips themselves
-        self.space_, self.codes_ = self._embed(X[neighbours]).astype(np.float32), y[neighbours]
+        asked = self.classify == "knn"  # nobody else asks for the clips themselves
+        space = self._embed(X) if asked else np.empty((0, self.embedding_dim))
+        self.space_, self.codes_ = space.astype(np.float32), y if asked else y[:0]
 
     def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:
         from torch import nn
+
+        from ._layers import Dropout
 
         first, second = nn.Linear(shape[0], self.hidden_dim), nn.Linear(self.hidden_dim, self.embedding_dim)
         loss = metric_loss(
@@ -113,7 +116,7 @@ class MLP(SpaceHead):
             miner_margin=self.miner_margin,
             triplets=self.triplets,
         )
-        return Task(nn.Sequential(first, nn.ReLU(), nn.Dropout(self.dropout), second), loss)
+        return Task(nn.Sequential(first, nn.ReLU(), Dropout(self.dropout), second), loss)
 
     def _keep(self, task: Task) -> None:
         weights = {name: value.detach().numpy().copy() for name, value in task.network.state_dict().items()}

@@ -197,21 +197,21 @@ def _network(shape: tuple[int, ...], width: int, hidden_dim: int, dropout: float
     import torch
     from torch import nn
 
+    from ._layers import AttentionLayer, Dropout
+
     num_steps, dim = (1, *shape)[-2:]
 
     class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.whole = nn.Sequential(
-                nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, width)
+                nn.Linear(dim, hidden_dim), nn.ReLU(), Dropout(dropout), nn.Linear(hidden_dim, width)
             )
             self.still = nn.Linear(dim, width)
             self.change = nn.Linear(dim, width, bias=False)
             self.place = nn.Parameter(0.02 * torch.randn(num_steps, width))
-            self.drop = nn.Dropout(dropout)
-            self.mix = nn.TransformerEncoderLayer(
-                width, _ATTENTION_HEADS, 2 * width, dropout, batch_first=True, norm_first=True
-            )
+            self.drop = Dropout(dropout)
+            self.mix = AttentionLayer(width, _ATTENTION_HEADS, dropout)
             self.norm = nn.LayerNorm(width)
 
         def forward(self, rows: torch.Tensor) -> torch.Tensor:

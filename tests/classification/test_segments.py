@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.classification.segments import Segment, Windows, export_segments, segments, why_none
+from pipeline.classification.exports import export
+from pipeline.classification.segments import Segment, Windows, segments, why_none
 from pipeline.core.errors import UsageError
 from pipeline.core.types import Span
 
@@ -92,19 +93,19 @@ def test_where_nothing_is_found_the_highest_score_and_the_option_are_named() -> 
 
 
 def test_csv_and_json_hold_every_field(tmp_path: Path) -> None:
-    export_segments(FOUND, tmp_path / "s.csv")
+    export(FOUND, tmp_path / "s.csv", kind=Segment)
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["label"] == "run <fast> & far"
     assert float(rows[0]["stop_seconds"]) == 3661.25
-    export_segments(FOUND, tmp_path / "s.json")
+    export(FOUND, tmp_path / "s.json", kind=Segment)
     assert json.loads((tmp_path / "s.json").read_text())[1]["video"] == "/v/c.mp4"
 
 
 def test_subtitles_are_what_webvtt_says_and_one_file_for_each_video(tmp_path: Path) -> None:
-    (path,) = export_segments(FOUND[:1], tmp_path / "s.vtt")
+    (path,) = export(FOUND[:1], tmp_path / "s.vtt", kind=Segment)
     assert path.read_text() == ("WEBVTT\n\n00:00:00.500 --> 01:01:01.250\nrun &lt;fast&gt; &amp; far (0.88)\n")
-    written = export_segments([*FOUND, Segment("/w/c.mp4", "3" * 64, "walk", 0, 1, 0.5, 0.5)], tmp_path / "s.vtt")
+    written = export([*FOUND, Segment("/w/c.mp4", "3" * 64, "walk", 0, 1, 0.5, 0.5)], tmp_path / "s.vtt", kind=Segment)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == [
         "s/a b.vtt",
         "s/c.vtt",
@@ -114,4 +115,4 @@ def test_subtitles_are_what_webvtt_says_and_one_file_for_each_video(tmp_path: Pa
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.csv, \.json, \.vtt, not as 's\.srt'"):
-        export_segments(FOUND, tmp_path / "s.srt")
+        export(FOUND, tmp_path / "s.srt", kind=Segment)

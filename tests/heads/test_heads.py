@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import sklearn.metrics
 import torch
 from conftest import clusters, make_recipe
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -32,6 +34,7 @@ from pipeline.heads import (
     save_head,
     temporal,
 )
+from pipeline.heads._layers import AttentionLayer, Dropout
 from pipeline.heads._network import batches, outputs
 from pipeline.heads._space import of_length_one
 from pipeline.heads.linear import Linear
@@ -116,6 +119,56 @@ def test_the_temporal_head_scores_by_the_network_that_torch_trained(shape: tuple
     network.load_state_dict({name: torch.from_numpy(value) for name, value in head.network_.items()})
     space = of_length_one(outputs(network, head._standardised(X).astype(np.float64)))
     assert np.abs(head._embed(X) - space).max() < 1e-6  # rounding of vectors to 26 bits, through six layers
+
+
+def test_dropout_draws_what_torchs_own_draws_from_the_same_seed() -> None:
+    rows = torch.arange(1.0, 601.0).reshape(20, 30)
+    ours = Dropout(0.3)
+    ours.generator = torch.Generator()
+    ours.generator.manual_seed(5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        theirs = torch.nn.Dropout(0.3)
+        assert all(torch.equal(ours(rows), theirs(rows)) for _ in range(3))
+    assert torch.equal(ours.eval()(rows), rows)
+
+
+def test_the_attention_layer_is_that_of_torch() -> None:
+    ours = AttentionLayer(16, 4, dropout=0.0).double()
+    theirs = torch.nn.TransformerEncoderLayer(16, 4, 32, 0.0, batch_first=True, norm_first=True).double()
+    theirs.load_state_dict(ours.state_dict())
+    rows = torch.randn(3, 5, 16, dtype=torch.float64)
+    assert torch.allclose(ours(rows), theirs(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "temporal"])
+def test_networks_trained_at_the_same_time_are_those_trained_one_after_the_other(kind: str) -> None:
+    X, y = clusters(classes=3, each=12, dim=24, spread=1.0)
+    X = X if kind == "mlp" else X[:, None] + np.random.default_rng(0).normal(size=(len(X), 4, 24)).astype(np.float32)
+    models = [make(kind, num_epochs=6, dropout=0.3, seed=seed) for seed in range(4)]
+    before = torch.get_num_threads(), torch.get_rng_state()
+    alone = [clone(model).fit(X, y).arrays() for model in models]
+    with ThreadPoolExecutor(4) as threads:
+        together = [head.arrays() for head in threads.map(lambda model: clone(model).fit(X, y), models)]
+    for one, other in zip(alone, together, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert torch.get_num_threads() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("kind", ["mlp", "temporal"])
+def test_a_trained_network_does_not_depend_on_the_number_of_threads(kind: str) -> None:
+    X, y = clusters(classes=4, each=30, dim=256, spread=1.0)
+    X = X if kind == "mlp" else np.stack([X, X[::-1]], axis=1)
+    before, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            found.append(make(kind, num_epochs=3, dropout=0.3).fit(X, y).arrays())
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
 
 
 @pytest.mark.numeric

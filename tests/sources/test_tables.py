@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline import Bank
 from pipeline.bank.labels import Labels
-from pipeline.classification.segments import Segment, export_segments
+from pipeline.classification.exports import export
+from pipeline.classification.segments import Segment
 from pipeline.commands import main
 from pipeline.core.errors import SourceError
 from pipeline.core.results import Hit
@@ -110,8 +111,8 @@ def test_hits_are_a_manifest_that_gives_their_metadata_back(tmp_path: Path) -> N
 
 def test_segments_are_guarded_too(tmp_path: Path) -> None:
     found = [Segment("a.mp4", "v", "-run", 0.0, 1.0, 0.5, 0.5)]
-    export_segments(found, tmp_path / "a.csv")
-    export_segments(found, tmp_path / "raw.csv", raw_cells=True)
+    export(found, tmp_path / "a.csv", kind=Segment)
+    export(found, tmp_path / "raw.csv", kind=Segment, raw_cells=True)
     assert "'-run" in (tmp_path / "a.csv").read_text()
     assert "'-run" not in (tmp_path / "raw.csv").read_text()
 
