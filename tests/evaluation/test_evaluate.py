@@ -459,9 +459,11 @@ def test_the_commands_print_what_they_promise(tmp_path: Path) -> None:
     segments = run("predict", "--segments", "--never-abstain", "--export", str(tmp_path / "s.csv"))
     assert {"label", "start_seconds", "stop_seconds", "score", "peak", "video"} <= set(segments[0])
     assert (tmp_path / "s.csv").read_text().startswith("video,video_id,label")
-    wrong = CliRunner().invoke(main, ["predict", "--export", "a.csv", *bank])
+    run("predict", "--never-abstain", "--export", str(tmp_path / "p.csv"))
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 1 + len(found)
+    wrong = CliRunner().invoke(main, ["predict", "--merge-gap", "1", *bank])
     assert wrong.exit_code == 2
-    assert "--export works only with --segments" in wrong.output
+    assert "--merge-gap works only with --segments" in wrong.output
     wrong = CliRunner().invoke(main, ["evaluate", "--protocol", "k-shot", "--shots", "a", *bank])
     assert wrong.exit_code == 2
 
