@@ -61,14 +61,19 @@ def story(out: Path) -> list[Step]:
     _make_room(out)
     videos = [Path(shutil.copy2(video, out / "videos")) for video in find_videos()]
     write_actions(out / "actions", backgrounds=videos)
-    unseen = sorted((out / "actions" / "unseen").iterdir())
+    label_unseen(out)
+    return _steps(out, bunny=videos[1])
+
+
+def label_unseen(out: Path) -> Path:
+    """Write a CSV file with the labels of the performers that no head has seen, and give its path."""
     rows = [
         {"path": f"actions/unseen/{path.name}", "label": label, "group": performer}
-        for path in unseen
+        for path in sorted((out / "actions" / "unseen").iterdir())
         for label, performer in [path.stem.split("_")]
     ]
     write_csv(out / "unseen.csv", rows, columns=["path", "label", "group"])
-    return _steps(out, bunny=videos[1])
+    return out / "unseen.csv"
 
 
 def _make_room(out: Path) -> None:
