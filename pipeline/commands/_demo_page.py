@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ._demo_steps import QUERY
+from ._demo_steps import NUM_HITS, QUERY
 
 
 def write_demo_page(out: Path, bank: Path) -> Path:
@@ -14,7 +14,8 @@ def write_demo_page(out: Path, bank: Path) -> Path:
     from ..report.overview import Card, Section, write_overview
     from ..retrieval.searcher import search
 
-    hits = [Card.of_hit(hit) for hit in search(QUERY, bank=bank, k=2)]
+    real = [hit for hit in search(QUERY, bank=bank, k=50) if Path(hit.video).parent.name == "videos"]
+    hits = [Card.of_hit(hit) for hit in real[:NUM_HITS]]
     unseen = [Card.of_prediction(one) for one in predict([out / "actions" / "unseen"], bank=bank)]
     figures = json.loads((out / "report" / "metrics.json").read_text(encoding="utf-8"))
     facts = {

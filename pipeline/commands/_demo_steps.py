@@ -17,6 +17,7 @@ from ..sources.tables import write_csv
 
 _VIDEOS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
 QUERY = "people riding bicycles"
+NUM_HITS = 2
 
 # The action, and the performer as the group: walk_anna.mp4.
 _NAMES = "(?P<label>[a-z]+)_(?P<group>[a-z]+)"
@@ -92,12 +93,12 @@ def _steps(out: Path, *, bunny: Path) -> list[Step]:
     (name, *_) = further[0].stem.split("_")
     return [
         Step(
-            "Encode three videos in windows of 2 seconds.",
-            ["extract", str(out / "videos"), "--encoder", "motion", "--window", "2"],
+            "Encode three videos in windows of 2 seconds, one window per second.",
+            ["extract", str(out / "videos"), "--encoder", "motion", "--window", "2", "--stride", "1"],
         ),
         Step(
             "Find a moment by text, and write a page with moving pictures.",
-            ["search", QUERY, "-k", "2", "--html", str(out / "hits.html")],
+            ["search", QUERY, "-k", str(NUM_HITS), "--html", str(out / "hits.html")],
         ),
         Step("Find another moment by text.", ["search", "a man in a suit and tie", "-k", "3"]),
         Step("Find moments similar to a clip.", ["search", "--clip", f"{bunny}@1-3", "-k", "3"]),
@@ -123,6 +124,6 @@ def _steps(out: Path, *, bunny: Path) -> list[Step]:
         ),
         Step(
             "Predict what they do.",
-            ["predict", str(actions / "unseen"), "--top", "2"],
+            ["predict", str(actions / "unseen"), "--top", "1"],
         ),
     ]

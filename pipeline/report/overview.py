@@ -29,8 +29,8 @@ class Card:
 
     @classmethod
     def of_hit(cls, hit: Hit) -> Self:
-        """A hit by its rank."""
-        return cls(hit.video, Span(hit.start_seconds, hit.stop_seconds), f"hit {hit.rank}", hit.score)
+        """A hit; that it is one, the heading says."""
+        return cls(hit.video, Span(hit.start_seconds, hit.stop_seconds), Path(hit.video).stem, hit.score)
 
     @classmethod
     def of_prediction(cls, one: Prediction) -> Self:
