@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-matrix check bench notebook clean
 
-demo: $(VENV)/.demo  ## The whole story on three short real videos, offline; writes demo/index.html
-	$(BIN)/clipdex demo --out demo
+demo: $(VENV)/.demo  ## The whole story on three short real videos and drawn actions, offline; writes demo/index.html
+	@$(BIN)/clipdex demo --out demo
 
 test: check  ## Format, lint, types, tests, and the built wheel in an environment of its own
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -29,18 +29,21 @@ notebook: $(VENV)/.dev  ## Run the notebook and keep its output in it
 
 # constraints.txt pins torch to a release whose CPU build is small where an index offers one; see README.
 $(VENV)/.base: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	touch $@
+	@echo "Setting up $(VENV): torch first, which takes a minute or more"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	@touch $@
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
-	touch $@
+	@echo "Installing Clipdex with what the demo needs"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@echo "Installing Clipdex with its development tools"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo bank

@@ -2,9 +2,10 @@
 
     python benchmarks/motion.py weizmann/manifest.csv --videos weizmann/video --out figures
 
-The manifest has the columns path, label and group; each group is left out once. Prints, as Markdown: top-1 accuracy by
-head, for both encoders and for each part of ``motion`` alone; recall on other groups' clips of a class added from five
-clips; seconds of both extractions, turn by turn, and their ratio. Writes k-shot curves of both into one picture.
+The manifest has the columns path, label and group; each group is left out once. Prints, as Markdown: seconds of both
+extractions, turn by turn, and their ratio; top-1 accuracy by head, for both encoders and for each part of ``motion``
+alone; recall on other groups' clips of a class added from five clips. Writes k-shot curves of both into one picture.
+What takes longest, the heads that depend on a seed, comes last.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,19 @@ def extracted(videos: Path, bank: Path, encoder: str) -> float:
     return time.perf_counter() - started
 
 
-def part_banks(bank: Path, manifest: Path, out: Path) -> Iterator[tuple[str, Path, Path]]:
-    """Banks with one part of ``motion`` each, and the labels for them."""
+@dataclasses.dataclass(frozen=True)
+class Vectors:
+    """Stored vectors, their labels, and the heads that can read them."""
+
+    name: str
+    bank: Path
+    labels: Path
+    recipe: str | None
+    heads: Sequence[str]
+
+
+def part_banks(bank: Path, manifest: Path, out: Path) -> Iterator[Vectors]:
+    """One part of ``motion`` each, in a bank of its own."""
     clips = Bank(bank).clips(Bank(bank).recipe("motion").id)
     vectors = clips.embeddings()
     table = out / "clips.csv"
@@ -72,36 +84,40 @@ def part_banks(bank: Path, manifest: Path, out: Path) -> Iterator[tuple[str, Pat
         np.save(out / "part.npy", part + np.float32(1e-9))  # an imported vector may not be zero
         part_bank = out / name.replace(" ", "-")
         run("bank", "import", out / "part.npy", table, "--name", name, "--bank", part_bank)
-        yield name, part_bank, table
+        yield Vectors(name, part_bank, table, None, [head for head in _HEADS if head != "temporal"])
 
 
-def accuracy(bank: Path, labels: Path, head: str, *, recipe: str | None = None, seeds: int = 1) -> str:
+def accuracy(vectors: Vectors, head: str, *, seeds: int = 1) -> str:
     """Top-1 on groups that were left out; with several seeds the mean and the extremes."""
-    chosen = [] if recipe is None else ["--recipe", recipe]
-    found = [
-        run("train-head", *_HEADS[head], *chosen, "--labels", labels, "--seed", seed, "--bank", bank)[0]["cv"]["top1"]
-        for seed in range(seeds)
-    ]
+    chosen = [] if vectors.recipe is None else ["--recipe", vectors.recipe]
+    data = ["--labels", vectors.labels, "--bank", vectors.bank]
+    found = [run("train-head", *_HEADS[head], *chosen, *data, "--seed", seed)[0]["cv"]["top1"] for seed in range(seeds)]
     spread = f" ({min(found):.3f} to {max(found):.3f})" if seeds > 1 else ""
     return f"{np.mean(found):.3f}{spread}"
 
 
-def recall_of_added(bank: Path, manifest: Path, recipe: str, out: Path) -> list[float]:
-    """Of each class in turn, added from clips of five groups: recall on its other clips."""
+def recall_of_added(bank: Path, manifest: Path, recipe: str, out: Path) -> dict[str, float]:
+    """Of each class in turn, added from clips of five groups to a head that knows the other classes from the same
+    groups: recall on its clips of the other groups.
+    """
     rows = [{**row, "path": str((manifest.parent / row["path"]).resolve())} for row in csv.DictReader(manifest.open())]
-    recalls = []
+    known = sorted({row["group"] for row in rows})[:_ADDED_FROM]
+    recalls = {}
     for name in sorted({row["label"] for row in rows}):
-        others = out / "others.csv"
-        with others.open("w", newline="") as file:
+        table = out / "others.csv"
+        with table.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["path", "label", "group"], extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(row for row in rows if row["label"] != name)
-        run("train-head", "--labels", others, "--recipe", recipe, "--name", "grown", "--bank", bank)
-        paths = [row["path"] for row in sorted(rows, key=lambda row: row["group"]) if row["label"] == name]
-        run("add-class", name, *paths[:_ADDED_FROM], "--head-name", "grown", "--bank", bank)
+            writer.writerows(row for row in rows if row["label"] != name and row["group"] in known)
+        run("train-head", "--labels", table, "--recipe", recipe, "--name", "grown", "--bank", bank)
+        added, others = (
+            {row["path"] for row in rows if row["label"] == name and (row["group"] in known) is is_known}
+            for is_known in (True, False)
+        )
+        run("add-class", name, *sorted(added), "--head-name", "grown", "--bank", bank)
         found = run("predict", "--head-name", "grown", "--bank", bank)
-        unseen = [row["label"] for row in found if str(Path(row["video"]).resolve()) in paths[_ADDED_FROM:]]
-        recalls.append(unseen.count(name) / max(1, len(unseen)))
+        unseen = [row["label"] for row in found if str(Path(row["video"]).resolve()) in others]
+        recalls[name] = unseen.count(name) / max(1, len(unseen))
     return recalls
 
 
@@ -116,43 +132,51 @@ def curves(bank: Path, manifest: Path, picture: Path) -> None:
     draw_k_shot(drawn, picture)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("--videos", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="an empty folder, or a new one")
-    parser.add_argument("--rounds", type=int, default=3, help="of the timing")
-    parser.add_argument("--seeds", type=int, default=5)
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+def timed(videos: Path, out: Path, rounds: int) -> None:
+    """Print the seconds of both extractions, turn by turn, and their ratio."""
     seconds: dict[str, list[float]] = {encoder: [] for encoder in _ENCODERS}
-    for number in range(given.rounds):
+    for number in range(rounds):
         for encoder in _ENCODERS:
-            seconds[encoder].append(extracted(given.videos, given.out / f"timed-{encoder}-{number}", encoder))
+            seconds[encoder].append(extracted(videos, out / f"timed-{encoder}-{number}", encoder))
     for encoder, times in seconds.items():
         print(f"{encoder}: {min(times):.1f} s", flush=True)
     ratios = [motion / lite for lite, motion in zip(*seconds.values(), strict=True)]
     print(f"motion/lite, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}\n", flush=True)
+
+
+def table(vectors: Sequence[Vectors], heads: Sequence[str], seeds: int) -> None:
+    """Print the accuracy of each head on each kind of vectors, as soon as it is known."""
+    print(f"| vectors | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}", flush=True)
+    for one in vectors:
+        print(f"| {one.name} |", end="", flush=True)
+        for head in heads:
+            found = accuracy(one, head, seeds=seeds if head in _SEEDED else 1) if head in one.heads else ""
+            print(f" {found} |", end="", flush=True)
+        print(flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--videos", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the banks; what they hold is used again")
+    parser.add_argument("--rounds", type=int, default=3, help="of the timing")
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.rounds:
+        timed(given.videos, given.out, given.rounds)
     bank = given.out / "bank"
     for encoder in _ENCODERS:
         extracted(given.videos, bank, encoder)
-    print(f"| vectors | {' | '.join(_HEADS)} |\n|---|{'---|' * len(_HEADS)}", flush=True)
-    for encoder in _ENCODERS:
-        cells = [
-            accuracy(bank, given.manifest, head, recipe=encoder, seeds=given.seeds if head in _SEEDED else 1)
-            for head in _HEADS
-        ]
-        print(f"| `{encoder}` | {' | '.join(cells)} |", flush=True)
-    for name, part_bank, labels in part_banks(bank, given.manifest, given.out):
-        cells = [
-            "" if head == "temporal" else accuracy(part_bank, labels, head, seeds=given.seeds if head in _SEEDED else 1)
-            for head in _HEADS
-        ]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    vectors = [Vectors(f"`{encoder}`", bank, given.manifest, encoder, tuple(_HEADS)) for encoder in _ENCODERS]
+    vectors += part_banks(bank, given.manifest, given.out)
+    table(vectors, [head for head in _HEADS if head not in _SEEDED], given.seeds)
     for encoder in _ENCODERS:
         recalls = recall_of_added(bank, given.manifest, encoder, given.out)
-        print(f"\n{encoder}: recall of an added class {np.mean(recalls):.2f}, by class {recalls}", flush=True)
+        print(f"\n{encoder}: recall of an added class {np.mean(list(recalls.values())):.2f}; {recalls}", flush=True)
     curves(bank, given.manifest, given.out / "k_shot.png")
+    table(vectors, _SEEDED, given.seeds)
 
 
 if __name__ == "__main__":

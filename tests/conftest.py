@@ -27,8 +27,8 @@ import pytest
 from pipeline.core.recipe import PreprocessSettings, Recipe
 from pipeline.core.types import FloatArray
 from pipeline.encoders import load_encoder
+from pipeline.encoders._families.efficientnet import EfficientNetLite
 from pipeline.encoders._runtime.torchvision import make_importable
-from pipeline.encoders.lite import Lite
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("clipdex", deadline=None)
@@ -48,18 +48,18 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, hard_videos.Hard
 @pytest.fixture(scope="session", autouse=True)
 def class_names_encoded_once() -> Iterator[None]:
     """Encode the 1,000 class names of the built-in encoder once: it takes 2 s, and they never change."""
-    encode = Lite._class_vectors.func
+    encode = EfficientNetLite._class_vectors.func
     stored: list[FloatArray] = []
 
-    def class_vectors(encoder: Lite) -> FloatArray:
+    def class_vectors(encoder: EfficientNetLite) -> FloatArray:
         if not stored:
             stored.append(encode(encoder))
         return stored[0]
 
     once = functools.cached_property(class_vectors)
-    once.__set_name__(Lite, "_class_vectors")
+    once.__set_name__(EfficientNetLite, "_class_vectors")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lite, "_class_vectors", once)
+        patch.setattr(EfficientNetLite, "_class_vectors", once)
         yield
 
 

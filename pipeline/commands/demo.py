@@ -29,20 +29,23 @@ from ._terminal import Terminal
 @click.option("--json", "as_json", is_flag=True, help="Print the commands' results as JSON lines.")
 @click.pass_context
 def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> None:
-    """Run the whole workflow on three short videos, offline.
+    """Run the whole workflow on three short videos and on drawn figures that act, offline.
 
-    It extracts, searches, trains a head, adds a class and predicts. It prints each command before running it and uses
-    a bank of its own.
+    It extracts, searches, trains a head on actions, adds a class, and measures the head on performers that it has not
+    seen. It prints each command before running it and uses a bank of its own.
 
     \b
     Examples:
       clipdex demo --out demo
     """
+    from ._demo_page import write_demo_page
     from ._demo_steps import story
 
     bank = bank or named_before_command(ctx) or out / "bank"
     terminal = Terminal(as_json=as_json, story=not as_json)
-    for number, step in enumerate(story(out), start=1):
+    with terminal.working("Drawing actions"):
+        steps = story(out)
+    for number, step in enumerate(steps, start=1):
         arguments = [*step.arguments, "--bank", str(bank)]
         terminal.say(f"\n{number}. {step.says}\n$ clipdex {shlex.join(arguments)}")
         main(
@@ -50,4 +53,6 @@ def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> 
             standalone_mode=False,
             obj={"story": not as_json},
         )
-    terminal.say(f"\nPage with the pictures of the hits: {out / 'index.html'}")
+    with terminal.working("Writing the page"):
+        page = write_demo_page(out, bank)
+    terminal.say(f"\nWhat was found, with moving pictures: {page}")

@@ -16,6 +16,7 @@ from ._base import DEFAULT_DECODER, DecodedFrame, Decoder, decoders, open_video
 from ._clips import ClipFrames, frame_numbers, read_clips
 from ._cut import cut
 from ._scan import is_video, read_image, scan
+from ._write import write_video
 
 if TYPE_CHECKING:
     from ._process import ReadingProcess
@@ -35,6 +36,7 @@ __all__ = [
     "read_image",
     "reading_process",
     "scan",
+    "write_video",
 ]
 
 

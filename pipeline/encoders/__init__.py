@@ -8,6 +8,7 @@ computes a gradient. ``docs/encoders.md`` says how to add one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core.arguments import check_choice
@@ -15,8 +16,8 @@ from ..core.entry_points import GROUPS
 from ..core.errors import ClipdexError, EncoderError, RecipeMismatch, UnknownPart, UsageError
 from ..core.recipe import Recipe
 from ..core.types import Device, Precision
-from ._base import Encoder, check_keep, encoders
-from ._card import Card, Classifier, Facts, Features, Output, libraries
+from ._base import Encoder, encoders
+from ._card import Card, Classifier, EncoderInput, Facts, Features, Output, check_keep, libraries
 from ._checkpoint import Checkpoint
 from ._default import default_encoder
 from ._hub import FALLBACK_ENCODER
@@ -33,6 +34,7 @@ __all__ = [
     "Checkpoint",
     "Classifier",
     "Encoder",
+    "EncoderInput",
     "Facts",
     "Features",
     "Output",
@@ -89,6 +91,7 @@ def load_encoder(
     pooling: str | None = None,
     precision: Precision = "float32",
     strict: bool = True,
+    on_input: Callable[[EncoderInput], object] = lambda _: None,
 ) -> Encoder:
     """The encoder that a user named: a file here, a Hub id, a local checkpoint folder or a weights file.
 
@@ -98,6 +101,7 @@ def load_encoder(
         pooling: one of the encoder's ``poolings``; by default the one its authors use.
         precision: of the network's products; the vectors are float32 in any case.
         strict: False lets float32 stand in for a precision that this device does not have.
+        on_input: called with what the encoder takes, as soon as that is known.
 
     Raises:
         UnknownPart: the name is none of the four.
@@ -116,35 +120,49 @@ def load_encoder(
         raise UsageError(f"a clip needs at least 1 frame, not {num_frames}")
     part, checkpoint = _resolve(name)
     return _loaded(
-        part,
-        checkpoint,
+        lambda: _network(
+            part,
+            checkpoint,
+            device=device_of(device),
+            num_frames=num_frames,
+            pooling=pooling,
+            on_input=on_input,
+        ),
         name=name,
-        device=device,
-        num_frames=num_frames,
-        pooling=pooling,
         precision=precision,
         strict=strict,
     )
 
 
-def _loaded(
+def _network(
     part: type[Encoder],
     checkpoint: Checkpoint,
     *,
-    name: str,
-    device: Device,
+    device: str,
     num_frames: int | None,
     pooling: str | None,
-    precision: Precision,
-    strict: bool,
+    on_input: Callable[[EncoderInput], object] = lambda _: None,
 ) -> Encoder:
+    """The encoder without a canary; ``on_input`` as for ``load_encoder``."""
+    expected = part.input_of(checkpoint, num_frames=num_frames)
+    if expected is not None:
+        on_input(expected)
+    encoder = part.load(checkpoint, device=device, num_frames=num_frames, pooling=pooling)
+    if expected is None:
+        on_input(encoder.input)
+    elif expected != encoder.input:
+        raise EncoderError(f"{checkpoint.name} takes {encoder.input}, but before it was loaded it said {expected}")
+    return encoder
+
+
+def _loaded(load: Callable[[], Encoder], *, name: str, precision: Precision, strict: bool) -> Encoder:
     """See ``load_encoder``; ``name`` is for messages."""
     from ._checkpoint import why_not_loaded
     from ._runtime.torchvision import make_importable
 
     make_importable()
     try:
-        encoder = part.load(checkpoint, device=device_of(device), num_frames=num_frames, pooling=pooling)
+        encoder = load()
         encoder = encoder.replaced(canary=encode_canary(encoder))
         return lower_precision(encoder, precision, strict=strict)
     except ClipdexError:
@@ -242,13 +260,10 @@ def load_for(recipe: Recipe, *, device: Device = "auto") -> Encoder:
     part = encoder_class_for(recipe)
     name = recipe.checkpoint if recipe.revision is None else f"{recipe.checkpoint}@{recipe.revision}"
     pooling = next((key for key, words in part.poolings.items() if words == recipe.pooling), None)
+    usable, checkpoint = _usable(recipe.encoder), part.packaged() or part.find(name)
     encoder = _loaded(
-        _usable(recipe.encoder),
-        part.packaged() or part.find(name),
+        lambda: _network(usable, checkpoint, device=device_of(device), num_frames=recipe.num_frames, pooling=pooling),
         name=name,
-        device=device,
-        num_frames=recipe.num_frames,
-        pooling=pooling,
         precision=recipe.precision,
         strict=False,
     )

@@ -16,9 +16,20 @@ from ..core.arguments import as_list
 from ..core.errors import EncoderError
 from ..core.recipe import Canary, Recipe
 from ..core.registry import Registry
-from ..core.types import FloatArray, Keep, KeptArray, Pixels
+from ..core.types import FloatArray, Keep, Pixels
 from ..sources.sampling import Sampling
-from ._card import Card, Classifier, Facts, Features, Output, check_clips, check_vectors, libraries
+from ._card import (
+    Card,
+    Classifier,
+    EncoderInput,
+    Facts,
+    Features,
+    Output,
+    check_clips,
+    check_keep,
+    checked_features,
+    libraries,
+)
 from ._runtime.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -99,6 +110,11 @@ class Encoder(abc.ABC):
         return f"this encoder needs {', '.join(absent)}: pip install 'clipdex[{cls.card.extra}]'"
 
     @classmethod
+    def input_of(cls, checkpoint: Checkpoint, *, num_frames: int | None) -> EncoderInput | None:  # noqa: ARG003
+        """What ``load`` will say that it takes, where that can be told sooner: videos are read meanwhile."""
+        return None
+
+    @classmethod
     @abc.abstractmethod
     def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None, pooling: str | None) -> Self:
         """Load weights; ``num_frames`` and ``pooling`` are None for the checkpoint's own.
@@ -130,18 +146,18 @@ class Encoder(abc.ABC):
         return None
 
     @property
+    def input(self) -> EncoderInput:
+        """What it takes of a clip."""
+        return EncoderInput(self.sampling, self.facts.preprocessing)
+
+    @property
     def name(self) -> str:
         """The name a user types; the full name of a class that no name leads to."""
         return encoders.name_of(type(self)) or f"{type(self).__module__}.{type(self).__qualname__}"
 
     def prepare(self, frames: Pixels) -> Pixels:
         """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
-        import torch
-
-        from ._preprocess import fit
-
-        fitted: Pixels = fit(torch.from_numpy(frames), self.facts.preprocessing).numpy()
-        return fitted
+        return self.input.prepare(frames)
 
     def encode(self, pixels: Pixels | Sequence[Pixels]) -> FloatArray:
         """Prepared clips, (n, t, 3, size, size) uint8, to (n, dim) float32, not normalised to length 1.
@@ -181,7 +197,7 @@ class Encoder(abc.ABC):
 
         facts = self.facts
         keep = as_list(keep)
-        check_keep(self.name, type(self), keep)
+        check_keep(self.name, self.keeps, keep)
         check_clips(pixels, facts, what=f"{self.name} ({facts.checkpoint})")
         arrays = start_forward(
             self._forward,
@@ -192,17 +208,7 @@ class Encoder(abc.ABC):
             pixel_settings=facts.preprocessing,
         )
         what, shape = f"{self.name} ({facts.checkpoint})", (len(pixels), facts.dim)
-
-        def features() -> Features:
-            found = arrays()
-            check_vectors(found["vectors"], shape, what=what)
-            extra: dict[Keep, KeptArray] = {name: found[name] for name in keep}
-            for name, values in extra.items():
-                if not np.isfinite(values).all():
-                    raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out keep={name!r}")
-            return Features(found["vectors"], extra)
-
-        return features
+        return lambda: checked_features(arrays(), keep, shape=shape, what=what)
 
     def encode_text(self, texts: str | Sequence[str]) -> FloatArray:  # noqa: ARG002 -- subclasses use it
         """Texts to (n, text_dim) float32, to be compared by cosine with ``text_space`` of clips.
@@ -288,13 +294,3 @@ class Encoder(abc.ABC):
 
 
 encoders: Registry[Encoder] = Registry("pipeline.encoders", Encoder, kind="encoder")  # type: ignore[type-abstract]
-
-
-def check_keep(name: str, part: type[Encoder], keep: Collection[Keep]) -> None:
-    """Refuse to keep what an encoder does not have.
-
-    Raises:
-        EncoderError: with what it has.
-    """
-    if absent := [one for one in keep if one not in part.keeps]:
-        raise EncoderError(f"{name} has no {absent[0]} to keep; it has: {', '.join(part.keeps)}")

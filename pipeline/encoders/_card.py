@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.errors import EncoderError
 from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray, Keep, KeptArray, Pixels
+from ..sources.sampling import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +74,23 @@ class Facts:
     preprocessing: PreprocessSettings
     pooling: str
     frames_per_second: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderInput:
+    """What an encoder takes of a clip: which frames, and how their pixels are prepared."""
+
+    sampling: Sampling
+    preprocessing: PreprocessSettings
+
+    def prepare(self, frames: Pixels) -> Pixels:
+        """Decoded frames, (t, h, w, 3) uint8, to the model's size, (t, 3, size, size) uint8."""
+        import torch
+
+        from ._preprocess import fit
+
+        fitted: Pixels = fit(torch.from_numpy(frames), self.preprocessing).numpy()
+        return fitted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,3 +177,33 @@ def libraries() -> Mapping[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+def check_keep(name: str, keeps: Collection[Keep], keep: Collection[Keep]) -> None:
+    """Refuse to keep what the encoder of this name does not have.
+
+    Raises:
+        EncoderError: with what it has.
+    """
+    if absent := [one for one in keep if one not in keeps]:
+        raise EncoderError(f"{name} has no {absent[0]} to keep; it has: {', '.join(keeps)}")
+
+
+def checked_features(
+    found: Mapping[str, Any], keep: Collection[Keep], *, shape: tuple[int, int], what: str
+) -> Features:
+    """What a forward pass gave, if it can be stored.
+
+    Args:
+        found: arrays by "vectors" and the names of ``keep``.
+        shape, what: see ``check_vectors``.
+
+    Raises:
+        EncoderError: see ``check_vectors``; or half precision cannot hold what is to be kept.
+    """
+    check_vectors(found["vectors"], shape, what=what)
+    extra: dict[Keep, KeptArray] = {name: found[name] for name in keep}
+    for name, values in extra.items():
+        if not np.isfinite(values).all():
+            raise EncoderError(f"{what} gave {name} that half precision cannot hold; leave out keep={name!r}")
+    return Features(found["vectors"], extra)

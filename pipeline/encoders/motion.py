@@ -18,35 +18,34 @@ from ..core.recipe import PreprocessSettings
 from ..core.types import FloatArray
 from ..sources.sampling import BURST_FRAMES
 from ._card import Card, Output
-from ._families import motion_description
+from ._families import efficientnet, motion_description
+from ._families.efficientnet import EfficientNetLite
 from ._families.motion_description import describe
 from ._families.optical_flow import moving_parts
-from .lite import Lite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_APPEARANCE = Lite.card.dim
 _SEEN_FRAMES = 8
 
 
-class Motion(Lite):
+class Motion(EfficientNetLite):
     """See the module."""
 
     card = Card(
-        default_checkpoint=Lite.card.default_checkpoint,
+        default_checkpoint=efficientnet.WEIGHTS_PACKAGE,
         model_types=(),
         num_frames=64,
-        image_size=224,
-        dim=_APPEARANCE + motion_description.DIM,
+        image_size=efficientnet.IMAGE_SIZE,
+        dim=efficientnet.DIM + motion_description.DIM,
         span_seconds=10.0,
         text=True,
         knows="objects and scenes (ImageNet), and how things move",
-        licence=Lite.card.licence,
-        source=f"{Lite.card.source}; OpenCV's DIS flow",
+        licence=efficientnet.LICENCE,
+        source=f"{efficientnet.SOURCE}; OpenCV's DIS flow",
         frames_per_second=12.5,
     )
-    poolings = {"mean": "root of the mean over frames, beside a description of movement (1)"}
+    poolings = {"mean": "root of the mean over frames, beside a description of movement (2)"}
     # The whole picture: what moves may be at its edge.
     settings = PreprocessSettings(
         resize=(224, 224), crop=None, interpolation="bicubic", scale=1 / 255, mean=(0.498,) * 3, std=(0.502,) * 3
@@ -74,7 +73,7 @@ class Motion(Lite):
 
     def text_space(self, embeddings: FloatArray) -> FloatArray:
         """That of ``lite``, for which movement does not count."""
-        return super().text_space(np.square(embeddings[:, :_APPEARANCE]))
+        return super().text_space(np.square(embeddings[:, : efficientnet.DIM]))
 
     @property
     def caution(self) -> str:

@@ -18,15 +18,15 @@ from ..bank.bank import Bank
 from ..core.errors import EncoderError
 from ..core.recipe import Recipe
 from ..core.timing import Profile
-from ..core.types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
+from ..core.types import FloatArray, Keep, KeptArray, Pixels, Source, Status, VideoRow
 from ..decoders import ClipFrames
 from ..encoders import Encoder, Features, choose_engine, choose_route, suitable_batch_size
 from .pending_video import Fault, PendingVideo
 from .reader import Reader
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
-from .writer import Writer
+from .writer import Writer, clip_row
 
-# Another engine takes some seconds to make ready: who has encoded so much probably has more to come.
+# Another engine takes some seconds to make ready: who has encoded so many full batches probably has more to come.
 _BATCHES_BEFORE_ENGINE = 6
 
 
@@ -79,7 +79,8 @@ class EncodingRun:
         self._videos: dict[int, PendingVideo] = {}
         self._batch: dict[str, _Waiting] = {}  # by clip id
         self._ahead: tuple[dict[str, _Waiting], _Submitted] = {}, _nothing  # what the encoder works on
-        self._full_batches = 0
+        self._submitted_clips = 0
+        self._route_is_chosen = False
         self._encoded_now: set[str] = set()
         self._outcomes: dict[int, VideoRow] = {}
         self._copies: dict[int, tuple[VideoRow, str]] = {}
@@ -106,7 +107,7 @@ class EncodingRun:
         elif isinstance(event, Read):
             self._take(self._videos[event.index], event.frames)
         elif isinstance(event, Idle):
-            self._take_in_ahead()
+            self._keep_busy()
             self._writer.write_if_due()
         elif isinstance(event, Crashed):
             self._videos.pop(event.index, None)
@@ -142,6 +143,15 @@ class EncodingRun:
         if self._batch_size is None:  # found out when there is something to encode
             self._batch_size = suitable_batch_size(self._encoder)
         if len(self._batch) >= self._batch_size:
+            self._encode()
+
+    def _keep_busy(self) -> None:
+        """Nothing more has been read: rather than wait, encode what has gathered, once the encoder is done with what it
+        was given before.
+        """
+        if self._ahead[0]:
+            self._take_in_ahead()
+        elif self._batch:
             self._encode()
 
     def _encode(self) -> None:
@@ -180,7 +190,7 @@ class EncodingRun:
         self, name: str, video: PendingVideo, frames: ClipFrames, vector: FloatArray, extra: Mapping[Keep, KeptArray]
     ) -> None:
         self._encoded_now.add(name)
-        self._writer.add(_clip_row(name, video.row, frames, self._inputs[video.index]), vector, extra)
+        self._writer.add(clip_row(name, video.row, frames, self._inputs[video.index]), vector, extra)
 
     def _submit(self, batch: list[_Waiting]) -> _Submitted:
         if not batch:
@@ -188,8 +198,7 @@ class EncodingRun:
         clips = [waiting.pixels for waiting in batch]
         pixels = np.stack(clips) if len({clip.shape for clip in clips}) == 1 else clips
         try:
-            if len(batch) == self._batch_size:
-                self._speed_up(pixels)
+            self._speed_up(pixels)
             return self._encoder.submit(pixels, keep=self._keep)
         except EncoderError as error:
             return functools.partial(_raise, error)
@@ -214,10 +223,17 @@ class EncodingRun:
         ]
 
     def _speed_up(self, pixels: Pixels | Sequence[Pixels]) -> None:
-        self._full_batches += 1  # when there is enough to encode for a search to pay
-        if self._full_batches == 1:
-            self._encoder = choose_route(self._encoder, pixels)
-        if self._full_batches == _BATCHES_BEFORE_ENGINE:
+        """Look for a faster way when there is enough to encode for that to pay. The first vector does not wait for it,
+        unless a whole batch is there.
+        """
+        full = self._batch_size or len(pixels)
+        before, self._submitted_clips = self._submitted_clips, self._submitted_clips + len(pixels)
+        inputs_left = len(self._inputs) - len(self._outcomes)
+        if not self._route_is_chosen and (len(pixels) == full or (before and before + inputs_left >= full)):
+            self._route_is_chosen = True
+            with contextlib.suppress(EncoderError):  # a clip of these is at fault, and is refused by itself
+                self._encoder = choose_route(self._encoder, pixels)
+        if before < _BATCHES_BEFORE_ENGINE * full <= self._submitted_clips:
             self._encoder = choose_engine(self._encoder, pixels)
 
     def _settle_if_complete(self, video: PendingVideo) -> None:
@@ -273,17 +289,3 @@ def _nothing() -> Features:
 
 def _raise(error: EncoderError) -> Features:
     raise error
-
-
-def _clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:
-    span = frames.clip.span
-    return ClipRow(
-        clip_id=name,
-        video_id=str(row.video_id),
-        video=row.video,
-        start_seconds=span.start_seconds,
-        stop_seconds=span.stop_seconds,
-        plan=frames.clip.plan,
-        frame_times=frames.times,
-        metadata={**source.metadata, LOST_FRAMES: frames.lost} if frames.lost else source.metadata,
-    )

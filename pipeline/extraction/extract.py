@@ -23,6 +23,7 @@ from ..core.types import Device, Precision, Source
 from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
     Encoder,
+    EncoderInput,
     check_keep,
     check_registered,
     encode_canary,
@@ -126,7 +127,7 @@ def encoder_of(options: ExtractOptions) -> Encoder:
 def _checked_cut(options: ExtractOptions) -> ClipPlan:
     """How videos are cut; an unknown encoder is refused here, before anything is loaded."""
     name, part = _encoder_part(options.encoder)
-    check_keep(name, part, as_list(options.keep))
+    check_keep(name, part.keeps, as_list(options.keep))
     window = part.card.span_seconds if options.window_seconds is None else options.window_seconds
     return ClipPlan(options.clips, window, window if options.stride_seconds is None else options.stride_seconds)
 
@@ -149,13 +150,21 @@ def prepared_encoder(
     num_frames: int | None = None,
     pooling: str | None = None,
     precision: Precision | None = None,
+    on_input: Callable[[EncoderInput], object] = lambda _: None,
 ) -> Encoder:
-    """The encoder that ``extract`` would use, loaded and with a canary; that of a recipe as the recipe says."""
+    """The encoder that ``extract`` would use, loaded and with a canary; that of a recipe as the recipe says.
+
+    Args:
+        on_input: see ``load_encoder``; not called for a recipe, which says itself what its encoder takes, nor for an
+            encoder that is loaded.
+    """
     if isinstance(encoder, Recipe):
         return load_for(encoder, device=device)
     if isinstance(encoder, str):
         chosen: Precision = precision or "float32"
-        return load_encoder(encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen)
+        return load_encoder(
+            encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen, on_input=on_input
+        )
     settled = num_frames is None and pooling is None and device == "auto"
     if not settled or precision not in (None, encoder.run.precision):
         raise UsageError(

@@ -137,3 +137,14 @@ def with_facts(row: VideoRow, info: VideoInfo) -> VideoRow:
         height=info.height,
         codec=info.codec,
     )
+
+
+def with_losses(row: VideoRow, lost: int) -> VideoRow:
+    """The row, with how many frames the stored clips of its video lack."""
+    if not lost:
+        return dataclasses.replace(row, frames_lost=0)
+    reason = f"{lost} frames of clips that are stored could not be decoded; their neighbours stand in"
+    reason = f"{row.reason}; {reason}" if row.reason else reason
+    return dataclasses.replace(
+        row, status="partial", stage=row.stage or "decode", error="DecodeError", reason=reason, frames_lost=lost
+    )

@@ -4,6 +4,9 @@ Each thread takes one input at a time: is it stored already? If not, hash it, an
 (``decoders.reading_process``) scan and decode it. What comes of that goes as events into a bounded queue, so
 memory does not grow when the encoder is slower. Reading never raises for one video's sake: its fault becomes
 its outcome row, and a video whose reading process died is read once more, alone, at the end.
+
+Reading may start before the encoder is loaded: videos are hashed and scanned meanwhile, and decoded as soon as it is
+known what the encoder takes.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ import dataclasses
 import queue
 import stat
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Self
 
 from ..core.errors import DecoderCrash, NoVideoStream, SourceError
 from ..core.files import name_of
@@ -23,11 +26,12 @@ from ..core.limits import Limits
 from ..core.timing import Profile
 from ..core.types import Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
 from ..decoders import read_clips, reading_process
+from ..encoders import EncoderInput
 from ..sources.catalog import is_missing
-from ..sources.sampling import ClipPlan, Sampling
-from .pending_video import failed_row, with_facts
+from ..sources.sampling import ClipPlan
+from .pending_video import failed_row, with_facts, with_losses
 from .reader_events import Crashed, Done, Event, Idle, Opened, Read
-from .resume import ResumeState
+from .resume import ResumeState, check_unchanged
 
 if TYPE_CHECKING:
     from ..decoders._process import ReadingProcess
@@ -53,14 +57,12 @@ class ReadSettings:
 
     Attributes:
         cut: how videos are cut into clips.
-        sampling: which frames of each clip.
         limits: what one video may cost.
         num_workers: threads, each with a reading process.
         queue_clips: clips that may wait for the encoder.
     """
 
     cut: ClipPlan
-    sampling: Sampling
     decoder: str
     limits: Limits
     num_workers: int
@@ -68,13 +70,15 @@ class ReadSettings:
 
 
 class Reader:
-    """Reads inputs in threads, each with a reading process.
+    """Reads inputs in threads, each with a reading process; a context manager, which ends what is still being read.
 
     Args:
-        prepare: scales one decoded frame, (h, w, 3), to the encoder's size.
+        encoder_input: which frames of each clip the encoder takes, and how they are prepared; decoding waits for it.
 
     Attributes:
         inputs: events name them by their position here.
+        stored: what is not read again.
+        profile: where the threads' time went.
     """
 
     def __init__(
@@ -83,15 +87,14 @@ class Reader:
         settings: ReadSettings,
         *,
         stored: ResumeState,
-        prepare: Callable[[Pixels], Pixels],
+        encoder_input: Future[EncoderInput],
         profile: Profile,
     ) -> None:
         self.inputs = inputs
-        self._stored = stored
+        self.stored = stored
+        self.profile = profile
         self._cut = settings.cut
-        self._sampling = settings.sampling
-        self._prepare = prepare
-        self._profile = profile
+        self._input = encoder_input
         self._decoder = settings.decoder
         self._limits = settings.limits
         self._num_workers = max(1, min(settings.num_workers, len(inputs)))
@@ -99,27 +102,56 @@ class Reader:
         self._events: queue.Queue[Event | _Broke] = queue.Queue(maxsize=settings.queue_clips)
         self._stopping = threading.Event()
         self._active: set[ReadingProcess] = set()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start to read; what is found waits for ``events``, and takes no more memory than it does there."""
+        self._start(range(len(self.inputs)), num_workers=self._num_workers, last=False)
+
+    def close(self) -> None:
+        """End the threads, whatever they are doing."""
+        self._stopping.set()
+        self._input.cancel()
+        for process in tuple(self._active):
+            process.close()  # nobody waits for what hangs
+        self._join()
 
     def events(self) -> Generator[Event]:
         """What the threads find, in the order they find it; ends when every input is done."""
-        crashed = yield from self._round(range(len(self.inputs)), num_workers=self._num_workers, last=False)
+        if not self._threads:
+            self.start()
+        crashed = yield from self._round(len(self.inputs))
         if crashed:
-            yield from self._round(crashed, num_workers=1, last=True)
+            self._start(crashed, num_workers=1, last=True)
+            yield from self._round(len(crashed))
 
-    def _round(self, indices: Sequence[int], *, num_workers: int, last: bool) -> Generator[Event, None, list[int]]:
-        """Read these inputs; gives those that are to be read once more."""
+    def _start(self, indices: Sequence[int], *, num_workers: int, last: bool) -> None:
         for index in indices:
             self._todo.put(index)
-        threads = [threading.Thread(target=self._work, args=(last,), daemon=True) for _ in range(num_workers)]
-        for thread in threads:
+        self._threads = [threading.Thread(target=self._work, args=(last,), daemon=True) for _ in range(num_workers)]
+        for thread in self._threads:
             thread.start()
-        left, crashed = len(indices), []
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _round(self, left: int) -> Generator[Event, None, list[int]]:
+        """What is found of so many inputs; gives those that are to be read once more."""
+        crashed, waits = [], False
         try:
             while left:
                 try:
-                    event = self._events.get(timeout=_IDLE_SECONDS)
+                    event = self._events.get(block=waits, timeout=_IDLE_SECONDS)
+                    waits = False
                 except queue.Empty:
-                    event = Idle()
+                    event, waits = Idle(), True
                 if isinstance(event, _Broke):
                     raise event.error
                 if isinstance(event, Crashed):
@@ -127,13 +159,9 @@ class Reader:
                 left -= isinstance(event, Done | Crashed)
                 yield event
         except BaseException:
-            self._stopping.set()
-            for process in tuple(self._active):
-                process.close()  # nobody waits for what hangs
+            self.close()
             raise
-        finally:
-            for thread in threads:
-                thread.join()
+        self._join()
         return crashed
 
     def _work(self, last: bool) -> None:
@@ -145,7 +173,7 @@ class Reader:
             try:
                 events = self._read(index, last=last)
                 while True:
-                    with self._profile.timing("read"):
+                    with self.profile.timing("read"):
                         event = next(events, None)
                     if event is None:
                         break
@@ -184,14 +212,14 @@ class Reader:
             if not stat.S_ISREG(facts.st_mode):
                 raise SourceError(f"{row.video} is not a file but a device or a pipe")
             row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
-            if settled := self._stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
-                yield Done(index, settled, news=self._stored.moved_to(settled))
+            if settled := self.stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
+                yield Done(index, settled, news=self.stored.moved_to(settled))
                 return
-            row = dataclasses.replace(row, video_id=self._stored.content_of(source.path, row))
-            if settled := self._stored.known(row):
+            row = dataclasses.replace(row, video_id=self.stored.content_of(source.path, row))
+            if settled := self.stored.known(row):
                 yield Done(index, settled)
                 return
-            if first := self._stored.claim(row):
+            if first := self.stored.claim(row):
                 yield Done(index, row, same_as=first)
                 return
             stage = "scan"
@@ -220,11 +248,14 @@ class Reader:
                 yield Done(index, dataclasses.replace(with_facts(row, video.info), status="skipped", reason=reason))
                 return
             self._check_length(source, video.info)
-            clips = self._cut.clips(video.info.span, sampling=self._sampling, within=source.span)
+            with self.profile.timing(None, instead_of="read"):
+                sampling = self._input.result().sampling
+            clips = self._cut.clips(video.info.span, sampling=sampling, within=source.span)
             ids = tuple(clip_id(str(row.video_id), clip.span) for clip in clips)
-            row = self._with_losses(dataclasses.replace(with_facts(row, video.info), clip_ids=ids))
+            row = dataclasses.replace(with_facts(row, video.info), clip_ids=ids)
+            row = with_losses(row, sum(self.stored.lost_frames.get(name, 0) for name in ids))
             # Other cuts of this video, or a run that was killed, may have stored some of them.
-            missing = {name: clip for clip, name in zip(clips, ids, strict=True) if name not in self._stored.clip_ids}
+            missing = {name: clip for clip, name in zip(clips, ids, strict=True) if name not in self.stored.clip_ids}
             if not missing:
                 yield Done(index, dataclasses.replace(row, status="unchanged" if row.status == "ok" else row.status))
                 return
@@ -237,7 +268,7 @@ class Reader:
                 max_lost_frames=self._limits.max_lost_frames,
             )
             for frames in read:
-                _check_unchanged(source.path, row)
+                check_unchanged(source.path, row)
                 yield Read(index, frames)
         yield Done(index)
 
@@ -252,17 +283,6 @@ class Reader:
                 "clips='whole'"
             )
 
-    def _with_losses(self, row: VideoRow) -> VideoRow:
-        """The row, with what is known of frames that stored clips lack."""
-        lost = sum(self._stored.lost_frames.get(name, 0) for name in row.clip_ids)
-        if not lost:
-            return dataclasses.replace(row, frames_lost=0)
-        reason = f"{lost} frames of clips that are stored could not be decoded; their neighbours stand in"
-        reason = f"{row.reason}; {reason}" if row.reason else reason
-        return dataclasses.replace(
-            row, status="partial", stage=row.stage or "decode", error="DecodeError", reason=reason, frames_lost=lost
-        )
-
     @contextlib.contextmanager
     def _watched(self, process: ReadingProcess) -> Iterator[None]:
         self._active.add(process)
@@ -272,12 +292,6 @@ class Reader:
             self._active.discard(process)
 
     def _prepared(self, frame: Pixels) -> Pixels:
-        with self._profile.timing("preprocess", instead_of="read"):
-            return self._prepare(frame)
-
-
-def _check_unchanged(path: Path, row: VideoRow) -> None:
-    """Refuse frames of a file that is not any more what was hashed."""
-    facts = path.stat()
-    if (facts.st_size, facts.st_mtime_ns) != (row.size_bytes, row.mtime_ns):
-        raise SourceError(f"{name_of(path)} was changed while it was read; run this again when nobody writes to it")
+        with self.profile.timing("preprocess", instead_of="read"):
+            prepared: Pixels = self._input.result().prepare(frame[None])[0]
+            return prepared

@@ -54,7 +54,7 @@ class Done:
 
 @dataclasses.dataclass(frozen=True)
 class Idle:
-    """Nothing came for a while."""
+    """Nothing waits to be taken just now; again after each second in which nothing came."""
 
 
 Event = Opened | Read | Crashed | Done | Idle

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..bank.bank import Bank
 from ..core.errors import SourceError
-from ..core.files import is_there, path_of, refuse_special
+from ..core.files import is_there, name_of, path_of, refuse_special
 from ..core.types import Keep, VideoRow
 
 
@@ -45,6 +45,13 @@ def known_video_id(path: Path) -> str:
 @functools.lru_cache(maxsize=4096)
 def _hashed(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001
     return video_id_of(path)
+
+
+def check_unchanged(path: Path, row: VideoRow) -> None:
+    """Refuse frames of a file that is not any more what was hashed."""
+    facts = path.stat()
+    if (facts.st_size, facts.st_mtime_ns) != (row.size_bytes, row.mtime_ns):
+        raise SourceError(f"{name_of(path)} was changed while it was read; run this again when nobody writes to it")
 
 
 class ResumeState:

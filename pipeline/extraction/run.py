@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -18,19 +17,14 @@ from ..core.limits import Limits
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.results import Report
-from ..core.timing import Profile
 from ..core.types import Device, Keep, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
-from ..sources.sampling import ClipPlan, Sampling
+from ..sources.sampling import ClipPlan
 from .encode_loop import EncodingRun, Progress
 from .notebook_progress import notebook_progress
-from .reader import Reader, ReadSettings
+from .reader import Reader
 from .resume import ResumeState
-
-# So many batches may wait for the encoder: enough that it never waits for a slow video while others are fast.
-_QUEUE_BATCHES = 4
-_USUAL_BATCH = 8
 
 # Failures that a notebook spells out.
 _SHOWN_REASONS = 10
@@ -152,7 +146,7 @@ def is_stored(job: ExtractionJob) -> bool:
         stored = [
             ResumeState(store, recipe.id, keep=keep, trust_partial=job.trust_partial)
             for recipe in store.recipes().values()
-            if _may_be_of(recipe, job)
+            if may_be_of(recipe, job)
         ]
     except BankError:  # there is none yet, or extracting tells what is wrong with it
         return not job.inputs
@@ -161,7 +155,7 @@ def is_stored(job: ExtractionJob) -> bool:
     )
 
 
-def _may_be_of(recipe: Recipe, job: ExtractionJob) -> bool:
+def may_be_of(recipe: Recipe, job: ExtractionJob) -> bool:
     """Whether a job may store vectors of a recipe, as far as can be told before its encoder is loaded."""
     spec = job.encoder
     if isinstance(spec, Recipe):
@@ -197,33 +191,21 @@ def run_job(
     store: Bank,
     encoder: Encoder,
     recipe: Recipe,
-    stored: ResumeState,
+    reader: Reader,
     caution: str | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
-    """Read, encode and store what ``stored`` lacks; the labels of the inputs are added to the bank."""
+    """Encode and store what the reader reads; the labels of the inputs are added to the bank."""
     started = time.monotonic()
     sweep(store.folder)
-    profile = Profile()
-    settings = ReadSettings(
-        cut=plan.cut,
-        sampling=Sampling.of_recipe(recipe),
-        decoder=recipe.decoder,
-        limits=plan.limits,
-        num_workers=plan.num_workers or min(8, os.cpu_count() or 1),
-        queue_clips=_QUEUE_BATCHES * (plan.batch_size or _USUAL_BATCH),
-    )
-    reader = Reader(
-        plan.inputs, settings, stored=stored, prepare=lambda frame: encoder.prepare(frame[None])[0], profile=profile
-    )
     run = EncodingRun(
         store,
         encoder,
         recipe,
         batch_size=plan.batch_size,
         keep=plan.keep,
-        encoded_ids=stored.encoded_ids,
-        profile=profile,
+        encoded_ids=reader.stored.encoded_ids,
+        profile=reader.profile,
         on_progress=on_progress or notebook_progress(),
     )
     rows = run.over(reader)
@@ -235,7 +217,7 @@ def run_job(
         run.encoded_clips,
         time.monotonic() - started,
         caution,
-        profile.seconds,
+        reader.profile.seconds,
     )
 
 

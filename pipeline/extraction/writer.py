@@ -11,7 +11,8 @@ import numpy as np
 from ..bank.bank import Bank
 from ..core.recipe import Recipe
 from ..core.timing import Profile
-from ..core.types import ClipRow, FloatArray, Keep, KeptArray, VideoRow
+from ..core.types import LOST_FRAMES, ClipRow, FloatArray, Keep, KeptArray, Source, VideoRow
+from ..decoders import ClipFrames
 
 # A part is written when so many clips or seconds have gathered: a crash costs a tenth of what was done at most.
 _PART_CLIPS = 2048
@@ -97,3 +98,18 @@ class Writer:
         self._clips, self._rows, self._bytes = [], [], 0
         for row in rows:
             self._on_row(row)
+
+
+def clip_row(name: str, row: VideoRow, frames: ClipFrames, source: Source) -> ClipRow:
+    """What the bank stores of a clip beside its vector."""
+    span = frames.clip.span
+    return ClipRow(
+        clip_id=name,
+        video_id=str(row.video_id),
+        video=row.video,
+        start_seconds=span.start_seconds,
+        stop_seconds=span.stop_seconds,
+        plan=frames.clip.plan,
+        frame_times=frames.times,
+        metadata={**source.metadata, LOST_FRAMES: frames.lost} if frames.lost else source.metadata,
+    )

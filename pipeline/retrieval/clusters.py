@@ -190,7 +190,7 @@ def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int
 
 
 def _vocabulary(labels: Sequence[str | None]) -> list[str]:
-    from ..encoders.lite import object_names
+    from ..encoders._families.efficientnet import object_names
 
     own = sorted({name.replace("_", " ") for name in labels if name is not None})
     return list(dict.fromkeys([*own, *object_names()]))

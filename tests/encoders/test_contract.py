@@ -16,6 +16,7 @@ from oracles import CASES, SLOW
 
 from pipeline.core.errors import EncoderError
 from pipeline.encoders import Encoder, at_hand, cards, encoder_class, encoders, libraries, load_encoder, load_for
+from pipeline.encoders._families.transformers import TransformersEncoder
 
 pytestmark = pytest.mark.versions
 
@@ -63,6 +64,14 @@ def test_every_encoder_has_a_case() -> None:
         "lite",
         "motion",
     }  # see TestLite and test_motion
+
+
+@every_case
+def test_what_an_encoder_of_transformers_takes_is_known_before_its_weights_are_read(name: str, loaded: Loaded) -> None:
+    path, encoder = loaded(name)
+    part = type(encoder)
+    if issubclass(part, TransformersEncoder):
+        assert part.input_of(part.find(str(path)), num_frames=CASES[name].frames) == encoder.input
 
 
 @every_case

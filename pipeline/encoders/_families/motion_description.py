@@ -9,6 +9,7 @@ both, the other half how far they differ.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,16 +64,22 @@ def describe(moving: Moving) -> tuple[FloatArray, FloatArray]:
     flows = moving.flows
     if not any(flow.any() for flow in flows):
         return np.zeros(DIM, np.float32), np.zeros((NUM_STEPS, STEP_DIM), np.float32)
-    centres, sides = _boxes(flows)
+    runs = _runs(moving)
+    centres, sides = (np.concatenate(parts) for parts in zip(*(_boxes(flows[run]) for run in runs), strict=True))
     rows = [_histograms(flow, *box) for flow, *box in zip(flows, centres, sides, strict=True)]
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}  # (t, cells)
-    numbers = np.asarray(moving.bursts)
-    parts = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
     blocks = [block for name in _GRIDS for block in _over_time(found[name], _mirrored(name, found[name]))]
     blocks += [_unit(np.sqrt(found["speeds"].mean(axis=0)))]
-    blocks += _changes(found, parts)
-    blocks += [_travel(centres, sides, parts)]
+    blocks += _changes(found, runs)
+    blocks += [_travel(centres, sides, runs)]
     return _unit(np.concatenate(blocks)).astype(np.float32), _steps(found, moving)
+
+
+def _runs(moving: Moving) -> list[slice]:
+    """Steps that follow each other without a pause. Those on both sides of one, or of two bursts, are no neighbours."""
+    starts, stops = np.asarray(moving.spans).T
+    edges = [0, *(np.flatnonzero(starts[1:] > stops[:-1]) + 1).tolist(), len(starts)]
+    return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
 def _boxes(flows: Sequence[FloatArray]) -> tuple[Rows, Rows]:
@@ -161,8 +168,10 @@ def _over_time(ours: Rows, mirrored: Rows) -> list[Rows]:
     return [_unit(both), np.abs(mean - other) / max(float(np.linalg.norm(mean)), 1e-9)]
 
 
-def _changes(found: dict[str, Rows], parts: Sequence[npt.NDArray[np.intp]]) -> list[Rows]:
-    """How movement comes and goes: spectrum, autocorrelation, likeness of later steps; means over bursts."""
+def _changes(found: dict[str, Rows], runs: Sequence[slice]) -> list[Rows]:
+    """How movement comes and goes: spectrum, autocorrelation, likeness of later steps; means over runs, each by its
+    length.
+    """
     cells = found["box"]
     towards = cells.reshape(len(cells), -1, _DIRECTIONS).sum(axis=1)  # (t, directions)
     places = found["places"]
@@ -171,11 +180,12 @@ def _changes(found: dict[str, Rows], parts: Sequence[npt.NDArray[np.intp]]) -> l
     upper, lower = places[:, :18].sum(axis=1), places[:, 18:].sum(axis=1)
     signals = np.stack([total, down, up, sideways, upper, lower], axis=1)
     signals /= np.maximum(signals.mean(axis=0), 1e-9)
-    spectrum = np.mean([_spectrum(signals[part]) for part in parts], axis=0)
-    lags = [np.concatenate([_autocorrelation(signals[part]), _autocorrelation(towards[part])]) for part in parts]
+    weights = [run.stop - run.start for run in runs]
+    spectrum = np.average([_spectrum(signals[run]) for run in runs], axis=0, weights=weights)
+    lags = [np.concatenate([_autocorrelation(signals[run]), _autocorrelation(towards[run])]) for run in runs]
     length = np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-9)
-    likeness = [_likeness((cells / length)[part]) for part in parts]
-    return [_unit(np.sqrt(spectrum).ravel()), _unit(np.mean(lags, axis=0)), np.mean(likeness, axis=0) / 3]
+    likeness = np.average([_likeness((cells / length)[run]) for run in runs], axis=0, weights=weights)
+    return [_unit(np.sqrt(spectrum).ravel()), _unit(np.average(lags, axis=0, weights=weights)), likeness / 3]
 
 
 def _spectrum(signals: Rows) -> Rows:
@@ -201,11 +211,11 @@ def _lagged(rows: Rows) -> Rows:
     return np.array([float((rows[lag:] * rows[:-lag]).sum()) for lag in range(1, _LAGS + 1)])
 
 
-def _travel(centres: Rows, sides: Rows, parts: Sequence[npt.NDArray[np.intp]]) -> Rows:
+def _travel(centres: Rows, sides: Rows, runs: Sequence[slice]) -> Rows:
     """How the box travels and changes: speed in parts of its side, form, size."""
     side = sides.mean(axis=0)
-    steps = [np.diff(centres[part], axis=0) for part in parts if len(part) > 1]
-    speed = np.concatenate(steps) / side.max() if steps else np.zeros((1, 2))
+    steps = np.concatenate([np.diff(centres[run], axis=0) for run in runs])
+    speed = steps / side.max() if len(steps) else np.zeros((1, 2))
     form = [np.log(side[0] / side[1]), np.log(side.max() / SIDE * 5) / 3]
     changes = np.tanh(4 * sides.std(axis=0) / side)
     values = [np.tanh(8 * np.abs(speed.mean(axis=0))), np.tanh(8 * speed.std(axis=0)), changes, form]

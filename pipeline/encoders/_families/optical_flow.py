@@ -45,14 +45,12 @@ class Moving:
 
     Attributes:
         flows: (SIDE, SIDE, 2) in pixels, x first, with zeros where nothing moves.
-        bursts: the number of each one's burst.
         spans: numbers of the frames between which each lasts. The frames before may be equal to the first of the two:
             up to ``_LONGEST_REPEAT`` belong to it, as in a video of a lower rate; more are a pause.
         num_frames: of the clip, equal ones included.
     """
 
     flows: Sequence[FloatArray]
-    bursts: Sequence[int]
     spans: Sequence[tuple[int, int]]
     num_frames: int
 
@@ -82,12 +80,11 @@ def moving_parts(frames: Pixels, *, burst: int, num_threads: int) -> Moving:
             parts = [_flows(pairs)]
     flows = [parts[number % num_threads][number // num_threads] for number in range(len(pairs))]
     if not flows:
-        return Moving([], [], [], len(frames))
+        return Moving([], [], len(frames))
     least = max(_LEAST_PIXELS, _NOISE * float(np.median([left for _, left in flows])))
     moving = [np.where((flow**2).sum(axis=2, keepdims=True) > least**2, flow, np.float32(0)) for flow, _ in flows]
     stops = [stop for _, _, stop in pairs]
-    bursts = [(stop - 1) // burst for stop in stops]
-    return Moving(moving, bursts, _spans(stops, [number * burst for number in bursts]), len(frames))
+    return Moving(moving, _spans(stops, [(stop - 1) // burst * burst for stop in stops]), len(frames))
 
 
 def _spans(stops: Sequence[int], firsts: Sequence[int]) -> list[tuple[int, int]]:

@@ -12,9 +12,18 @@ from ...core.arguments import as_list
 from ...core.errors import EncoderError
 from ...core.recipe import PreprocessSettings
 from ...core.types import FloatArray
+from ...sources.sampling import Sampling
 from .._base import Encoder
-from .._card import Classifier, Facts
-from .._checkpoint import Checkpoint, check_num_frames, load_strictly, read_config, weights_sha256, why_not_loaded
+from .._card import Classifier, EncoderInput, Facts
+from .._checkpoint import (
+    Checkpoint,
+    check_num_frames,
+    load_strictly,
+    quiet_transformers,
+    read_config,
+    weights_sha256,
+    why_not_loaded,
+)
 from .._preprocess import read_settings
 
 if TYPE_CHECKING:
@@ -55,6 +64,19 @@ class TransformersEncoder(Encoder):
         self._model = model
         self._backbone = model.base_model
         self._checkpoint = checkpoint
+
+    @classmethod
+    def input_of(cls, checkpoint: Checkpoint, *, num_frames: int | None) -> EncoderInput | None:
+        """See ``Encoder.input_of``. What is wrong with the files, ``load`` says."""
+        from transformers import AutoConfig
+
+        quiet_transformers()
+        try:
+            sizes = cls._sizes(AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True))
+            sampling = Sampling(sizes.num_frames or num_frames or cls.card.num_frames)
+            return EncoderInput(sampling, cls._settings(checkpoint, sizes))
+        except Exception:  # a stranger's file can make the reader raise anything
+            return None
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str, num_frames: int | None, pooling: str | None) -> Self:
