@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
-from ..bank.format_file import FORMAT_FILE
-from ..core.files import bytes_in
+from ..bank.format_file import is_bank
 from ..core.results import Report
+from ..core.storage import storage_of
 from ..core.types import VideoRow
 from ..encoders import at_hand, cards, encoders
 from ..heads import read_cards
+from ..retrieval.index_store import stored_indexes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +65,8 @@ def bank_info(*, bank: BankLike = "bank") -> BankInfo:
         labels=dict(sorted(labels.items())),
         heads=tuple(card.name for card in heads),
         damaged_heads=tuple(str(error) for error in damaged),
-        indexes=tuple(
-            sorted(
-                f"{path.parent.parent.name}/{path.parent.name}" for path in store.folder.glob("indexes/*/*/index.json")
-            )
-        ),
-        bytes=bytes_in(store.folder),
+        indexes=tuple(f"{folder.parent.name}/{folder.name}" for folder in stored_indexes(store.folder)),
+        bytes=storage_of(store.folder).bytes_below(store.folder),
     )
 
 
@@ -91,7 +88,7 @@ def encoder_list(*, bank: BankLike | None = None) -> list[dict[str, Any]]:
     """Every encoder, from its card; ``at_hand`` says whether its default weights are on this machine, ``in_bank``
     whether the bank holds vectors of it.
     """
-    there = isinstance(bank, Bank) or (bank is not None and Path(bank, FORMAT_FILE).exists())
+    there = isinstance(bank, Bank) or (bank is not None and is_bank(Path(bank)))
     used = {recipe.encoder for recipe in open_bank(bank).recipes().values()} if bank is not None and there else set()
     return [
         {

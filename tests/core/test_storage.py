@@ -17,7 +17,8 @@ from pipeline import Bank, Processes
 from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.labels import Labels
 from pipeline.core.errors import BankError, UsageError
-from pipeline.core.storage import Disk, Storage, StoredFile, mounted, storage_of
+from pipeline.core.storage import Disk, Storage, mounted, storage_of
+from pipeline.core.stored_file import StoredFile
 from pipeline.core.types import LabelRow
 from pipeline.extraction.run import EncoderSpec, ExtractionJob
 from pipeline.maintenance.compact_prune import compact, prune
