@@ -171,7 +171,8 @@ class LocalIndex(VectorIndex):
                 try:
                     storage.replace(folder / POINTER, pointer)
                 except BankError:
-                    storage.delete_below(target)
+                    if content_of(folder / POINTER) != pointer:  # else only the storage's answer was lost
+                        storage.delete_below(target)
                     raise
                 sweep(folder, kept=target.name)
         except (OSError, RuntimeError) as error:  # faiss raises its own
