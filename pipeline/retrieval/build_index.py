@@ -59,6 +59,13 @@ class IndexStats(Report):
     build_seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
+class IndexRemoval(Report):
+    """The kinds of the indexes that were there and were deleted."""
+
+    removed: tuple[str, ...]
+
+
 def open_index(
     bank: Bank, recipe: Recipe, clips: ClipTable, *, encoder: Callable[[], Encoder], kind: str = AUTO
 ) -> LocalIndex:
@@ -190,8 +197,8 @@ def index_stats(
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
 
-def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
-    """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there.
+def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> IndexRemoval:
+    """Delete a bank's stored indexes, by default of all kinds.
 
     Raises:
         UnknownPart: there is no such kind.
@@ -207,7 +214,7 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
     removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
         storage_of(store.folder).delete(store.folder / "indexes" / chosen.id / KIND_FILE)
-    return removed
+    return IndexRemoval(tuple(removed))
 
 
 def _ready(bank: BankLike, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
