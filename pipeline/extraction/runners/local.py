@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from ...bank.bank import open_bank
 from ...core.recipe import Recipe
-from ...encoders import Encoder, check_canary, load_for
+from ...encoders import check_canary
 from ..encode_loop import Progress
-from ..extract import prepared_encoder
+from ..extract import loaded_encoder
 from ..resume import ResumeState
-from ..run import EncoderSpec, Extraction, ExtractionJob, run_job
+from ..run import Extraction, ExtractionJob, run_job
 from ..slow_precision import slow_precision
 from . import Runner
 
@@ -26,7 +26,7 @@ class Local(Runner):
     def run(self, job: ExtractionJob, *, on_progress: Callable[[Progress], None] | None = None) -> Extraction:
         """See ``Runner.run``."""
         store = open_bank(job.bank, create=True)
-        encoder = _loaded(job)
+        encoder = loaded_encoder(job.encoder, device=job.device)
         slow = slow_precision(encoder, job)
         recipe = job.encoder if isinstance(job.encoder, Recipe) else encoder.recipe(decoder=job.decoder)
         if (stored := store.recipes().get(recipe.id)) is not None:
@@ -42,18 +42,3 @@ class Local(Runner):
             caution="; ".join(filter(None, [encoder.notes, slow])) or None,
             on_progress=on_progress,
         )
-
-
-def _loaded(job: ExtractionJob) -> Encoder:
-    encoder = job.encoder
-    if isinstance(encoder, Recipe):
-        return load_for(encoder, device=job.device)
-    if isinstance(encoder, EncoderSpec):
-        return prepared_encoder(
-            encoder.name,
-            device=job.device,
-            num_frames=encoder.num_frames,
-            pooling=encoder.pooling,
-            precision=encoder.precision,
-        )
-    return encoder
