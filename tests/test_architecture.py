@@ -53,6 +53,36 @@ KNOWN_IN = {
     "rich": ("commands",),
 }
 
+# What a bank is stored in is known to a storage alone: these folders hold no file operations but those listed here.
+STORED_IN = ("bank", "heads", "indexes", "classification", "retrieval", "maintenance")
+FILE_MODULES = {"shutil", "tempfile", "filelock", "fcntl", "glob"}
+FILE_METHODS = {
+    *("write_text", "write_bytes", "read_text", "read_bytes", "mkdir", "rmdir", "unlink", "rename", "touch"),
+    *("hardlink_to", "symlink_to", "iterdir", "glob", "rglob", "tofile", "fromfile", "memmap", "write_index"),
+}
+FILE_FUNCTIONS = {
+    "replacing",
+    "temporary_for",
+    "make_folder",
+    "bytes_in",
+    "sync_file",
+    "sync_folder",
+    "same_file",
+    "sweep",
+}
+_LOCAL = "in a folder on the local disk that a storage gave, for FAISS and memory maps"
+FILES_OF_THEIR_OWN = {
+    "indexes._checked": ({"iterdir", "open", "read_bytes", "write_text"}, _LOCAL),
+    "indexes._local": ({"read_text", "write_text"}, _LOCAL),
+    "indexes._rescored": ({"read_text", "write_index", "write_text"}, _LOCAL),
+    "indexes._rows": ({"memmap", "open", "read_text", "tempfile", "write_text"}, _LOCAL),
+    "indexes._segments": ({"fromfile", "hardlink_to", "memmap", "open", "tofile"}, _LOCAL),
+    "indexes.sq8": ({"read_text", "write_text"}, _LOCAL),
+    "heads._trained.onnx": ({"replacing", "write_bytes"}, "a file that the user names"),
+    "classification.segments": ({"mkdir", "write_text"}, "files that the user names"),
+    "maintenance.compact_prune": ({"iterdir"}, "folders of videos"),
+}
+
 
 def folder_of(module: str) -> str:
     return module.split(".")[0]
@@ -75,6 +105,33 @@ def imports(module: str) -> tuple[set[str], set[str]]:
                 full = f"{source}.{name.name}".lstrip(".")
                 own.add(full if full in MODULES else source)
     return own - {module}, foreign
+
+
+def file_operations(text: str) -> set[str]:
+    """What code does to files by itself."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            source = (getattr(node, "module", None) or "").split(".")[0]
+            names = {name.name.split(".")[0] for name in node.names}
+            found |= FILE_MODULES & {source, *names}
+            found |= FILE_FUNCTIONS & names if (getattr(node, "module", None) or "").endswith("files") else set()
+            found |= {"replace", "rename", "link", "open", "remove", "makedirs"} & names if source == "os" else set()
+        if not isinstance(node, ast.Call):
+            continue
+        called, arguments = node.func, [*node.args, *node.keywords]
+        if isinstance(called, ast.Name) and called.id == "open":
+            found.add("open")
+        if isinstance(called, ast.Attribute):
+            is_os = isinstance(called.value, ast.Name) and called.value.id == "os"
+            # Of text and of dataclasses it takes more; a file is opened by its path, for a mode at most.
+            is_path = called.attr == "replace" and len(arguments) == 1
+            is_open = called.attr == "open" and all(isinstance(one, ast.Constant) for one in node.args)
+            if called.attr in FILE_METHODS or is_path or is_open:
+                found.add(called.attr)
+            if is_os and called.attr in {"replace", "rename", "link", "open", "remove", "makedirs"}:
+                found.add(called.attr)
+    return found
 
 
 def is_known_in(module: str, places: tuple[str, ...]) -> bool:
@@ -104,6 +161,41 @@ def test_a_library_is_named_only_in_its_folders(library: str) -> None:
     for module in MODULES:
         if library in imports(module)[1]:
             assert is_known_in(module, KNOWN_IN[library]), f"{module} names {library}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if folder_of(module) in STORED_IN])
+def test_a_bank_is_stored_through_a_storage_only(module: str) -> None:
+    assert file_operations(MODULES[module].read_text()) == FILES_OF_THEIR_OWN.get(module, (set(), ""))[0], module
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "open('a')",
+            "path.open('rb')",
+            "path.open()",
+            "path.write_text('')",
+            "path.replace(other)",
+            "path.glob('*')",
+        ),
+        *("os.replace(a, b)", "from os import link", "import shutil", "from filelock import FileLock"),
+        *("from ..core.files import replacing", "import os, tempfile", "faiss.write_index(a, b)", "np.memmap(path)"),
+    ],
+)
+def test_a_file_operation_is_noticed(line: str) -> None:
+    assert file_operations(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("text.replace('a', 'b')", "dataclasses.replace(a, b=1)", "storage.replace(path, content)", "open_bank(a)"),
+        *("storage.read(path)", "process.open(path, decoder=name)", "from ..core.files import name_of"),
+    ],
+)
+def test_what_is_no_file_operation_is_let_through(line: str) -> None:
+    assert not file_operations(line)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -80,7 +80,7 @@ def test_one_open_bank_goes_through_all_verbs_and_sees_what_each_changed(bank: P
     undo(bank=opened)
     build_index(bank=opened, kind="exact")
     assert len(Searcher(opened).clips) == 18
-    assert remove_indexes(bank=opened) == ["flat"]
+    assert remove_indexes(bank=opened).removed == ("flat",)
     assert compact(bank=opened).parts >= 1
     assert prune(bank=opened, dry_run=True).clips == 0
     assert bank_info(bank=opened).recipes[0]["id"] == RECIPE.id

@@ -77,7 +77,7 @@ def check_wheel(wheel: Path, folder: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"pipeline"}, tops
-    assert {"pipeline/py.typed", "pipeline/report/page.html"} <= set(names)
+    assert {"pipeline/py.typed", "pipeline/heads/__init__.pyi", "pipeline/report/page.html"} <= set(names)
     environment = folder / "venv"
     # The dependencies are those of this environment: installing torch again would take minutes.
     venv.create(environment, with_pip=True)

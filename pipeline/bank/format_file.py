@@ -13,6 +13,12 @@ FORMAT_FILE = "bank.json"
 _FORMAT = "clipdex-bank"
 
 
+def is_bank(folder: Path) -> bool:
+    """Whether a folder says that it is a bank, of whatever format version."""
+    path = folder / FORMAT_FILE
+    return storage_of(path).exists(path)
+
+
 def check_format(folder: Path, *, create: bool) -> None:
     """Refuse a folder that this release cannot read as a bank.
 
@@ -23,14 +29,13 @@ def check_format(folder: Path, *, create: bool) -> None:
         BankError: the folder is no bank, or one of another format version.
     """
     path = folder / FORMAT_FILE
-    storage = storage_of(path)
-    if not storage.exists(path):
+    if not is_bank(folder):
         if not create:
             raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
         if folder.exists() and not folder.is_dir():
             raise BankError(f"{folder} is a file, so it cannot become a bank; choose another folder")
         facts = {"format": _FORMAT, "version": FORMAT_VERSION}
-        storage.write_new(path, (json.dumps(facts) + "\n").encode())
+        storage_of(path).write_new(path, (json.dumps(facts) + "\n").encode())
     version = _version(path)
     if version != FORMAT_VERSION:
         raise BankError(

@@ -1,8 +1,8 @@
 """A head and the bank's labels, changed together: all of it happens, or nothing does.
 
-A change is prepared beside the head, then written to a journal, ``heads/.NAME.journal``, in one rename: from
-then on it holds. What the journal says is done in steps that may be repeated; a process that was killed in between
-leaves the journal, and whoever opens the head or the labels next (``heads_in``, ``labels_in``) finishes it.
+A change is prepared beside the head, then written to a journal, ``heads/.NAME.journal``, in one step: from then on it
+holds. What the journal says is done in steps that may be repeated; a process that was killed in between leaves the
+journal, and whoever opens the head or the labels next (``heads_in``, ``labels_in``) finishes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BankError, HeadError
-from ..core.files import replacing, same_file
+from ..core.storage import Facts, storage_of
 from ..core.types import LabelRow
 from ..heads import (
     TrainedHead,
@@ -65,7 +65,7 @@ def settle(bank: Path) -> None:
     Raises:
         HeadError, BankError: see ``changing``.
     """
-    for journal in sorted((bank / "heads").glob(".*.journal")):
+    for journal in storage_of(bank).objects(bank / "heads", ".*.journal"):
         with changing(bank, journal.name[1:].removesuffix(".journal")):
             pass
 
@@ -91,16 +91,16 @@ def labels_in(bank: Path) -> Labels:
     return Labels(bank)
 
 
-def stamp(folder: Path, name: str) -> tuple[int, int, int] | None:
-    """What tells one version of a head from the next; None if there is no such head. Every save is a new file."""
+def stamp(folder: Path, name: str) -> Facts | None:
+    """What tells one version of a head from the next; None if there is no such head."""
+    path = head_path(folder, name)
     try:
-        facts = head_path(folder, name).stat()
+        return storage_of(path).facts(path)
     except FileNotFoundError:
         return None
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
-def check_unchanged(folder: Path, name: str, known: tuple[int, int, int] | None) -> None:
+def check_unchanged(folder: Path, name: str, known: Facts | None) -> None:
     """Refuse to replace a head that another process changed since it had the stamp ``known``.
 
     Raises:
@@ -135,8 +135,7 @@ def commit_change(bank: Path, now: TrainedHead, note: Mapping[str, Any], labels:
 def commit_undo(bank: Path, name: str, *, number: int, former: Path, note: Mapping[str, Any]) -> None:
     """Put a head and the labels back as they were before the change of that number."""
     folder = bank / "heads"
-    with replacing(_staged(folder, name)) as temporary:
-        same_file(former, temporary)
+    storage_of(folder).copy(former, _staged(folder, name))
     _commit(bank, name, {"remember": None, "note": None, "drop": number, "labels": {"undo": note}})
 
 
@@ -174,28 +173,28 @@ def rows_from(records: Sequence[Mapping[str, Any]]) -> list[LabelRow]:
 
 
 def _commit(bank: Path, name: str, change: Mapping[str, Any]) -> None:
-    with replacing(_journal(bank, name)) as temporary:
-        text = json.dumps({"checksum": checksum_of(change), "change": change}, ensure_ascii=False)
-        temporary.write_text(text, encoding="utf-8")
+    journal = _journal(bank, name)
+    text = json.dumps({"checksum": checksum_of(change), "change": change}, ensure_ascii=False)
+    storage_of(journal).replace(journal, text.encode())
     _finish(bank, name)
 
 
 def _finish(bank: Path, name: str) -> None:
     journal, folder = _journal(bank, name), bank / "heads"
-    staged = _staged(folder, name)
+    staged, storage = _staged(folder, name), storage_of(folder)
     try:
-        if not journal.exists():
-            staged.unlink(missing_ok=True)  # of a change that never came to hold
+        if not storage.exists(journal):
+            storage.delete(staged)  # of a change that never came to hold
             return
         change = _read(journal)
         if change["remember"] is not None:
             write_note(folder, name, change["remember"], change["note"])
         change_labels(Labels(bank), change["labels"])
-        if staged.exists():
-            staged.replace(folder / f"{name}.safetensors")
+        if storage.exists(staged):
+            storage.move(staged, head_path(folder, name))
         if change["drop"] is not None:
             drop_entry(folder, name, change["drop"])
-        journal.unlink()
+        storage.delete(journal)
     except OSError as error:
         raise BankError(
             f"cannot finish the change that {journal} describes: {error.strerror or error}. Free some space or choose "
@@ -205,7 +204,7 @@ def _finish(bank: Path, name: str) -> None:
 
 def _read(journal: Path) -> dict[str, Any]:
     try:
-        document = json.loads(journal.read_text(encoding="utf-8"))
+        document = json.loads(storage_of(journal).read(journal))
         change: dict[str, Any] = document["change"]
         if document["checksum"] != checksum_of(change):
             raise ValueError("it does not match its checksum")

@@ -7,13 +7,12 @@ stretch, or of a whole video; which stored clips it covers is worked out when a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
-from ..core.errors import BankError, LabelError, SourceError
-from ..core.files import make_folder, name_of
+from ..core.errors import LabelError, SourceError
+from ..core.files import name_of
+from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
 from .label_parts import OLD_LABELS, Change, State, append, changes_between, key_of, read_labels, remove_merged, replay
@@ -35,7 +34,6 @@ class Labels:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = FileLock(folder / ".labels.lock")
 
     def rows(self) -> list[LabelRow]:
         """All labels, oldest first.
@@ -57,7 +55,7 @@ class Labels:
             before = replay(listing.changes)
             append(self._folder, _news(changes, before))
             if len(listing.parts) >= _MOST_PARTS:
-                self.merge()
+                self._merge()
         return len(replay(changes, before)) - len(before)
 
     def change(self, to: Callable[[LabelRow], LabelRow | None]) -> None:
@@ -109,10 +107,13 @@ class Labels:
             BankError: a part is damaged, or the folder cannot be written; nothing is lost.
         """
         with self._locked():
-            listing = read_labels(self._folder)
-            if len(listing.parts) > 1 or any(part.name == OLD_LABELS for part in listing.parts):
-                append(self._folder, [Change("add", row) for row in replay(listing.changes).values()], merged=listing)
-                remove_merged(listing)
+            self._merge()
+
+    def _merge(self) -> None:
+        listing = read_labels(self._folder)
+        if len(listing.parts) > 1 or any(part.name == OLD_LABELS for part in listing.parts):
+            append(self._folder, [Change("add", row) for row in replay(listing.changes).values()], merged=listing)
+            remove_merged(listing)
 
     def _state(self) -> State:
         return replay(read_labels(self._folder).changes)
@@ -121,17 +122,8 @@ class Labels:
         if changes := changes_between(before, after):
             append(self._folder, changes)
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            make_folder(self._folder)
-            self._lock.acquire()
-        except OSError as error:
-            raise BankError(f"cannot write labels in {self._folder}: {error}") from error
-        try:
-            yield
-        finally:
-            self._lock.release()
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return storage_of(self._folder).locked(self._folder / ".labels.lock")
 
 
 def _stretch(row: LabelRow) -> tuple[str, float | None, float | None]:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import BankError
-from ..core.storage import StoredFile, storage_of
+from ..core.storage import storage_of
+from ..core.stored_file import StoredFile
 from .verified import BLOCKS_KEY, described_blocks, digest, footer_of, open_verified, read_footer, verify_whole
 
 Result = TypeVar("Result")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ..core.storage import Facts, StoredFile, storage_of
+from ..core.storage import Facts, storage_of
+from ..core.stored_file import StoredFile
 
 BLOCKS_KEY = b"clipdex.blocks"
 

@@ -9,8 +9,6 @@ import click
 from ._options import bank_option, output_option
 from ._terminal import Terminal
 
-_COLUMNS = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "checkpoint", "knows")
-
 
 @click.command("encoders")
 @bank_option
@@ -25,8 +23,8 @@ def command(bank: Path, terminal: Terminal) -> None:
     Examples:
       clipdex encoders
     """
-    from ..encoders import encoders
     from ..maintenance.info import encoder_list
 
-    terminal.warn(encoders.problems())
-    terminal.rows(encoder_list(bank=bank), columns=_COLUMNS)
+    encoders = encoder_list(bank=bank)
+    terminal.warn(encoders.warnings)
+    terminal.rows(encoders.to_rows(), columns=encoders.columns)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..core.errors import HeadError
 from ..core.types import Device
 from ._complete import complete_head
 from ._options import bank_option, device_option, output_option, recipe_option
@@ -46,11 +45,10 @@ def import_(
       clipdex predict --head-name kinetics --top 5
     """
     from ..classification.import_head import import_head
-    from ..report.summary import head_row
 
     with terminal.working("Loading the checkpoint"):
         card = import_head(checkpoint, bank=bank, name=name, recipe=recipe, device=device)
-    terminal.one(head_row(card))
+    terminal.one(card.to_row())
 
 
 @command.command("list")
@@ -63,15 +61,13 @@ def list_(bank: Path, terminal: Terminal) -> None:
     Examples:
       clipdex head list
     """
-    from ..heads import read_cards
-    from ..maintenance.info import heads_folder
-    from ..report.summary import head_row
+    from ..maintenance.info import head_list
 
-    cards, damaged = read_cards(heads_folder(bank))
-    rows = [head_row(card) for card in cards]
-    terminal.rows(rows, columns=("name", "kind", "loss", "classes", "clips", "recipe_id"))
-    if damaged:  # the others were listed
-        raise HeadError("; ".join(map(str, damaged)))
+    heads = head_list(bank=bank)
+    terminal.rows(heads.to_rows(), columns=heads.columns)
+    terminal.warn(heads.warnings)
+    if heads.failed:
+        raise SystemExit(1)
 
 
 @command.command("show")
@@ -87,9 +83,8 @@ def show(name: str, bank: Path, terminal: Terminal) -> None:
     """
     from ..heads import load_trained
     from ..maintenance.info import heads_folder
-    from ..report.summary import head_row
 
-    terminal.one(head_row(load_trained(heads_folder(bank), name).card))
+    terminal.one(load_trained(heads_folder(bank), name).card.to_row())
 
 
 @command.command("export")

@@ -100,7 +100,7 @@ def remove(kind: str | None, bank: Path, recipe: str | None, terminal: Terminal)
     """
     from ..retrieval.build_index import remove_indexes
 
-    terminal.one({"removed": remove_indexes(bank=bank, recipe=recipe, kind=kind)})
+    terminal.one(remove_indexes(bank=bank, recipe=recipe, kind=kind).to_row())
 
 
 @command.command("stats")

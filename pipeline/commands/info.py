@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..core.errors import HeadError
 from ._options import bank_option, output_option
 from ._terminal import Terminal
 
@@ -25,5 +24,6 @@ def command(bank: Path, terminal: Terminal) -> None:
 
     found = bank_info(bank=bank)
     terminal.one(found.to_row())
-    if found.damaged_heads:  # all else was printed
-        raise HeadError("; ".join(found.damaged_heads))
+    terminal.warn(found.warnings)
+    if found.failed:
+        raise SystemExit(1)

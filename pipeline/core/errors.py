@@ -94,6 +94,18 @@ class RecipeMismatch(BankError):
     """Vectors that were made in different ways and must not meet."""
 
 
+class LockHeld(BankError):
+    """Another process holds a lock.
+
+    Attributes:
+        holder: its process id, or what else a storage knows it by.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"process {holder} holds the lock")
+        self.holder = holder
+
+
 class LabelError(ClipdexError):
     """Labels that cannot be used."""
 

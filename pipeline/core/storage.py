@@ -9,12 +9,13 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
-import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .files import replacing, sync_file, sync_folder, temporary_for
+from .file_lock import locked_file
+from .files import bytes_in, make_folder, replacing, same_file, sweep, sync_file, sync_folder, temporary_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +76,71 @@ class Storage(abc.ABC):
         """
 
     @abc.abstractmethod
+    def copy(self, path: Path, another: Path) -> None:
+        """Write an object's content in the place of another one, if any, in one step.
+
+        Raises:
+            FileNotFoundError: there is none to copy.
+            BankError: see ``replace``.
+        """
+
+    def move(self, path: Path, another: Path) -> None:
+        """Write an object in the place of another one, if any, in one step, and delete it here.
+
+        Raises:
+            OSError, BankError: it cannot be moved; it stays, and what was there.
+        """
+        self.copy(path, another)
+        self.delete(path)
+
+    @abc.abstractmethod
     def delete(self, path: Path) -> None:
         """Delete an object; one that is not there is no error."""
+
+    @abc.abstractmethod
+    def delete_below(self, folder: Path) -> None:
+        """Delete all objects below a folder, one after the other; a folder that is not there is no error."""
+
+    @abc.abstractmethod
+    def bytes_below(self, folder: Path) -> int:
+        """Size of all objects below a folder."""
+
+    @abc.abstractmethod
+    def locked(self, path: Path, *, wait_seconds: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of this name, which one holder has at a time, of all processes that share the storage. It does
+        not outlive the process.
+
+        Args:
+            wait_seconds: how long to wait for another holder; by default until it ends.
+
+        Raises:
+            LockHeld: another one held it all that time.
+            BankError: the folder cannot be written.
+        """
+
+    @abc.abstractmethod
+    def new_folder(self, folder: Path) -> contextlib.AbstractContextManager[Path]:
+        """Give an empty folder on the local disk. In the end the files in it are the objects of ``folder``, which is
+        new; after an error in between none of them is there.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+
+    @abc.abstractmethod
+    def local(self, path: Path) -> Path:
+        """Where the content of an object, or of a folder that ``new_folder`` made, lies on the local disk, for what
+        reads files only. It is not to be changed, and stays as long as the object. What is missing here is missing
+        there too.
+        """
+
+    @abc.abstractmethod
+    def scratch(self, folder: Path) -> Path | None:
+        """A local folder for large temporary files, on the disk of ``folder`` if it lies on one; else None."""
+
+    @abc.abstractmethod
+    def sweep(self, folder: Path) -> None:
+        """Remove what writers that were killed left below a folder; what living ones write stays."""
 
 
 class Disk(Storage):
@@ -93,7 +157,7 @@ class Disk(Storage):
     def facts(self, path: Path) -> Facts:
         """See ``Storage.facts``."""
         facts = path.stat()
-        return Facts(facts.st_size, facts.st_mtime_ns)
+        return Facts(facts.st_size, f"{facts.st_ino} {facts.st_mtime_ns}")
 
     def read(self, path: Path, start: int = 0, stop: int | None = None) -> bytes:
         """See ``Storage.read``."""
@@ -117,9 +181,61 @@ class Disk(Storage):
         with replacing(path) as temporary:
             temporary.write_bytes(content)
 
+    def copy(self, path: Path, another: Path) -> None:
+        """See ``Storage.copy``."""
+        path.stat()
+        with replacing(another) as temporary:
+            same_file(path, temporary)
+
+    def move(self, path: Path, another: Path) -> None:
+        """See ``Storage.move``."""
+        make_folder(another.parent)
+        path.replace(another)
+        sync_folder(another.parent)
+
     def delete(self, path: Path) -> None:
         """See ``Storage.delete``."""
         path.unlink(missing_ok=True)
+
+    def delete_below(self, folder: Path) -> None:
+        """See ``Storage.delete_below``."""
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def bytes_below(self, folder: Path) -> int:
+        """See ``Storage.bytes_below``."""
+        return bytes_in(folder)
+
+    def locked(self, path: Path, *, wait_seconds: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """See ``Storage.locked``. The system lets go of the lock of a process that was killed."""
+        return locked_file(path, wait_seconds=wait_seconds)
+
+    @contextlib.contextmanager
+    def new_folder(self, folder: Path) -> Iterator[Path]:
+        """See ``Storage.new_folder``."""
+        try:
+            make_folder(folder)
+            yield folder
+            for path in folder.iterdir():
+                sync_file(path)
+            sync_folder(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def local(self, path: Path) -> Path:
+        """See ``Storage.local``."""
+        return path
+
+    def scratch(self, folder: Path) -> Path | None:
+        """See ``Storage.scratch``."""
+        with contextlib.suppress(OSError):
+            make_folder(folder)
+        return folder if os.access(folder, os.W_OK) else None
+
+    def sweep(self, folder: Path) -> None:
+        """See ``Storage.sweep``."""
+        sweep(folder)
 
 
 def _named(temporary: Path, path: Path) -> bool:
@@ -133,44 +249,6 @@ def _named(temporary: Path, path: Path) -> bool:
             return False
         temporary.replace(path)
     return True
-
-
-class StoredFile(io.RawIOBase):
-    """An object as a file to read, which asks the storage for each range and keeps nothing open."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-        self._storage = storage_of(path)
-        self._size = self._storage.facts(path).size_bytes
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """The place of the next byte to read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place; see ``io.IOBase.seek``."""
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Up to so many bytes, by default the rest."""
-        start = self._position
-        stop = self._size if size is None or size < 0 else min(start + size, self._size)
-        self._position = max(start, stop)
-        return self._range(start, stop) if start < stop else b""
-
-    def _range(self, start: int, stop: int) -> bytes:
-        return self._storage.read(self._path, start, stop)
 
 
 _DISK = Disk()

@@ -6,10 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from ..bank.bank import Bank, BankLike, open_bank
-from ..bank.format_file import FORMAT_FILE
+from ..bank.format_file import is_bank
 from ..core.errors import UsageError
 from ..core.recipe import Recipe
-from ..core.storage import storage_of
 from ..encoders import default_encoder, encoder_class_for
 from .extract_options import ExtractOptions
 
@@ -37,10 +36,8 @@ def choose_encoder(options: ExtractOptions, *, bank: BankLike) -> ExtractOptions
 
 def _recipe_of(bank: BankLike) -> Recipe | None:
     """The recipe of the bank's clips that an encoder here made; None if there are none."""
-    if not isinstance(bank, Bank):
-        path = Path(bank, FORMAT_FILE)
-        if not storage_of(path).exists(path):
-            return None
+    if not isinstance(bank, Bank) and not is_bank(Path(bank)):
+        return None
     store = open_bank(bank)
     recipes = list(store.recipes().values())
     own = [recipe for recipe in recipes if not recipe.imported]

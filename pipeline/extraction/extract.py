@@ -19,7 +19,7 @@ from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
 from ..core.limits import Limits
 from ..core.recipe import Recipe
-from ..core.types import Device, Precision, Source
+from ..core.types import Device, Source
 from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
     Encoder,
@@ -90,7 +90,7 @@ def extract(
         bank,
         inputs,
         cut,
-        _job_encoder(chosen),
+        job_encoder(chosen),
         decoder=chosen.decoder or DEFAULT_DECODER,
         device=chosen.device,
         keep=as_list(chosen.keep),
@@ -102,26 +102,21 @@ def extract(
     return as_runner(chosen.runner).run(job, on_progress=on_progress)
 
 
-def _job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder | Recipe:
-    """What is loaded by whoever runs the job, or the encoder that is loaded already."""
-    if isinstance(options.encoder, Recipe):
-        return options.encoder
-    if isinstance(options.encoder, str):
-        return EncoderSpec(options.encoder, options.num_frames, options.pooling, options.precision)
-    return encoder_of(options)
-
-
-def encoder_of(options: ExtractOptions) -> Encoder:
-    """The encoder that options name (see ``choose_encoder``), loaded."""
-    if options.encoder is None:
+def job_encoder(options: ExtractOptions) -> EncoderSpec | Encoder | Recipe:
+    """What is loaded by whoever runs the job (``loaded_encoder``), or the encoder that is loaded already."""
+    encoder = options.encoder
+    if encoder is None:
         raise UsageError("these options name no encoder, so there is none to load")
-    return prepared_encoder(
-        options.encoder,
-        device=options.device,
-        num_frames=options.num_frames,
-        pooling=options.pooling,
-        precision=options.precision,
-    )
+    if isinstance(encoder, Recipe):
+        return encoder
+    if isinstance(encoder, str):
+        return EncoderSpec(encoder, options.num_frames, options.pooling, options.precision)
+    settled = options.num_frames is None and options.pooling is None and options.device == "auto"
+    if not settled or options.precision not in (None, encoder.run.precision):
+        raise UsageError(
+            f"a loaded encoder ({encoder.name}) has its frames, pooling, device and precision: leave them out"
+        )
+    return encoder
 
 
 def _checked_cut(options: ExtractOptions) -> ClipPlan:
@@ -143,16 +138,13 @@ def _encoder_part(encoder: str | Encoder | Recipe | None) -> tuple[str, type[Enc
     return loaded.name, type(loaded)
 
 
-def prepared_encoder(
-    encoder: str | Encoder | Recipe,
+def loaded_encoder(
+    encoder: EncoderSpec | Encoder | Recipe,
     *,
     device: Device = "auto",
-    num_frames: int | None = None,
-    pooling: str | None = None,
-    precision: Precision | None = None,
     on_input: Callable[[EncoderInput], object] = lambda _: None,
 ) -> Encoder:
-    """The encoder that ``extract`` would use, loaded and with a canary; that of a recipe as the recipe says.
+    """The encoder of a job, loaded and with a canary; that of a recipe as the recipe says.
 
     Args:
         on_input: see ``load_encoder``; not called for a recipe, which says itself what its encoder takes, nor for an
@@ -160,15 +152,14 @@ def prepared_encoder(
     """
     if isinstance(encoder, Recipe):
         return load_for(encoder, device=device)
-    if isinstance(encoder, str):
-        chosen: Precision = precision or "float32"
+    if isinstance(encoder, EncoderSpec):
         return load_encoder(
-            encoder, device=device, num_frames=num_frames, pooling=pooling, precision=chosen, on_input=on_input
-        )
-    settled = num_frames is None and pooling is None and device == "auto"
-    if not settled or precision not in (None, encoder.run.precision):
-        raise UsageError(
-            f"a loaded encoder ({encoder.name}) has its frames, pooling, device and precision: leave them out"
+            encoder.name,
+            device=device,
+            num_frames=encoder.num_frames,
+            pooling=encoder.pooling,
+            precision=encoder.precision or "float32",
+            on_input=on_input,
         )
     return encoder if encoder.canary is not None else encoder.replaced(canary=encode_canary(encoder))
 

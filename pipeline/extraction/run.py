@@ -12,11 +12,11 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
-from ..core.files import sweep
 from ..core.limits import Limits
 from ..core.notebook import table_html
 from ..core.recipe import Recipe
 from ..core.results import Report
+from ..core.storage import storage_of
 from ..core.types import Device, Keep, Moment, Precision, Source, Status, VideoRow
 from ..decoders import DEFAULT_DECODER
 from ..encoders import Encoder, encoder_class
@@ -197,7 +197,7 @@ def run_job(
 ) -> Extraction:
     """Encode and store what the reader reads; the labels of the inputs are added to the bank."""
     started = time.monotonic()
-    sweep(store.folder)
+    storage_of(store.folder).sweep(store.folder)
     run = EncodingRun(
         store,
         encoder,

@@ -18,7 +18,7 @@ from ..encoders import Encoder
 from ..sources.catalog import find_sources, unusable
 from .choose_encoder import choose_encoder
 from .encode_loop import Progress
-from .extract import encoder_of, extract
+from .extract import extract, job_encoder, loaded_encoder
 from .extract_options import ExtractKeywords, ExtractOptions
 from .run import Extraction
 from .runners import as_runner
@@ -144,4 +144,4 @@ def _loaded(options: ExtractOptions) -> ExtractOptions:
     """The same with the encoder loaded, if it is to be loaded in this process."""
     if isinstance(options.encoder, Encoder) or not as_runner(options.runner).shares_encoder:
         return options
-    return options.with_encoder(encoder_of(options))
+    return options.with_encoder(loaded_encoder(job_encoder(options), device=options.device))

@@ -24,7 +24,7 @@ _ONE_IN = 5  # of a class's clips may be among its nearest: the best five of fiv
 Vote = Literal["nearest", "each-class"]
 
 
-class KNN(Head):
+class KNNHead(Head):
     """k nearest neighbours.
 
     Args:

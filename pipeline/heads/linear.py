@@ -24,7 +24,7 @@ _MANY_NUMBERS = 20_000_000
 _MANY_ROWS_A_DIMENSION = 8
 
 
-class Linear(Head):
+class LinearHead(Head):
     """Multinomial logistic regression.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._graph import Graph
 
 
-class MLP(SpaceHead):
+class MLPHead(SpaceHead):
     """Two layers into a space of ``embedding_dim`` dimensions.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SMALLEST_TEMPERATURE = 1e-3
 
 
-class Prototype(Head):
+class PrototypeHead(Head):
     """Nearest class mean.
 
     Args:

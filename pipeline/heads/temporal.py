@@ -28,7 +28,7 @@ _MOST_STEPS = 2048  # of a stored head: attention takes their square in memory
 _LAYER_NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm
 
 
-class Temporal(SpaceHead):
+class TemporalHead(SpaceHead):
     """Attention over steps beside two layers on their mean, into one space, and the nearest class mean there.
 
     Args:

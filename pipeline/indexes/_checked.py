@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BankError
-from ..core.files import replacing, sync_file, sync_folder
 
 POINTER = "index.json"
 SEGMENT = ".f32"
@@ -89,23 +88,24 @@ def _own_sum(facts: dict[str, Any]) -> str:
     return sum_of(json.dumps(facts, sort_keys=True).encode())
 
 
-def write_pointer(folder: Path, data: Path, *, dim: int) -> None:
-    """Sum up and sync the new folder ``data``, then let the pointer in ``folder`` name it.
+def write_sums(data: Path) -> str:
+    """Sum up the files of a new folder in ``sums.json``; gives the sum of that.
 
     Raises:
-        OSError, BankError: it cannot be written; the pointer still names what it named.
+        OSError: it cannot be written.
     """
     sums = {path.name: sum_of_file(path) for path in sorted(data.iterdir()) if path.suffix != SEGMENT}
     (data / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
-    for path in (*data.iterdir(), data, folder, folder.parent, folder.parent.parent):
-        (sync_folder if path.is_dir() else sync_file)(path)
-    with replacing(folder / POINTER) as temporary:
-        facts = {"data": data.name, "dim": dim, "sums": sum_of_file(data / _SUMS)}
-        temporary.write_text(signed(facts), encoding="utf-8")
+    return sum_of_file(data / _SUMS)
+
+
+def pointer_to(data: str, *, sums: str, dim: int) -> bytes:
+    """The pointer that names a folder with data."""
+    return signed({"data": data, "dim": dim, "sums": sums}).encode()
 
 
 def parsed(content: bytes) -> Pointer:
-    """A pointer as ``write_pointer`` wrote it.
+    """A pointer as ``pointer_to`` made it.
 
     Raises:
         DamagedIndex: it is not one, or names something outside its folder.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from pathlib import Path
 
-from filelock import FileLock
-
 from ..core.errors import BankError
+from ..core.storage import storage_of
 from ._checked import POINTER
 
 LOCK = ".lock"
@@ -19,23 +18,31 @@ def remove_stored(folder: Path) -> bool:
     Raises:
         BankError: it cannot be deleted.
     """
-    if not folder.is_dir():
+    storage = storage_of(folder)
+    if not _is_there(folder):
         return False
     try:
-        with FileLock(folder / LOCK):
-            there = (folder / POINTER).exists() or any(path.is_dir() for path in folder.iterdir())
-            (folder / POINTER).unlink(missing_ok=True)
+        with storage.locked(folder / LOCK):
+            there = _is_there(folder)
+            storage.delete(folder / POINTER)
             sweep(folder, kept=None)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise BankError(f"cannot delete the index under {folder}: {error}") from error
     return there
 
 
+def _is_there(folder: Path) -> bool:
+    storage = storage_of(folder)
+    return storage.exists(folder / POINTER) or bool(storage.folders(folder))
+
+
 def sweep(folder: Path, *, kept: str | None) -> None:
     """Remove the folders of older states. What another process has mapped stays readable for it."""
-    for old in folder.iterdir():
-        if old.is_dir() and old.name != kept:
-            shutil.rmtree(old, ignore_errors=True)
+    storage = storage_of(folder)
+    for old in storage.folders(folder):
+        if old.name != kept:
+            with contextlib.suppress(OSError):
+                storage.delete_below(old)
 
 
 def reason_of(error: Exception) -> str:
@@ -46,9 +53,9 @@ def reason_of(error: Exception) -> str:
 
 
 def content_of(path: Path) -> bytes | None:
-    """The bytes of a file; None if there is none, empty if it cannot be read."""
+    """The bytes of an object; None if there is none, empty if it cannot be read."""
     try:
-        return path.read_bytes()
+        return storage_of(path).read(path)
     except FileNotFoundError:
         return None
     except OSError:

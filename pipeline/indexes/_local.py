@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import abc
 import json
-import os
-import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +11,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from ..core.errors import BankError
 from ..core.predicates import CLIP_ID, Columns, Condition, OneOf, Predicate, evaluate, fulfilled_cells
+from ..core.storage import storage_of
 from ..core.types import FloatArray
-from ._checked import POINTER, UNREADABLE, DamagedIndex, check_sums, parsed, write_pointer
+from ._checked import POINTER, UNREADABLE, DamagedIndex, check_sums, parsed, pointer_to, write_sums
 from ._contract import Neighbours, VectorIndex
 from ._folder import LOCK, content_of, reason_of, sweep
 
@@ -163,21 +161,22 @@ class LocalIndex(VectorIndex):
             DamagedIndex: rows that were stored before are not what was written.
         """
         self._check_open()
-        target = folder / uuid.uuid4().hex
+        target, storage = folder / uuid.uuid4().hex, storage_of(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / LOCK):  # another process's sweep must not remove a half-written folder
-                target.mkdir()
-                self._save(target)
-                (target / _IDS).write_text(json.dumps(self._ids), encoding="utf-8")
-                write_pointer(folder, target, dim=self.dim)
+            with storage.locked(folder / LOCK):  # another process's sweep must not remove a half-written folder
+                with storage.new_folder(target) as data:
+                    self._save(data)
+                    (data / _IDS).write_text(json.dumps(self._ids), encoding="utf-8")
+                    pointer = pointer_to(target.name, sums=write_sums(data), dim=self.dim)
+                try:
+                    storage.replace(folder / POINTER, pointer)
+                except BankError:
+                    if content_of(folder / POINTER) != pointer:  # else only the storage's answer was lost
+                        storage.delete_below(target)
+                    raise
                 sweep(folder, kept=target.name)
         except (OSError, RuntimeError) as error:  # faiss raises its own
-            shutil.rmtree(target, ignore_errors=True)
             raise BankError(f"cannot write an index under {folder}: {error}") from error
-        except BankError:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -201,9 +200,10 @@ class LocalIndex(VectorIndex):
     @classmethod
     def _loaded(cls, folder: Path, content: bytes) -> Self:
         pointer = parsed(content)
-        data = folder / pointer.data
+        storage = storage_of(folder)
+        data = storage.local(folder / pointer.data)
         check_sums(data, pointer)
-        index = cls(pointer.dim, scratch=folder if os.access(folder, os.W_OK) else None)
+        index = cls(pointer.dim, scratch=storage.scratch(folder))
         index._ids = json.loads((data / _IDS).read_text(encoding="utf-8"))
         if not isinstance(index._ids, list) or not {str}.issuperset(map(type, index._ids)):
             raise DamagedIndex(f"its {_IDS} is no list of ids")

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-import filelock
-
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.parquet import fast_to_verify, folders_in, part_bytes, parts_in, read_columns
-from ..core.errors import BankError
-from ..core.files import is_there, path_of, sweep
+from ..core.errors import BankError, LockHeld
+from ..core.files import is_there, path_of
 from ..core.results import Report
+from ..core.storage import storage_of
 from ..core.types import Keep
 from ..retrieval.index_store import forget
 from .replace_parts import each_once, replace_parts, small_neighbours, without_clips, without_outcomes
@@ -59,7 +58,7 @@ def compact(*, bank: BankLike = "bank") -> Compaction:
     """
     store = open_bank(bank)
     with _alone(store):
-        sweep(store.folder)
+        storage_of(store.folder).sweep(store.folder)
         before, bytes_before = _measured(store.folder)
         for folder in _folders(store.folder):
             for run in small_neighbours(parts_in(folder)):
@@ -156,14 +155,10 @@ def _measured(bank: Path) -> tuple[int, int]:
 @contextlib.contextmanager
 def _alone(store: Bank) -> Iterator[None]:
     """One upkeep at a time; extractions and readers need not wait."""
-    lock = filelock.FileLock(store.folder / ".upkeep.lock", timeout=0)
     try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise BankError(f"another compact or prune is at work on {store.folder}; wait for it to end") from error
-    except OSError as error:
-        raise BankError(f"cannot write in {store.folder}: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+        with storage_of(store.folder).locked(store.folder / ".upkeep.lock", wait_seconds=0):
+            yield
+    except LockHeld as error:
+        raise BankError(
+            f"another compact or prune is at work on {store.folder}, in process {error.holder}; wait for it to end"
+        ) from error

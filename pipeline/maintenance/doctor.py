@@ -14,9 +14,9 @@ from ..bank.damaged import damaged_parts
 from ..bank.head_changes import settle
 from ..bank.parquet import CannotRead, folders_in
 from ..core.errors import BankError, ClipdexError, HeadError
-from ..core.files import make_folder, sync_folder
 from ..core.recipe import Recipe
 from ..core.results import Report, Results
+from ..core.storage import storage_of
 from ..decoders import colour_problem, decoders
 from ..encoders import DRIFT_LIMIT, check_canary, encoders, libraries, load_for
 from ..heads import entries_in, head_files, heads, read_entry, read_head_file
@@ -53,9 +53,14 @@ def doctor(*, bank: BankLike | None = None, repair: bool = False) -> Checks:
     checks = [*_release_checks(), *(check for name in decoders.names() for check in _decoder_checks(name))]
     checks += [_check("other packages", problem) for problem in (*encoders.problems(), *heads.problems())]
     folder = bank.folder if isinstance(bank, Bank) else None if bank is None else Path(bank)
-    if folder is None or not folder.exists():
+    if folder is None or not _is_there(folder):
         return Checks([*checks, _check("bank", None, f"there is none at {folder}")])
     return Checks([*checks, *_bank_checks(folder, repair=repair)])
+
+
+def _is_there(folder: Path) -> bool:
+    storage = storage_of(folder)
+    return storage.exists(folder) or bool(storage.objects(folder, "*") or storage.folders(folder))
 
 
 def _bank_checks(folder: Path, *, repair: bool) -> list[Check]:
@@ -85,16 +90,14 @@ def _bank_checks(folder: Path, *, repair: bool) -> list[Check]:
 def _set_aside(folder: Path, part: Path) -> str:
     """Move a damaged part, and say where to; nothing that was set aside before is overwritten."""
     target = folder / "damaged" / part.relative_to(folder)
-    number = 1
-    while target.exists():
+    storage, number = storage_of(folder), 1
+    while storage.exists(target):
         target = target.with_name(f"{part.name}.{number}")
         number += 1
     try:
-        make_folder(target.parent)
-        part.rename(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        return f". It cannot be moved to {target}: {error.strerror or error}"
+        storage.move(part, target)
+    except (OSError, BankError) as error:
+        return f". It cannot be moved to {target}: {getattr(error, 'strerror', None) or error}"
     return f". It was moved to {target}"
 
 

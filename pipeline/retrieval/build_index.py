@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -16,9 +14,9 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..core.errors import BankError, UsageError
-from ..core.files import bytes_in, replacing
 from ..core.recipe import Recipe
 from ..core.results import Report
+from ..core.storage import storage_of
 from ..core.types import Device, FloatArray
 from ..core.vectors import nearest
 from ..encoders import Encoder, load_for
@@ -59,6 +57,13 @@ class IndexStats(Report):
     bytes: int
     recall_at_10: float
     build_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexRemoval(Report):
+    """The kinds of the indexes that were there and were deleted."""
+
+    removed: tuple[str, ...]
 
 
 def open_index(
@@ -167,8 +172,8 @@ def build_index(
             stats = _stats(store, chosen, clips, index, encoder, one, seconds=seconds)
         index.save(folder)
         if stats.recall_at_10 >= min_recall:
-            with replacing(folder.parent / KIND_FILE) as temporary:
-                temporary.write_text(signed({"kind": one, "effort": index.effort}), encoding="utf-8")
+            facts = signed({"kind": one, "effort": index.effort})
+            storage_of(folder).replace(folder.parent / KIND_FILE, facts.encode())
             return stats
     raise BankError(
         f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
@@ -192,8 +197,8 @@ def index_stats(
     return _stats(store, chosen, clips, index, encoder, kind, seconds=time.monotonic() - started)
 
 
-def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> list[str]:
-    """Delete a bank's stored indexes, by default of all kinds; gives the kinds that were there.
+def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: str | None = None) -> IndexRemoval:
+    """Delete a bank's stored indexes, by default of all kinds.
 
     Raises:
         UnknownPart: there is no such kind.
@@ -208,8 +213,8 @@ def remove_indexes(*, bank: BankLike = "bank", recipe: str | None = None, kind: 
         kinds = [one for one in known if current_kind(one) == wanted]
     removed = [one for one in kinds if remove_stored(index_folder(store, chosen, one))]
     if kind is None or _chosen(store, chosen, store.clips(chosen.id)) == current_kind(kind):
-        (store.folder / "indexes" / chosen.id / KIND_FILE).unlink(missing_ok=True)
-    return removed
+        storage_of(store.folder).delete(store.folder / "indexes" / chosen.id / KIND_FILE)
+    return IndexRemoval(tuple(removed))
 
 
 def _ready(bank: BankLike, recipe: str | None, device: Device) -> tuple[Bank, Recipe, Callable[[], Encoder]]:
@@ -237,9 +242,7 @@ def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, 
 
 def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:
     dim = row_dim(recipe, encoder)
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    return local_kind(kind)(dim, scratch=folder if os.access(folder, os.W_OK) else None)
+    return local_kind(kind)(dim, scratch=storage_of(folder).scratch(folder))
 
 
 def _add(
@@ -279,7 +282,7 @@ def _stats(
     truth = _truth(clips, recipe, encoder, queries)
     found = index.search(queries, k=_RECALL_AT)
     shares = [_found_again(scores, hits) for scores, hits in zip(truth, found, strict=True)]
-    size = bytes_in(index_folder(bank, recipe, kind))
+    size = storage_of(bank.folder).bytes_below(index_folder(bank, recipe, kind))
     return IndexStats(kind, len(index), index.dim, size, float(np.mean(shares)) if shares else 1.0, seconds)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..bank.bank import Bank
 from ..core.recipe import Recipe
+from ..core.storage import storage_of
 from ..indexes import LocalIndex, local_kind, local_kinds, remove_stored
-from ..indexes._checked import UNREADABLE, DamagedIndex, signed_facts
+from ..indexes._checked import POINTER, UNREADABLE, DamagedIndex, signed_facts
 
 KIND_FILE = "kind.json"
 
@@ -48,7 +49,7 @@ def kind_facts(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
 
 
 def _parsed_kind(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
+    content = storage_of(path).read(path)
     facts = json.loads(content)
     if isinstance(facts, dict) and facts.keys() == {"kind"} and facts["kind"] in (*local_kinds(), *RENAMED):
         return {"kind": current_kind(facts["kind"])}  # written by a release that wrote no checksums
@@ -64,7 +65,7 @@ def search_as_hard(index: LocalIndex, folder: Path) -> None:
     stored = kind_facts(folder.parent, quiet=True)
     effort = stored.get("effort") if stored.get("kind") == folder.name else None
     if effort is None:  # a release that wrote no checksums kept it with the data only
-        efforts = [_effort_in(path) for path in folder.glob("*/facts.json")]
+        efforts = [_effort_in(data / "facts.json") for data in storage_of(folder).folders(folder)]
         effort = max(efforts, default=1)
     while isinstance(effort, int) and index.effort < effort and index.try_harder():
         pass
@@ -72,16 +73,24 @@ def search_as_hard(index: LocalIndex, folder: Path) -> None:
 
 def _effort_in(path: Path) -> int:
     try:
-        return int(json.loads(path.read_bytes())["effort"])
+        return int(json.loads(storage_of(path).read(path))["effort"])
     except UNREADABLE:
         return 1
 
 
+def stored_indexes(bank: Path) -> list[Path]:
+    """The folders of all stored indexes, sorted."""
+    storage = storage_of(bank)
+    folders = [folder for recipe in storage.folders(bank / "indexes") for folder in storage.folders(recipe)]
+    return [folder for folder in folders if storage.exists(folder / POINTER)]
+
+
 def damaged_indexes(bank: Path) -> Iterator[tuple[Path, str]]:
     """Each stored index that is not what was written, with the reason. Reads all of them whole."""
-    for recipe in sorted(bank.glob("indexes/*/")):
+    storage = storage_of(bank)
+    for recipe in storage.folders(bank / "indexes"):
         try:
-            if (recipe / KIND_FILE).exists():
+            if storage.exists(recipe / KIND_FILE):
                 _parsed_kind(recipe / KIND_FILE)
         except UNREADABLE as error:
             yield recipe / KIND_FILE, f"it does not name the kind that was built last ({error})"

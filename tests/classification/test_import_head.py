@@ -67,6 +67,7 @@ def test_stored_clips_get_the_actions_without_a_second_forward_pass(
     extract([videos], bank=bank, encoder=str(folder))
     card = import_head(bank=bank, name="kinetics")
     assert (card.classes, card.labels) == (tuple(names), str(folder))
+    assert card.to_row() == {**card.to_row(), "name": "kinetics", "kind": "linear", "classes": names, "clips": 0}
     head = load_trained(bank / "heads", "kinetics").head
     encoder, model = load_encoder(str(folder)), VideoMAEForVideoClassification.from_pretrained(folder).eval()
 

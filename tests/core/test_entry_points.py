@@ -29,7 +29,7 @@ from pathlib import Path
 
 from pipeline.core.recipe import PreprocessSettings
 from pipeline.encoders import Card, Checkpoint, Encoder, Facts, Output
-from pipeline.heads.prototype import Prototype
+from pipeline.heads.prototype import PrototypeHead
 
 SETTINGS = PreprocessSettings(16, (16, 16), "bilinear", 1 / 255, (0.5,) * 3, (0.5,) * 3)
 
@@ -54,7 +54,7 @@ class Corners(Encoder):
         return Output(corners.mean(dim=1), corners)
 
 
-class Middle(Prototype):
+class Middle(PrototypeHead):
     pass
 
 

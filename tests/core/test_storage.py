@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ from storages import Failing, InMemory
 from pipeline import Bank, Processes
 from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.labels import Labels
-from pipeline.core.errors import BankError, UsageError
-from pipeline.core.storage import Disk, Storage, StoredFile, mounted, storage_of
+from pipeline.core.errors import BankError, LockHeld, UsageError
+from pipeline.core.storage import Disk, Storage, mounted, storage_of
+from pipeline.core.stored_file import StoredFile
 from pipeline.core.types import LabelRow
 from pipeline.extraction.run import EncoderSpec, ExtractionJob
 from pipeline.maintenance.compact_prune import compact, prune
@@ -138,6 +140,112 @@ def test_an_object_is_read_as_a_file(storage: Storage, tmp_path: Path) -> None:
         file.seek(5)
         file.seek(3, 1)
         assert file.read(2) == bytes([8, 9])
+
+
+def test_an_object_is_copied_and_moved_in_the_place_of_another(storage: Storage, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "folder" / "other"
+    storage.write_new(one, b"first")
+    storage.write_new(other, b"second")
+    before = storage.facts(other)
+    storage.copy(one, other)
+    assert (storage.read(one), storage.read(other)) == (b"first", b"first")
+    assert storage.facts(other) != before
+    storage.copy(one, other)
+    assert [path.name for path in storage.objects(other.parent, "*")] == ["other"]
+    storage.replace(one, b"third")
+    assert storage.read(other) == b"first"
+    storage.move(one, other)
+    assert (storage.exists(one), storage.read(other)) == (False, b"third")
+    storage.move(other, tmp_path / "new" / "name")
+    assert storage.read(tmp_path / "new" / "name") == b"third"
+    for change in (storage.copy, storage.move):
+        with pytest.raises(FileNotFoundError):
+            change(one, other)
+
+
+def test_what_lies_below_a_folder_is_counted_and_deleted(storage: Storage, tmp_path: Path) -> None:
+    for name in ("a/b/1", "a/b/c/22", "a/333", "ab/4444"):
+        storage.write_new(tmp_path / name, Path(name).name.encode())
+    assert [storage.bytes_below(tmp_path / name) for name in ("a", "a/b", "ab", "never", "")] == [6, 3, 4, 0, 10]
+    for _ in range(2):
+        storage.delete_below(tmp_path / "a")
+    assert storage.folders(tmp_path) == [tmp_path / "ab"]
+    assert storage.bytes_below(tmp_path) == 4
+
+
+def test_a_lock_has_one_holder_at_a_time_whom_others_can_name(storage: Storage, tmp_path: Path) -> None:
+    lock = tmp_path / "folder" / ".one.lock"
+    held: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(10):
+            with storage.locked(lock):
+                held.append(1)
+                most.append(len(held))
+                held.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 40
+    with storage.locked(lock), storage.locked(tmp_path / "folder" / ".two.lock"):
+        for seconds in (0, 0.01):
+            with pytest.raises(LockHeld) as refused, storage.locked(lock, wait_seconds=seconds):
+                pass
+            assert refused.value.holder == str(os.getpid())
+    with storage.locked(lock, wait_seconds=0):
+        pass
+
+
+def test_a_lock_that_a_fault_ends_is_free_again(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), storage.locked(tmp_path / ".lock"):
+        raise KeyboardInterrupt
+    with storage.locked(tmp_path / ".lock", wait_seconds=0):
+        pass
+
+
+def test_a_lock_in_a_folder_that_cannot_be_written_is_an_error_of_the_bank(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        pytest.raises(BankError, match="cannot write in .*file.*Choose a writable bank"),
+        Disk().locked(tmp_path / "file" / ".lock"),
+    ):
+        pass
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(storage: Storage, tmp_path: Path) -> None:
+    folder = tmp_path / "indexes" / "new"
+    with pytest.raises(OSError, match="full"), storage.new_folder(folder) as local:
+        raise OSError(f"full after {(local / 'a').write_bytes(b'1')}")
+    assert (storage.folders(folder.parent), storage.exists(folder / "a")) == ([], False)
+    with storage.new_folder(folder) as local:
+        (local / "a").write_bytes(b"1")
+        (local / "b").write_bytes(b"22")
+    assert [storage.read(path) for path in storage.objects(folder, "*")] == [b"1", b"22"]
+    assert sorted((path.name, path.read_bytes()) for path in storage.local(folder).iterdir()) == [
+        ("a", b"1"),
+        ("b", b"22"),
+    ]
+
+
+def test_a_file_on_the_local_disk_has_what_the_object_has_now(storage: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "head"
+    assert not storage.local(path).exists()
+    for content in (b"first", b"second"):
+        storage.replace(path, content)
+        assert storage.local(path).read_bytes() == content
+    storage.delete(path)
+    assert not storage.local(path).exists()
+
+
+def test_large_temporary_files_lie_on_the_disk_of_the_bank_if_that_can_be_written(tmp_path: Path) -> None:
+    assert Disk().scratch(tmp_path / "index") == tmp_path / "index"
+    assert (tmp_path / "index").is_dir()
+    (tmp_path / "file").write_bytes(b"")
+    assert Disk().scratch(tmp_path / "file" / "index") is None
 
 
 def test_a_mounted_storage_holds_what_is_below_its_folder_only(tmp_path: Path) -> None:

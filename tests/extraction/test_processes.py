@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from pipeline import Bank, extract, load_encoder
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import ClipdexError, UsageError
 from pipeline.core.files import replacing
 from pipeline.core.types import Source
 from pipeline.encoders import encoder_class
@@ -54,6 +55,61 @@ def test_each_process_has_its_own_gpu_and_calls_that_make_no_sense_are_refused(
     ]
     with pytest.raises(UsageError, match="each process loads its own encoder"):
         extract([videos], bank=tmp_path, runner=Processes(2), encoder=load_encoder("lite"))
+
+
+@pytest.mark.parametrize(
+    ("cores", "num_processes", "threads", "readers"),
+    [(8, 2, 4, 4), (7, 3, 2, 2), (2, 3, 1, 1), (None, 2, 1, 1), (64, 2, 32, 8)],
+)
+def test_the_processes_share_out_the_cores_for_encoding_and_for_reading(
+    cores: int | None,
+    num_processes: int,
+    threads: int,
+    readers: int,
+    videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[tuple[ExtractionJob, dict[str, Any]]] = []
+    monkeypatch.setattr(side_by_side, "cuda_devices", list)
+    monkeypatch.setattr(side_by_side.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(side_by_side, "_start", lambda job, place: started.append((job, place)))
+
+    def follow(*_: object) -> None:
+        raise ClipdexError("started")
+
+    monkeypatch.setattr(side_by_side, "_follow", follow)
+    options = {"bank": tmp_path / "bank", "encoder": "lite", "runner": Processes(num_processes)}
+    for given in ({}, {"num_workers": 5}):
+        started.clear()
+        with pytest.raises(ClipdexError, match="started"):
+            extract([videos], **options, **given)
+        assert [place for _, place in started] == [{"gpu": None, "num_threads": threads}] * num_processes
+        assert {job.num_workers for job, _ in started} == {given.get("num_workers", readers)}
+
+
+def test_a_process_keeps_to_the_threads_that_it_is_given() -> None:
+    program = (
+        "import torch\nfrom pipeline.encoders import confine\n"
+        "confine(gpu=None, num_threads=3)\nprint(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "3"
+
+
+def test_a_process_confines_itself_before_it_loads_an_encoder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steps: list[Any] = []
+    monkeypatch.setattr(side_by_side, "end_with_parent", steps.append)
+    monkeypatch.setattr(side_by_side.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(side_by_side, "confine", lambda **place: steps.append(place))
+    monkeypatch.setattr(side_by_side.Local, "run", lambda *_, **__: steps.append("run"))
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    job = ExtractionJob(tmp_path, [], ClipPlan("whole", 1.0, 1.0), EncoderSpec("lite"))
+    side_by_side._run_share(job, theirs, place={"gpu": None, "num_threads": 3}, parent=7)
+    assert steps == [7, {"gpu": None, "num_threads": 3}, "run"]
+    assert ours.recv() is None
+    ours.close()
+    theirs.close()
 
 
 def _descendants(pid: int) -> set[int]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +27,8 @@ from pipeline.core import metrics
 from pipeline.core.errors import HeadError, UsageError
 from pipeline.heads import (
     HeadCard,
+    LinearHead,
+    MLPHead,
     NoveltyDetector,
     TextPrior,
     heads,
@@ -37,8 +42,6 @@ from pipeline.heads import (
 from pipeline.heads._layers import AttentionLayer, Dropout
 from pipeline.heads._network import batches, outputs
 from pipeline.heads._space import of_length_one
-from pipeline.heads.linear import Linear
-from pipeline.heads.mlp import MLP
 
 KINDS = heads.names()
 QUICK = {
@@ -513,9 +516,9 @@ class TestManyRows:
         options = {"C": 100.0, "class_weight": class_weight, "max_iter": 5000}
         truth = LogisticRegression(tol=1e-10, **options).fit(normalize(X.astype(np.float64)), y)
         expected = truth.predict_proba(normalize(X.astype(np.float64)))
-        usual = np.abs(Linear(**options).fit(X, y).predict_proba(X) - expected).max()
+        usual = np.abs(LinearHead(**options).fit(X, y).predict_proba(X) - expected).max()
         monkeypatch.setattr(linear, "_MANY_NUMBERS", 0)
-        large = np.abs(Linear(**options).fit(X, y).predict_proba(X) - expected).max()
+        large = np.abs(LinearHead(**options).fit(X, y).predict_proba(X) - expected).max()
         assert large < 1e-3
         assert large < usual
 
@@ -523,6 +526,22 @@ class TestManyRows:
         random = np.random.default_rng(0)
         y = np.repeat(np.arange(4), 50)
         X = (random.normal(size=(4, 16))[y] + 0.5 * random.normal(size=(200, 16))).astype(np.float32)
-        short = MLP(num_epochs=1, batch_size=50, max_steps=1500).fit(X, y)
-        cut = MLP(num_epochs=9, batch_size=50, max_steps=4).fit(X, y)
+        short = MLPHead(num_epochs=1, batch_size=50, max_steps=1500).fit(X, y)
+        cut = MLPHead(num_epochs=9, batch_size=50, max_steps=4).fit(X, y)
         assert np.array_equal(short.weight1_, cut.weight1_)
+
+
+def test_the_class_of_every_kind_is_imported_from_the_folder_itself_and_loads_no_other() -> None:
+    package = importlib.import_module("pipeline.heads")
+    for kind in heads.names():
+        name = heads.get(kind).__name__
+        assert (name in package.__all__, getattr(package, name)) == (True, heads.get(kind))
+        assert name.lower() == f"{kind}head"
+    program = (
+        "import sys, pipeline.heads\n"
+        "print([name for name in ('sklearn', 'torch', 'faiss') if name in sys.modules])\n"
+        "from pipeline.heads import LinearHead\n"
+        "print([name for name in ('torch', 'faiss') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]

@@ -12,9 +12,12 @@ from vector_indexes import Exact, InSqlite, Table, fulfils
 
 from pipeline.core.errors import BankError, UsageError
 from pipeline.core.predicates import AllOf, AnyOf, Compare, Like, Not, OneOf, Predicate, matching
-from pipeline.indexes import VectorIndex, indexes, local_kind, local_kinds
+from pipeline.indexes import VectorIndex, _rescored, indexes, local_kind, local_kinds
+from pipeline.indexes._rescored import Rescored
 
-ROWS, DIM = 300, 16
+ROWS, DIM = 600, 16  # twice as many as the codes of the product quantiser can be learned from
+FEW = 20  # up to which no structure is built
+APPROXIMATE = [kind for kind in local_kinds() if issubclass(local_kind(kind), Rescored)]
 IDS = [f"clip {number}" for number in range(ROWS)]
 FACTS: dict[str, dict[str, Any]] = {
     name: {
@@ -26,6 +29,12 @@ FACTS: dict[str, dict[str, Any]] = {
     for number, name in enumerate(IDS)
 }
 SOME = frozenset(IDS[::7])
+
+
+@pytest.fixture(autouse=True)
+def structures_of_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that all these tests search the structures of approximate kinds; comparing all rows would be as quick."""
+    monkeypatch.setattr(_rescored, "FEW", FEW)
 
 
 @pytest.fixture(params=[*local_kinds(), "sqlite", "oracle"])
@@ -45,7 +54,16 @@ def rows() -> np.ndarray:
 def index(empty: VectorIndex, rows: np.ndarray) -> VectorIndex:
     empty.columns = Table(dict(reversed(FACTS.items())))  # in another order than the rows
     empty.add(IDS, rows)
+    if isinstance(empty, Rescored):
+        look_everywhere(empty)
     return empty
+
+
+def look_everywhere(index: Rescored) -> None:
+    """Let an approximate kind be exact: it looks into all lists, and scores every candidate again."""
+    while index.try_harder():
+        pass
+    assert index._structure.ntotal == ROWS
 
 
 @pytest.fixture
@@ -160,6 +178,45 @@ def test_a_closed_index_says_so_and_may_be_closed_again(index: VectorIndex, rows
     ):
         with pytest.raises(BankError, match="closed; open it again"):
             use()
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_an_approximate_kind_answers_from_the_structure_that_it_builds(
+    kind: str, oracle: Exact, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    index = local_kind(kind)(DIM)
+    index.columns = Table(FACTS)
+    index.add(IDS, rows)
+    assert index._structure is None
+    few = OneOf("clip_id", frozenset(IDS[:FEW]))
+    assert same(index.search(rows[:5], k=10, allowed=few), oracle.search(rows[:5], k=10, allowed=few))
+    look_everywhere(index)
+    index.save(tmp_path)
+    monkeypatch.setattr(Rescored, "_all", lambda *_: pytest.fail("every row was compared"))
+    stored = local_kind(kind).load(tmp_path)
+    assert stored is not None
+    stored.columns = index.columns
+    for one in (index, stored):
+        for allowed in (None, Compare("camera", "!=", "2"), Not(few)):
+            found = one.search(rows[:20], k=10, allowed=allowed)
+            assert same(found, oracle.search(rows[:20], k=10, allowed=allowed))
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_rows_that_come_and_go_are_put_into_the_structure_and_struck_out(
+    kind: str, oracle: Exact, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = local_kind(kind)(DIM)
+    index.add(IDS, rows)
+    look_everywhere(index)
+    built = index._structure
+    for one in (index, oracle):
+        one.remove(IDS[10:30])
+        one.add(IDS[10:15], rows[10:15])
+    monkeypatch.setattr(Rescored, "_all", lambda *_: pytest.fail("every row was compared"))
+    assert same(index.search(rows[:30], k=10), oracle.search(rows[:30], k=10))
+    assert index._structure is built
+    assert (built.ntotal, len(index)) == (ROWS + 5, ROWS - 15)
 
 
 @pytest.mark.parametrize("kind", local_kinds())

@@ -187,4 +187,4 @@ def test_the_kind_that_was_called_exact_is_flat_now_and_its_folder_goes(signed_b
     assert [check.ok for check in _index_checks(bank)] == [True]
     forget(store, store.recipe(), ["of no clip"])
     assert not (folder / "exact" / "index.json").exists()
-    assert remove_indexes(bank=bank, kind="exact") == ["flat"]
+    assert remove_indexes(bank=bank, kind="exact").to_row() == {"removed": ("flat",)}

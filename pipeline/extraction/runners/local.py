@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from ...bank.bank import open_bank
 from ...core.recipe import Recipe
-from ...encoders import Encoder, EncoderInput, check_canary, load_for
+from ...encoders import check_canary
 from ..early_reading import EarlyReading
 from ..encode_loop import Progress
-from ..extract import prepared_encoder
-from ..run import EncoderSpec, Extraction, ExtractionJob, run_job
+from ..extract import loaded_encoder
+from ..run import Extraction, ExtractionJob, run_job
 from ..slow_precision import slow_precision
 from . import Runner
 
@@ -28,7 +28,7 @@ class Local(Runner):
         store = open_bank(job.bank, create=True)
         with EarlyReading(job, store) as reading:
             with reading.profile.timing("load"):
-                encoder = _loaded(job, on_input=reading.announce)
+                encoder = loaded_encoder(job.encoder, device=job.device, on_input=reading.announce)
             slow = slow_precision(encoder, job)
             recipe = job.encoder if isinstance(job.encoder, Recipe) else encoder.recipe(decoder=job.decoder)
             if (stored := store.recipes().get(recipe.id)) is not None:
@@ -42,19 +42,3 @@ class Local(Runner):
                 caution="; ".join(filter(None, [encoder.notes, slow])) or None,
                 on_progress=on_progress,
             )
-
-
-def _loaded(job: ExtractionJob, *, on_input: Callable[[EncoderInput], object]) -> Encoder:
-    encoder = job.encoder
-    if isinstance(encoder, Recipe):
-        return load_for(encoder, device=job.device)
-    if isinstance(encoder, EncoderSpec):
-        return prepared_encoder(
-            encoder.name,
-            device=job.device,
-            num_frames=encoder.num_frames,
-            pooling=encoder.pooling,
-            precision=encoder.precision,
-            on_input=on_input,
-        )
-    return encoder

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...core.errors import HeadError
 from ...core.recipe import Recipe
+from ...core.results import Report
 from .calibration import Calibration, Method
 
 _FORMAT = 2  # format 1 had no checksums
@@ -21,7 +22,7 @@ _MOST_DIMENSIONS = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class HeadCard:
+class HeadCard(Report):
     """What is written down of a head.
 
     Attributes:
@@ -60,6 +61,24 @@ class HeadCard:
         """The loss it was trained with, where its kind offers a choice."""
         loss = self.parameters.get("loss")
         return None if loss is None else str(loss)
+
+    def to_row(self) -> dict[str, Any]:
+        """The card as ``--json`` prints it, without the list of what the head was trained on."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "loss": self.loss,
+            "classes": list(self.classes),
+            "clips": len(self.examples),
+            "recipe_id": self.recipe.id,
+            "encoder": self.recipe.encoder,
+            "labels": self.labels,
+            "seed": self.seed,
+            "parameters": dict(self.parameters),
+            "cv": self.cv,
+            "calibration": self.calibration.method,
+            "thresholds": dict(self.thresholds),
+        }
 
     def check_recipe(self, recipe: Recipe) -> None:
         """Refuse vectors made in another way.

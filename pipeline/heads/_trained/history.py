@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import BankError, HeadError
-from ...core.files import replacing, same_file
+from ...core.storage import storage_of
 from .store import head_path, read_head_file
 
 _FORMAT = 2  # entries of the first format have no checksums
@@ -24,8 +22,7 @@ def keep_copy(folder: Path, name: str) -> int:
     """
     former = folder / "history" / name
     number = 1 + max((_number(path) for path in _notes(folder, name)), default=0)
-    with replacing(former / f"{number:06d}.safetensors") as temporary:
-        same_file(head_path(folder, name), temporary)
+    storage_of(folder).copy(head_path(folder, name), former / f"{number:06d}.safetensors")
     return number
 
 
@@ -34,8 +31,7 @@ def write_note(folder: Path, name: str, number: int, note: Mapping[str, Any]) ->
     path = folder / "history" / name / f"{number:06d}.json"
     head = _file_checksum(path.with_suffix(".safetensors"))
     entry = {"format": _FORMAT, "checksum": checksum_of([head, note]), "head": head, "note": note}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(entry, ensure_ascii=False), encoding="utf-8")
+    storage_of(path).replace(path, json.dumps(entry, ensure_ascii=False).encode())
 
 
 def latest_change(folder: Path, name: str) -> tuple[int, dict[str, Any], Path]:
@@ -62,7 +58,7 @@ def read_entry(path: Path) -> tuple[dict[str, Any], Path]:
     """
     former = path.with_suffix(".safetensors")
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = json.loads(storage_of(path).read(path))
         note: dict[str, Any] = entry
         if "verb" not in entry:  # else it is of the first format
             note = entry["note"]
@@ -84,14 +80,15 @@ def read_entry(path: Path) -> tuple[dict[str, Any], Path]:
 
 def entries_in(folder: Path) -> list[Path]:
     """The notes of all heads' changes."""
-    return sorted(folder.glob("history/*/*.json"))
+    storage = storage_of(folder)
+    return [note for former in storage.folders(folder / "history") for note in storage.objects(former, "*.json")]
 
 
 def drop_entry(folder: Path, name: str, number: int) -> None:
     """Remove an entry; one that is gone already is no error."""
     path = folder / "history" / name / f"{number:06d}.json"
-    path.unlink(missing_ok=True)
-    path.with_suffix(".safetensors").unlink(missing_ok=True)
+    storage_of(path).delete(path)
+    storage_of(path).delete(path.with_suffix(".safetensors"))
 
 
 def forget(folder: Path, name: str) -> None:
@@ -102,8 +99,7 @@ def forget(folder: Path, name: str) -> None:
     """
     former = folder / "history" / name
     try:
-        if former.exists():
-            shutil.rmtree(former)
+        storage_of(former).delete_below(former)
     except OSError as error:
         raise BankError(f"cannot remove the history {former}: {error.strerror or error}") from error
 
@@ -117,7 +113,8 @@ def checksum_of(value: Any) -> str:
 
 def _notes(folder: Path, name: str) -> list[Path]:
     former = folder / "history" / head_path(folder, name).stem
-    return sorted((path for path in former.glob("*.json") if path.stem.isdecimal()), key=_number)
+    notes = storage_of(former).objects(former, "*.json")
+    return sorted((path for path in notes if path.stem.isdecimal()), key=_number)
 
 
 def _number(path: Path) -> int:
@@ -127,5 +124,4 @@ def _number(path: Path) -> int:
 def _file_checksum(path: Path) -> str:
     import xxhash
 
-    with path.open("rb") as file:
-        return str(hashlib.file_digest(file, xxhash.xxh3_128).hexdigest())
+    return str(xxhash.xxh3_128_hexdigest(storage_of(path).read(path)))

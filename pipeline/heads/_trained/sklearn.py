@@ -14,9 +14,9 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from ...core.errors import HeadError
 from .._base import Head
-from ..knn import KNN
-from ..linear import Linear
-from ..prototype import Prototype
+from ..knn import KNNHead
+from ..linear import LinearHead
+from ..prototype import PrototypeHead
 from .trained_head import TrainedHead
 
 
@@ -36,15 +36,15 @@ def as_scikit_learn(head: Head | TrainedHead) -> Pipeline:
     """
     if isinstance(head, TrainedHead):
         head = head.head
-    if isinstance(head, Linear):
+    if isinstance(head, LinearHead):
         steps = [Normalizer()] if head.normalise else []
         return make_pipeline(*steps, _logistic(head, head.coef_, head.intercept_))
-    if isinstance(head, Prototype):
+    if isinstance(head, PrototypeHead):
         centre = StandardScaler(with_std=False)
         centre.mean_, centre.scale_, centre.n_features_in_ = head.centre_.astype(float), None, head.n_features_in_
         weights = head.means_ / head.temperature
         return make_pipeline(Normalizer(), centre, Normalizer(), _logistic(head, weights, np.zeros(len(weights))))
-    if isinstance(head, KNN) and head.vote == "nearest":
+    if isinstance(head, KNNHead) and head.vote == "nearest":
         votes = functools.partial(_votes, temperature=head.temperature)
         neighbours = KNeighborsClassifier(min(head.k, len(head.codes_)), metric="cosine", weights=votes)
         return make_pipeline(neighbours.fit(head.vectors_, head.classes_[head.codes_]))

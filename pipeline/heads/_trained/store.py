@@ -1,4 +1,4 @@
-"""Heads on disk: safetensors for arrays, JSON for the rest. Reading one cannot run anybody's code."""
+"""Stored heads: safetensors for arrays, JSON for the rest. Reading one cannot run anybody's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import safetensors
 import safetensors.numpy
 
 from ...core.errors import HeadError, UsageError
-from ...core.files import replacing
+from ...core.storage import storage_of
 from .._base import Head, heads
 from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
 from .novelty import NoveltyDetector
@@ -52,10 +52,8 @@ def save_head(
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     document = write_document(card)
     metadata = {"clipdex.head": document, "clipdex.checksums": checksums_of(document, arrays_checksum(arrays))}
-    with replacing(path) as temporary:
-        # The card travels in the file's own header: one file, one rename, never half a head. ``save_file`` would give
-        # it the mode of a temporary file, which nobody else may read.
-        temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
+    # The card travels in the file's own header: one object, written in one step, never half a head.
+    storage_of(path).replace(path, safetensors.numpy.save(arrays, metadata=metadata))
 
 
 def save_trained(folder: Path, trained: TrainedHead, *, staged: Path | None = None) -> None:
@@ -81,7 +79,7 @@ def read_head_file(path: Path) -> TrainedHead:
     """
     card, checksum = _read_facts(path, path.parent)
     try:
-        arrays = safetensors.numpy.load_file(path)
+        arrays = safetensors.numpy.load_file(storage_of(path).local(path))
         if checksum is not None and arrays_checksum(arrays) != checksum:
             raise ValueError("its arrays do not match their checksum")
         familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
@@ -121,7 +119,7 @@ def list_heads(folder: Path) -> list[HeadCard]:
 
 def head_files(folder: Path) -> list[Path]:
     """The files of all stored heads, by name; a file whose name cannot be a head's is none."""
-    return sorted(path for path in folder.glob("*.safetensors") if _NAME.fullmatch(path.stem))
+    return [path for path in storage_of(folder).objects(folder, "*.safetensors") if _NAME.fullmatch(path.stem)]
 
 
 def read_cards(folder: Path) -> tuple[list[HeadCard], list[HeadError]]:
@@ -142,9 +140,9 @@ def remove_head(folder: Path, name: str) -> None:
         HeadError: there is none of that name.
     """
     path = head_path(folder, name)
-    if not path.exists():
+    if not storage_of(path).exists(path):
         raise _unknown(name, folder)
-    path.unlink()
+    storage_of(path).delete(path)
 
 
 def head_path(folder: Path, name: str) -> Path:
@@ -164,10 +162,11 @@ def _read_card(path: Path, folder: Path) -> HeadCard:
 
 def _read_facts(path: Path, folder: Path) -> tuple[HeadCard, str | None]:
     """The card, and the checksum of the arrays; None for a head of format 1."""
-    if not path.exists():
+    storage = storage_of(path)
+    if not storage.exists(path):
         raise _unknown(path.stem, folder)
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        with safetensors.safe_open(storage.local(path), framework="numpy") as file:
             metadata = file.metadata() or {}
         if "clipdex.head" not in metadata:
             raise ValueError("it holds no head of Clipdex")
@@ -182,5 +181,5 @@ def _damaged(path: Path, error: Exception) -> HeadError:
 
 
 def _unknown(name: str, folder: Path) -> HeadError:
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none yet"
+    known = ", ".join(path.stem for path in head_files(folder)) or "none yet"
     return HeadError(f"there is no head {name!r}; there are: {known}. Train one with: clipdex train-head --name {name}")
