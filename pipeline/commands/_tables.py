@@ -61,7 +61,8 @@ class _Column:
     """One column, as wide as its widest cell at first.
 
     Attributes:
-        natural: width at which nothing has to be wrapped or shortened, in cells.
+        natural: width at which no value has to be wrapped or shortened, in cells.
+        named: width at which the heading has one line too.
         width: in cells.
     """
 
@@ -72,6 +73,7 @@ class _Column:
         self._cells = [printable(text_of(_nearby(value) if self._path else value)) for value in values]
         self._heading = max(map(_cells, self._name.split()), default=0)
         self.natural = self.width = max([self._heading, *map(_cells, self._cells)])
+        self.named = max(self.natural, _cells(self._name))
         self._least = {allowed: self._narrowest(allowed) for allowed in (_UNCUT, 1, lines)}
 
     def least(self, lines: int) -> int:
@@ -109,9 +111,10 @@ class _Column:
 
 def _narrow(columns: Sequence[_Column], width: int, *, lines: int) -> bool:
     """Narrow the widest columns until all fit beside each other; whether they do."""
-    for column in columns:
-        column.width = column.natural
     room = width - len(_GAP) * (len(columns) - 1)
+    names_fit = sum(column.named for column in columns) <= room
+    for column in columns:
+        column.width = column.named if names_fit else column.natural
     while sum(column.width for column in columns) > room:
         able = [column for column in columns if column.width > column.least(lines)]
         if not able:

@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Group similar clips and name the groups.
 
-    Each group gets the names of the texts nearest to it.
+    Each group gets the names of the texts that set it apart from the others, or none if no text does.
 
     \b
     Examples:

@@ -65,7 +65,8 @@ def command(
         from ..report.atlas import write_map
         from ..retrieval.clusters import bank_map
 
-        found = bank_map(bank=bank, recipe=recipe, count=count, layout=layout)
+        named = True if colour == "cluster" else None
+        found = bank_map(bank=bank, recipe=recipe, count=count, layout=layout, named=named)
         write_map(
             out,
             found,

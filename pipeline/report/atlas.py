@@ -40,10 +40,9 @@ def write_map(
         SourceError: they cannot be written.
     """
     by_label = colour == "label" or (colour == "auto" and any(found.labels))
-    kinds = (
-        [name or _UNLABELLED for name in found.labels] if by_label else [f"group {code + 1}" for code in found.clusters]
-    )
-    names = sorted(set(kinds), key=lambda name: (name == _UNLABELLED, len(name), name))
+    kinds = [name or _UNLABELLED for name in found.labels] if by_label else _groups(found)
+    order = {kind: int(code) for kind, code in zip(kinds, found.clusters, strict=True)}
+    names = sorted(set(kinds), key=lambda name: (name == _UNLABELLED, len(name) if by_label else order[name], name))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         colours = draw_points(found.points, kinds, names, folder / "map.png", nothing=_UNLABELLED)
@@ -75,6 +74,12 @@ def write_map(
         radius=max(2, min(7, round(200 / np.sqrt(len(found.clips))))),
     )
     write_text(folder / "map.html", page)
+
+
+def _groups(found: Map) -> list[str]:
+    """What each clip's group is called: by its number, and by what sets it apart where texts say so."""
+    called = [", ".join([f"group {number + 1}", *own]) for number, own in enumerate(found.names)]
+    return [called[code] if called else f"group {code + 1}" for code in found.clusters]
 
 
 def _clips(found: Map, kinds: list[str], names: list[str], place: dict[int, int]) -> list[dict[str, Any]]:

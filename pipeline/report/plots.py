@@ -22,6 +22,23 @@ _FEWEST_ANSWERED = 10  # the share of errors among fewer clips is mostly chance
 _WIDTH, _HEIGHT = 6.5, 4.6  # inches
 _NOTHING = "#9a9a9a"
 
+# Of colours on white, in OKLab.
+_LIGHTNESS = (0.45, 0.8)
+_RGB_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_CONES_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
 
 def draw_all(done: Evaluation, folder: Path) -> dict[str, Path]:
     """Every plot of an evaluation, by name."""
@@ -177,11 +194,9 @@ def draw_points(
     points: npt.NDArray[np.float64], kinds: Sequence[str], names: Sequence[str], path: Path, *, nothing: str
 ) -> list[str]:
     """Points of a plane, (n, 2), coloured by kind; gives the colour of each of ``names``, grey for ``nothing``."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    shades = colormaps["tab20"] if len(names) <= 20 else colormaps["turbo"].resampled(len(names))
-    colours = [_NOTHING if name == nothing else to_hex(shades(number)) for number, name in enumerate(names)]
+    colours = [
+        _NOTHING if name == nothing else shade for name, shade in zip(names, different_colours(len(names)), strict=True)
+    ]
     figure, axes = _figure(8.5, 6.0)
     for name, colour in zip(names, colours, strict=True):
         own = points[[kind == name for kind in kinds]]
@@ -192,3 +207,29 @@ def draw_points(
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     _saved(figure, path)
     return colours
+
+
+def different_colours(count: int) -> list[str]:
+    """So many colours as ``#rrggbb``, neither light nor dark: each is as far from grey and from all before it as can be
+    had, as an eye sees it (OKLab, Ottosson 2020).
+    """
+    steps = np.linspace(0, 1, 18)
+    rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    seen = _oklab(rgb)
+    usable = (seen[:, 0] > _LIGHTNESS[0]) & (seen[:, 0] < _LIGHTNESS[1])
+    rgb, seen = rgb[usable], seen[usable]
+    nearest = np.linalg.norm(seen - _oklab(np.full((1, 3), 0.6)), axis=1)
+    chosen = []
+    for _ in range(count):
+        best = int(nearest.argmax())
+        chosen.append(best)
+        nearest = np.minimum(nearest, np.linalg.norm(seen - seen[best], axis=1))
+    return ["#" + bytes(np.rint(255 * rgb[place]).astype(np.uint8)).hex() for place in chosen]
+
+
+def _oklab(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Colours (n, 3) of sRGB in a space where distances are differences that an eye sees."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    cones = np.cbrt(linear @ _RGB_TO_CONES.T)
+    result: npt.NDArray[np.float64] = cones @ _CONES_TO_LAB.T
+    return result

@@ -19,7 +19,7 @@ from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Report, Results
 from ..core.types import ClipRow, Device, FloatArray
-from ..core.vectors import unit
+from ..core.vectors import softmax, unit
 from ..encoders import Encoder, encode_prompts, encoder_class_for, load_for
 
 # The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
@@ -29,8 +29,12 @@ _JUDGED, _JUDGED_PER_GROUP = 2000, 20
 # A map shows a sample of so many clips where there are more.
 _MOST_POINTS = 20_000
 
-# Texts that a group may be called by, and how many of them are given.
+# So many texts that a group may be called by are given. Each has at least this share in what texts say of the group's
+# clips, and so many times the odds that it has in other clips: else it says nothing about the group.
 _NAMES = 3
+_LEAST_SHARE = 0.1
+_LEAST_ODDS = 2.0
+_NAMED_CLIPS = 200  # of each group that the texts are compared with
 
 Layout = Literal["auto", "pca", "umap"]
 
@@ -40,7 +44,7 @@ class Cluster(Report):
     """Like clips.
 
     Attributes:
-        names: the texts that fit it best beside what fits all clips, best first; none without a text side.
+        names: the texts that set it apart from the others, best first; none if no text does, or without a text side.
         labels: how many of its clips have which label.
         clips: those nearest to its middle first.
     """
@@ -71,6 +75,7 @@ class Map:
         layout: how they were placed.
         clusters: of each clip, (n,).
         labels: of each clip, or None.
+        names: of each cluster, see ``Cluster``.
     """
 
     clips: tuple[ClipRow, ...]
@@ -78,6 +83,7 @@ class Map:
     layout: Layout
     clusters: npt.NDArray[np.int64]
     labels: tuple[str | None, ...]
+    names: tuple[tuple[str, ...], ...] = ()
 
 
 def clusters(
@@ -111,8 +117,8 @@ def clusters(
         raise UsageError(f"{chosen.encoder} has no text side, so groups cannot be named by texts")
     rows, vectors, labels = _read(store, chosen)
     codes, middles = _grouped(vectors, count)
-    words, overall = as_list(texts) or _vocabulary(labels), vectors.mean(axis=0)
-    names = _names(chosen, middles, overall=overall, texts=words, templates=templates, device=device)
+    words = as_list(texts) or _vocabulary(labels)
+    names = _names(chosen, vectors, codes, texts=words, templates=templates, device=device)
     found = []
     for number, middle in enumerate(middles):
         own = np.flatnonzero(codes == number)
@@ -123,7 +129,13 @@ def clusters(
 
 
 def bank_map(
-    *, bank: BankLike = "bank", recipe: str | None = None, count: int | None = None, layout: Layout = "auto"
+    *,
+    bank: BankLike = "bank",
+    recipe: str | None = None,
+    count: int | None = None,
+    layout: Layout = "auto",
+    named: bool | None = None,
+    device: Device = "auto",
 ) -> Map:
     """A bank's clips as points of a plane, like ones near each other.
 
@@ -131,6 +143,8 @@ def bank_map(
         count: of groups, see ``clusters``.
         layout: "pca" shows the two directions in which clips differ most; "umap" keeps neighbours together (extra
             ``map``) and is taken by "auto" where it is installed.
+        named: whether groups are named by texts; by default if no clip has a label.
+        device: where texts are encoded.
 
     Raises:
         MissingExtra: UMAP is requested and not installed.
@@ -141,15 +155,20 @@ def bank_map(
     """
     store = open_bank(bank)
     check_choice("layout", layout, Layout)
-    rows, vectors, labels = _read(store, store.recipe(recipe))
+    check_choice("device", device, Device)
+    found = store.recipe(recipe)
+    rows, vectors, labels = _read(store, found)
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
     rows, labels, vectors = [rows[n] for n in chosen], [labels[n] for n in chosen], vectors[chosen]
     there = importlib.util.find_spec("umap") is not None
     if layout == "umap" and not there:
         raise MissingExtra("umap-learn", extra="map", purpose="a UMAP layout")
     codes, _ = _grouped(vectors, count) if len(rows) > 2 else (np.zeros(len(rows), np.int64), None)
+    names: Sequence[tuple[str, ...]] = ()
+    if named or (named is None and not any(labels)):
+        names = _names(found, vectors, codes, texts=_vocabulary(labels), device=device)
     how: Layout = "umap" if layout == "umap" or (layout == "auto" and there and len(rows) > 10) else "pca"
-    return Map(tuple(rows), _placed(vectors, how), how, codes, tuple(labels))
+    return Map(tuple(rows), _placed(vectors, how), how, codes, tuple(labels), tuple(names))
 
 
 def _read(store: Bank, recipe: Recipe) -> tuple[list[ClipRow], FloatArray, list[str | None]]:
@@ -202,21 +221,39 @@ def _reads_text(recipe: Recipe) -> bool:
 
 def _names(
     recipe: Recipe,
-    middles: FloatArray,
+    vectors: FloatArray,
+    codes: npt.NDArray[np.int64],
     *,
-    overall: FloatArray,
     texts: Sequence[str],
-    templates: str | Sequence[str],
+    templates: str | Sequence[str] = (),
     device: Device,
 ) -> list[tuple[str, ...]]:
-    """For each group the texts that fit it better than they fit the whole bank, whose middle is ``overall``."""
+    """For each group the texts that are likely for its clips, and more likely than for those of other groups."""
+    groups = range(int(codes.max()) + 1)
     if not _reads_text(recipe):
-        return [() for _ in middles]
+        return [() for _ in groups]
     encoder: Encoder = load_for(recipe, device=device)
     named = unit(encode_prompts(encoder, list(texts), templates))
-    cosines = unit(encoder.text_space(np.vstack([middles, overall[None]]))) @ named.T
-    surplus = cosines[:-1] - cosines[-1:]
-    return [tuple(texts[place] for place in np.argsort(-row, kind="stable")[:_NAMES]) for row in surplus]
+    draw = np.random.default_rng(0)
+    shares = np.stack(
+        [
+            softmax(encoder.text_scale * unit(encoder.text_space(vectors[own])) @ named.T).mean(axis=0)
+            for own in (draw.permutation(np.flatnonzero(codes == number))[:_NAMED_CLIPS] for number in groups)
+        ]
+    )  # (groups, texts)
+    sizes = np.bincount(codes)[:, None]
+    others = ((shares * sizes).sum(axis=0) - shares * sizes) / np.maximum(len(codes) - sizes, 1)
+    apart = _odds(shares) >= _LEAST_ODDS * _odds(others)
+    fit = (shares >= max(_LEAST_SHARE, 1 / len(texts))) & apart
+    return [
+        tuple(texts[place] for place in np.argsort(-own, kind="stable")[:_NAMES] if fits[place])
+        for own, fits in zip(np.where(fit, shares - others, -1), fit, strict=True)
+    ]
+
+
+def _odds(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    odds: npt.NDArray[np.float64] = shares / np.maximum(1 - shares, 1e-12)
+    return odds
 
 
 def _placed(vectors: FloatArray, layout: Layout) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,24 +229,34 @@ class TestClusters:
         monkeypatch.setattr(importlib.import_module("pipeline.retrieval.clusters"), "_JUDGED", 10)
         assert len(clusters(bank=tmp_path, count=15)) == 15
 
-    def test_groups_are_named_by_texts_that_fit_them_better_than_all(self, tmp_path: Path) -> None:
-        encoder = load_encoder("lite")
-        recipe = encoder.recipe(decoder="pyav")
-        random = np.random.default_rng(0)
-        centres = random.random((2, recipe.dim)).astype(np.float32)
-        rows = np.concatenate([centre + 0.05 * random.random((6, recipe.dim)) for centre in centres]).astype(np.float32)
-        clips = [clip(f"clip{n}", f"v{n}", 0.0, 2.0) for n in range(12)]
-        Bank(tmp_path, create=True).add(recipe, clips, rows, [])
-        texts = ["a dog", "a violin", "a mountain", "a cup of coffee"]
-        found = clusters(bank=tmp_path, count=2, texts=texts)
-        told = encoder.encode_text(texts)
-        for one in found:
-            own = np.stack([rows[int(member.clip_id[4:])] for member in one.clips])
-            unit = own / np.linalg.norm(own, axis=1, keepdims=True)
-            everything = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-            both = [encoder.text_space(part.mean(axis=0, keepdims=True))[0] for part in (unit, everything)]
-            cosines = [told @ (vector / np.linalg.norm(vector)) for vector in both]
-            assert one.names[0] == texts[int(np.argmax(cosines[0] - cosines[1]))]
+    def test_a_group_is_named_by_what_sets_it_apart_and_by_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        texts = ["a dog", "a violin", "a room", "a mountain"]
+        directions = np.eye(8, dtype=np.float32)
+        module = importlib.import_module("pipeline.retrieval.clusters")
+        speaker = SimpleNamespace(text_scale=10.0, text_space=lambda vectors: vectors)
+        monkeypatch.setattr(module, "load_for", lambda *_args, **_options: speaker)
+        monkeypatch.setattr(module, "encode_prompts", lambda _encoder, words, _templates: directions[: len(words)])
+        monkeypatch.setattr(module, "_reads_text", lambda _: True)
+        noise = 0.02 * np.random.default_rng(0).normal(size=(18, 8)).astype(np.float32)
+        # All are of a room; the first group also of a dog, the second of a violin, the third of what no text names.
+        shown = np.repeat(directions[[0, 1, 6]], [7, 6, 5], axis=0)
+        fill(tmp_path, shown + 0.8 * directions[2] + noise)
+        found = clusters(bank=tmp_path, count=3, texts=texts)
+        assert [(len(one.clips), one.names) for one in found] == [(7, ("a dog",)), (6, ("a violin",)), (5, ("a room",))]
+        fill(tmp_path / "all", np.repeat(directions[[6, 7]], [7, 5], axis=0) + 0.8 * directions[2] + noise[:12])
+        assert [one.names for one in clusters(bank=tmp_path / "all", count=2, texts=texts)] == [(), ()]
+
+    def test_the_map_calls_groups_by_their_names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fill(tmp_path, drawn(classes=2, each=6, spread=0.1)[0])
+        module = importlib.import_module("pipeline.retrieval.clusters")
+        monkeypatch.setattr(module, "_names", lambda *_args, **_options: [("a dog", "a cat"), ()])
+        found = bank_map(bank=tmp_path, count=2, layout="pca")
+        write_map(tmp_path / "map", found, title="a", colour="cluster")
+        page = (tmp_path / "map" / "map.html").read_text()
+        assert '"name": "group 1, a dog, a cat"' in page
+        assert '"name": "group 2"' in page
 
 
 class TestMap:
