@@ -1,9 +1,8 @@
 """STORE: clips, vectors and outcomes as Parquet parts that appear whole or not at all.
 
-The layout, the columns and the guarantees are described in ``docs/bank-format.md`` well enough to read a
-bank without this code. In short: ``clips/RECIPE/part-*.parquet`` holds one row for each clip with its
-vector, ``videos/part-*.parquet`` one row for each input and run with its outcome. Parts are only ever
-added. A video counts as stored when its clips are there, whatever the outcome rows say, so a kill between
+``docs/bank-format.md`` describes the layout, columns and guarantees. In short: ``clips/RECIPE/part-*.parquet`` holds
+one row for each clip with its vector, ``videos/part-*.parquet`` one row for each input and run with its outcome. Parts
+are only ever added. A video counts as stored when its clips are there, whatever the outcome rows say, so a kill between
 the two costs nothing.
 """
 
@@ -27,7 +26,7 @@ from ..encoders import encoder_class_for
 from .choose_recipe import choose_recipe, read_recipes, recipes_html
 from .clip_table import ClipTable
 from .features import FeatureArrays, write_features
-from .format_file import check_format
+from .format_file import QUESTIONS, check_format, folders_read
 from .parquet import listed_again, next_stamp, parts_in, read_columns, write_part
 from .schema import (
     CLIP_FIELDS,
@@ -65,6 +64,7 @@ class Bank:
         self._outcomes: tuple[list[Path], VideoLog] = ([], VideoLog([]))
         self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
         check_format(self.folder, create=create)
+        self._read = folders_read(self.folder)  # parts are written into the bank's own folder alone
 
     def __repr__(self) -> str:
         try:
@@ -82,11 +82,17 @@ class Bank:
         """Stored clips, over all recipes."""
         return sum(len(self.clips(key)) for key in self.recipes())
 
+    def questions(self) -> Bank:
+        """The bank for clips that are made to answer a question, in a folder of this one. It reads this bank's clips as
+        well; this one does not see its clips, which so never train, count or show up in a search.
+        """
+        return Bank(self.folder / QUESTIONS, create=True)
+
     # What is there ------------------------------------------------------------------------------
 
     def recipes(self) -> dict[str, Recipe]:
         """How the stored vectors were made, by recipe id: as the oldest part says, of those with a canary if any."""
-        return listed_again(functools.partial(read_recipes, self.folder))
+        return listed_again(functools.partial(read_recipes, self._read[0]))
 
     def recipe(self, wanted: str | None = None) -> Recipe:
         """The one recipe of the bank, or the one whose id or encoder is ``wanted``.
@@ -99,13 +105,16 @@ class Bank:
 
     def parts(self, recipe_id: str) -> list[Path]:
         """The recipe's part files, oldest first."""
-        return parts_in(self.folder / "clips" / recipe_id)
+        return self._parts("clips", recipe_id)
+
+    def _parts(self, *path: str) -> list[Path]:
+        return [part for folder in self._read for part in parts_in(folder.joinpath(*path))]
 
     def clips(self, recipe_id: str, *, superseded: bool = False) -> ClipTable:
         """The recipe's clips, and on demand their vectors.
 
         Args:
-            superseded: also those of files that hold something else by now, and nothing holds what they held.
+            superseded: also those of files that hold something else by now.
 
         Raises:
             BankError: a part is damaged; the message names it.
@@ -128,8 +137,7 @@ class Bank:
         return ClipTable(named, table, dim=dim, latest_paths=outcomes.latest_paths, without=gone)
 
     def embeddings(self, recipe_id: str) -> FloatArray:
-        """(n, dim) float32, one row for each clip. Who needs the clips as well takes both from ``clips``: the bank may
-        grow in between.
+        """(n, dim) float32, one row for each clip; with the clips, take both from ``clips``, as the bank may grow.
 
         Raises:
             BankError: a part is damaged; the message names it.
@@ -196,11 +204,11 @@ class Bank:
         Raises:
             BankError: a part is damaged; the message names it.
         """
-        return FeatureArrays(self.folder / name / recipe_id, name)
+        return FeatureArrays([folder / name / recipe_id for folder in self._read], name)
 
     def feature_names(self, recipe_id: str) -> tuple[Keep, ...]:
         """What was stored beside the vectors of at least some clips."""
-        return tuple(name for name in get_args(Keep) if parts_in(self.folder / name / recipe_id))
+        return tuple(name for name in get_args(Keep) if self._parts(name, recipe_id))
 
     def patches(self, recipe: Recipe, ids: Sequence[str]) -> KeptArray:
         """What the full score of these clips with texts needs beside their vectors, (n, patches, dim).
@@ -272,7 +280,7 @@ class Bank:
         """Every row of ``videos``, under all recipes."""
 
         def read() -> tuple[list[Path], VideoLog]:
-            parts = parts_in(self.folder / VIDEOS)
+            parts = self._parts(VIDEOS)
             if parts == self._outcomes[0]:
                 return self._outcomes
             return parts, VideoLog([read_outcomes(part) for part in parts])

@@ -10,6 +10,7 @@ from ..core.errors import BankError
 from ..core.storage import storage_of
 from ..core.types import Keep
 from .features import check_features
+from .format_file import QUESTIONS, is_bank
 from .label_parts import LABELS, OLD_LABELS, read_changes, read_old
 from .parquet import CannotRead, check_part, folders_in, parts_in, read_columns
 from .schema import read_clips, vectors_of
@@ -46,6 +47,8 @@ def damaged_parts(folder: Path) -> list[tuple[Path, str]]:
             raise
         except BankError as error:
             damaged.append((labels, str(error)))
+    if is_bank(questions := folder / QUESTIONS):
+        damaged += damaged_parts(questions)
     return damaged
 
 

@@ -48,16 +48,16 @@ def write_features(folder: Path, ids: Sequence[str], values: KeptArray, *, recip
 
 
 class FeatureArrays:
-    """The arrays in a folder, by clip. ``name`` is what ``--keep`` calls them.
+    """The arrays in some folders, by clip. ``name`` is what ``--keep`` calls them.
 
     Raises:
         BankError: a part is damaged; the message names it.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folders: Sequence[Path], name: str) -> None:
         self._name = name
         self._places: dict[str, tuple[Path, int]] = {}
-        for part in parts_in(folder):
+        for part in (part for folder in folders for part in parts_in(folder)):
             for row, clip in enumerate(feature_ids(part)):
                 self._places.setdefault(clip, (part, row))
 

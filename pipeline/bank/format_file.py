@@ -10,6 +10,7 @@ from ..core.storage import storage_of
 
 FORMAT_VERSION = 1
 FORMAT_FILE = "bank.json"
+QUESTIONS = "questions"  # the folder of ``Bank.questions``
 _FORMAT = "clipdex-bank"
 
 
@@ -17,6 +18,11 @@ def is_bank(folder: Path) -> bool:
     """Whether a folder says that it is a bank, of whatever format version."""
     path = folder / FORMAT_FILE
     return storage_of(path).exists(path)
+
+
+def folders_read(folder: Path) -> list[Path]:
+    """Where the bank in this folder has its parts: a bank of questions reads those of the bank around it as well."""
+    return [folder.parent, folder] if folder.name == QUESTIONS and is_bank(folder.parent) else [folder]
 
 
 def check_format(folder: Path, *, create: bool) -> None:

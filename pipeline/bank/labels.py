@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..core.errors import LabelError, SourceError
-from ..core.files import name_of
+from ..core.files import name_of, normalised
 from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
@@ -191,7 +191,7 @@ def label_row(
     span = moment.span
     return LabelRow(
         video_id=video_id,
-        video=name_of(moment.path.absolute()),
+        video=name_of(normalised(moment.path)),
         label=label.strip(),
         start_seconds=None if span is None else span.start_seconds,
         stop_seconds=None if span is None else span.stop_seconds,

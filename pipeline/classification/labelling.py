@@ -1,19 +1,32 @@
-"""The verbs of labels: add, import, export, list."""
+"""The verbs of labels: add, remove, import, export, list."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..bank.bank import BankLike, open_bank
+from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
+from ..bank.last_hits import recall_hit
+from ..core.arguments import as_list
 from ..core.errors import SourceError, UsageError
+from ..core.files import path_of
 from ..core.results import Results
-from ..core.types import LabelRow, Moment
+from ..core.types import LabelRow, Moment, Span
+from ..decoders import looks_readable
 from ..extraction.resume import video_id_of
+from ..sources.catalog import find_sources
 from ..sources.tables import write_csv
+from .label_checks import check_labels
+
+# As results and pages print them: the video's id and seconds; and a hit of the last search by its rank.
+_CLIP_ID = re.compile(r"[0-9a-f]{16}@\d+\.\d{3}-\d+\.\d{3}")
+_HIT = re.compile(r"hit:(\d+)")
 
 
 class ImportedLabels(Results[LabelRow]):
@@ -28,6 +41,44 @@ class ImportedLabels(Results[LabelRow]):
         self.num_new = num_new
 
 
+def add_labels(
+    moments: str | Path | Sequence[str | Path],
+    class_name: str,
+    *,
+    bank: BankLike = "bank",
+    group: str | None = None,
+    split: str | None = None,
+    also: bool = False,
+) -> Results[LabelRow]:
+    """Label moments with a class; all of them or, if one is wrong, none.
+
+    Args:
+        moments: each ``FILE`` or ``FILE@START-STOP`` in seconds, a folder or glob pattern of videos, a clip id as results
+            have them, or ``hit:N`` for a hit of the last search on the command line.
+        also: accept a second class for a stretch that has one, and a class name that differs from another one only in
+            case or blanks.
+
+    Raises:
+        SourceError: there is no such file.
+        LabelError: the class has no name, or ``check_labels`` finds fault with a label.
+        UsageError: there is no such clip or hit.
+
+    Example:
+        >>> rows = add_labels(["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"], "jump", also=True)
+        >>> [row.label for row in rows]
+        ['jump', 'jump']
+    """
+    store = open_bank(bank, create=True)
+    rows = [
+        label_row(moment, class_name, video_id=video_id or video_id_of(moment.path), group=group, split=split)
+        for named in as_list(moments)
+        for moment, video_id in _meant(str(named), store)
+    ]
+    check_labels(rows, store, also=also)
+    labels_in(store.folder).add(rows)
+    return Results(rows)
+
+
 def add_label(
     moment: str,
     class_name: str,
@@ -35,17 +86,41 @@ def add_label(
     bank: BankLike = "bank",
     group: str | None = None,
     split: str | None = None,
+    also: bool = False,
 ) -> LabelRow:
-    """Label a moment, ``FILE`` or ``FILE@START-STOP``.
+    """Label a moment, ``FILE`` or ``FILE@START-STOP``; see ``add_labels``.
 
     Raises:
-        SourceError: there is no such file.
-        LabelError: the class has no name.
+        SourceError, LabelError, UsageError: see ``add_labels``.
     """
-    parsed = Moment.parse(moment)
-    row = label_row(parsed, class_name, video_id=video_id_of(parsed.path), group=group, split=split)
-    labels_in(open_bank(bank, create=True).folder).add([row])
-    return row
+    return add_labels(moment, class_name, bank=bank, group=group, split=split, also=also)[0]
+
+
+def _meant(named: str, store: Bank) -> list[tuple[Moment, str | None]]:
+    """The moments behind a name, with the id of the video where it is known."""
+    if found := _HIT.fullmatch(named):
+        return [_of_row(recall_hit(store.folder, int(found[1])))]
+    if found := _CLIP_ID.fullmatch(named):
+        return [_of_row(_stored_clip(named, store))]
+    sources = find_sources(named, is_video=looks_readable)
+    if problem := next((source.problem for source in sources if source.problem), None):
+        raise SourceError(problem)
+    return [(Moment(source.path, source.span), None) for source in sources]
+
+
+def _of_row(row: Mapping[str, Any]) -> tuple[Moment, str | None]:
+    return Moment(path_of(row["video"]), Span(row["start_seconds"], row["stop_seconds"])), row["video_id"]
+
+
+def _stored_clip(clip_id: str, store: Bank) -> dict[str, Any]:
+    for bank in (store, store.questions()):
+        for recipe in bank.recipes():
+            table = bank.clips(recipe)
+            if clip_id in table.ids:
+                return dataclasses.asdict(next(table.rows([table.ids.index(clip_id)])))
+    raise UsageError(
+        f"no stored clip has the id {clip_id}: search, predict and pages show the ids of this bank's clips"
+    )
 
 
 def remove_labels(
@@ -68,15 +143,20 @@ def remove_labels(
     return Results(labels_in(open_bank(bank).folder).remove(lambda row: not meant(row)))
 
 
-def import_labels(table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False) -> ImportedLabels:
+def import_labels(
+    table: str | Path, *, bank: BankLike = "bank", raw_cells: bool = False, also: bool = False
+) -> ImportedLabels:
     """Add the labels of a CSV or Parquet table; all of them or, if one is wrong, none.
 
     Args:
+        also: see ``add_labels``.
         raw_cells: take an apostrophe before what looks like a formula (``'=x``) for a part of the name. By default it
             is what ``export_labels`` and spreadsheets put there, and is taken away.
     """
     rows = read_label_csv(Path(table), identify=functools.cache(video_id_of), raw_cells=raw_cells)
-    return ImportedLabels(rows, num_new=labels_in(open_bank(bank, create=True).folder).add(rows))
+    store = open_bank(bank, create=True)
+    check_labels(rows, store, also=also)
+    return ImportedLabels(rows, num_new=labels_in(store.folder).add(rows))
 
 
 def list_labels(*, bank: BankLike = "bank") -> Results[LabelRow]:

@@ -196,6 +196,7 @@ def score_clips(
     done = None
     if sources:
         cut = cut or (None if judged is None else _cut_like(judged.card, store))
+        store = store.questions()
         done = extract_for(
             chosen, sources, store=store, cut=cut, device=asked.device, runner=asked.runner, on_progress=on_progress
         )

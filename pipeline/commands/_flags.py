@@ -9,6 +9,7 @@ _ALONE = r"(?<![\w/\\.'\"-])", r"(?![\w/\\'\"-]|\.\w)"
 
 _OPTIONS = {
     "allow_slow_precision=True": "--even-if-slower",
+    "also=True": "--also",
     "num_processes": "--processes",
     "num_frames": "--frames",
     "num_workers": "--workers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from ..bank.last_hits import remember_hits
 from ..core.errors import ClipdexError, DecodeError, UsageError
 from ..core.files import path_of, printable, refuse_special, sweep
 from ..core.limits import Limits
@@ -72,6 +74,7 @@ class Showing:
             label = next((str(part.value) for part in parts if part.kind == "text"), "hit")
             text = write_hits(hits, self.how, label=label, out=self.out, raw_cells=self.raw_cells)
             sys.stdout.write(printable(text or "", keep="\n\r\t") if sys.stdout.isatty() else text or "")
+        self._remember(hits)
         if not hits:
             own = not self.include_query and any(part.kind in ("clip", "hit") and part.weight > 0 for part in parts)
             why = " Clips of the query's own stretch are left out; --include-query finds them too." if own else ""
@@ -79,6 +82,12 @@ class Showing:
         if self.out is not None:
             terminal.say(f"Wrote {self.out}")
         self.give(terminal, hits, heading(parts, where))
+
+    def _remember(self, hits: Sequence[Hit]) -> None:
+        """So that ``label add hit:3`` can name them; a bank that cannot be written is searched all the same."""
+        if hits and self.cache is not None:
+            with contextlib.suppress(OSError, ClipdexError):
+                remember_hits(self.cache.parent, [hit.to_row() for hit in hits])
 
     def give(self, terminal: Terminal, hits: Sequence[Hit], title: str) -> None:
         """Write the page and the video files, and open the player, as far as they are wanted.

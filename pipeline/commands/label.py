@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
-from ._options import bank_option, output_option, raw_cells_option
+from ._options import bank_option, output_option, raw_cells_option, recipe_option
 from ._terminal import Terminal
+
+
+class _AddOptions(TypedDict):
+    group: str | None
+    split: str | None
+    also: bool
+
 
 _COLUMNS = ("label", "start_seconds", "stop_seconds", "group", "split", "path")
 
@@ -24,28 +32,49 @@ def command() -> None:
     """
 
 
+also_option = click.option(
+    "--also",
+    is_flag=True,
+    help="Accept a second class for a stretch, and a class name that differs from another only in case or blanks.",
+)
+
+
+def _moments_and_class(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The words before the last one, and that."""
+    *moments, class_name = words
+    if not moments:
+        raise click.UsageError("name moments and then their class: clipdex label add match.mp4@12.5-14 backhand")
+    if Path(class_name).is_file() and not Path(moments[0]).exists():
+        raise click.UsageError(f"the class comes last: clipdex label add {class_name} {moments[0]}")
+    return tuple(moments), class_name
+
+
 @command.command("add")
-@click.argument("moment")
-@click.argument("class_name", metavar="CLASS")
+@click.argument("words", nargs=-1, required=True, metavar="MOMENT... CLASS", callback=_moments_and_class)
 @click.option(
     "--group", help="Person, camera or recording that it comes from; a group is never on both sides of a split."
 )
 @click.option("--split", help="Part of the data, for example train or test.")
+@also_option
 @bank_option
 @output_option
-def add(moment: str, class_name: str, group: str | None, split: str | None, bank: Path, terminal: Terminal) -> None:
-    """Label a moment with a class.
+def add(words: tuple[tuple[str, ...], str], bank: Path, terminal: Terminal, **options: Unpack[_AddOptions]) -> None:
+    """Label moments with a class.
 
-    MOMENT is FILE or FILE@START-STOP in seconds.
+    MOMENT is FILE or FILE@START-STOP in seconds, a folder, a clip id as pages and JSON print it, or hit:N for a hit of
+    the last search.
 
     \b
     Examples:
       clipdex label add match.mp4@12.5-14 backhand --group anna
+      clipdex label add serves/*.mp4 serve
+      clipdex label add hit:1 hit:3 hit:4 smash
     """
-    from ..classification.labelling import add_label
+    from ..classification.labelling import add_labels
 
-    row = add_label(moment, class_name, bank=bank, group=group, split=split)
-    terminal.rows([row.to_row()], columns=_COLUMNS)
+    moments, class_name = words
+    rows = add_labels(moments, class_name, bank=bank, **options)
+    terminal.rows(rows.to_rows(), columns=_COLUMNS)
 
 
 @command.command("remove")
@@ -75,9 +104,10 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
 @command.command("import")
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @raw_cells_option
+@also_option
 @bank_option
 @output_option
-def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None:
+def import_(table: Path, raw_cells: bool, also: bool, bank: Path, terminal: Terminal) -> None:
     """Import labels from a CSV or Parquet file.
 
     Its columns are path, label, and optionally start_seconds, stop_seconds, group and split.
@@ -89,7 +119,7 @@ def import_(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> Non
     from ..classification.labelling import import_labels
 
     with terminal.working("Reading the videos' contents"):
-        rows = import_labels(table, bank=bank, raw_cells=raw_cells)
+        rows = import_labels(table, bank=bank, raw_cells=raw_cells, also=also)
     terminal.rows(rows.to_rows(), columns=_COLUMNS)
     terminal.say(f"{len(rows)} labels read, {rows.num_new} of them new")
 
@@ -128,3 +158,28 @@ def list_(bank: Path, terminal: Terminal) -> None:
     from ..classification.labelling import list_labels
 
     terminal.rows(list_labels(bank=bank).to_rows(), columns=_COLUMNS)
+
+
+@command.command("review")
+@click.option(
+    "-k", "limit", type=click.IntRange(1), default=20, show_default=True, help="How many of each kind at most."
+)
+@recipe_option
+@bank_option
+@output_option
+def review(limit: int, recipe: str | None, bank: Path, terminal: Terminal) -> None:
+    """List labels that may be wrong.
+
+    Two classes for one stretch; class names that nearly agree; clips of different classes that look nearly the same; and
+    clips whose class a cross-validated linear head finds least likely.
+
+    \b
+    Examples:
+      clipdex label review
+    """
+    from ..classification.label_review import review_labels
+
+    with terminal.working("Training"):
+        found = review_labels(bank=bank, recipe=recipe, limit=limit)
+    terminal.warn(found.warnings)
+    terminal.rows(found.to_rows(), columns=found.columns)

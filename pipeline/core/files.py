@@ -219,6 +219,16 @@ def name_of(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
+def normalised(path: Path) -> Path:
+    """The absolute path without ``..``, unless a link makes that another file."""
+    absolute = path.absolute()
+    plain = Path(os.path.normpath(absolute))
+    try:
+        return plain if plain.samefile(absolute) else absolute
+    except OSError:  # neither is there
+        return absolute
+
+
 def path_of(name: str) -> Path:
     """The way back from ``name_of``: the file of exactly that name, else the one whose bytes it spells out."""
     path = Path(name)

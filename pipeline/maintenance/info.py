@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,11 @@ class EncoderInfos(Results[EncoderInfo]):
     columns = ("name", "frames", "size", "dim", "span_seconds", "text", "at_hand", "licence", "checkpoint", "knows")
 
 
+def _by_state(rows: Iterable[VideoRow]) -> dict[str, int]:
+    """How many videos are in each state: one that was found unchanged is as ok as before."""
+    return dict(Counter("ok" if row.status == "unchanged" else row.status for row in rows))
+
+
 def bank_info(*, bank: BankLike = "bank") -> BankInfo:
     """Recipes, videos by status, clips, labels, heads, indexes and bytes of a bank."""
     store = open_bank(bank)
@@ -111,7 +117,7 @@ def bank_info(*, bank: BankLike = "bank") -> BankInfo:
             "frames": recipe.num_frames,
             "dim": recipe.dim,
             "clips": len(store.clips(recipe.id)),
-            "videos": dict(Counter(row.status for row in latest(store, recipe.id))),
+            "videos": _by_state(latest(store, recipe.id)),
         }
         for recipe in store.recipes().values()
     ]

@@ -38,7 +38,7 @@ class TestKept:
         write_features(folder, names[150:], second, recipe=RECIPE)
         everything = np.concatenate([first, second])
         wanted = [3, 3, *np.random.default_rng(2).permutation(220)[:90].tolist()]
-        kept = FeatureArrays(folder, "frames")
+        kept = FeatureArrays([folder], "frames")
         assert set(kept.ids) == set(names)
         found = kept.read([names[number] for number in wanted])
         assert found.dtype == np.float16
@@ -47,13 +47,13 @@ class TestKept:
     def test_of_doubles_the_first_counts(self, folder: Path) -> None:
         write_features(folder, ["a"], numbers(1), recipe=RECIPE)
         write_features(folder, ["a"], numbers(1, seed=1), recipe=RECIPE)
-        assert np.array_equal(FeatureArrays(folder, "frames").read(["a"]), numbers(1))
+        assert np.array_equal(FeatureArrays([folder], "frames").read(["a"]), numbers(1))
 
     def test_what_is_not_there_is_counted_with_the_way_out(self, folder: Path) -> None:
         write_features(folder, ["a"], numbers(1), recipe=RECIPE)
         with pytest.raises(UsageError, match=r"2 of 3 clips have no patches stored.* keep='patches'"):
-            FeatureArrays(folder, "patches").read(["a", "b", "c"])
-        assert FeatureArrays(folder / "nothing", "frames").read([]).shape == (0, 0, 0)
+            FeatureArrays([folder], "patches").read(["a", "b", "c"])
+        assert FeatureArrays([folder / "nothing"], "frames").read([]).shape == (0, 0, 0)
 
     def test_a_damaged_part_is_named(self, folder: Path) -> None:
         write_features(folder, ["a", "b"], numbers(2), recipe=RECIPE)
@@ -62,7 +62,7 @@ class TestKept:
         content[len(content) // 3] ^= 0xFF
         part.write_bytes(content)
         with pytest.raises(BankError, match=part.name):
-            FeatureArrays(folder, "frames").read(["a", "b"])
+            FeatureArrays([folder], "frames").read(["a", "b"])
 
 
 class TestExtraction:

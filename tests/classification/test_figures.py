@@ -112,7 +112,7 @@ class TestModesty:
         train_head(bank=tmp_path)
         found = predict(bank=tmp_path)
         assert max(one.score for one in found) <= 0.75
-        assert any("without held-out clips" in warning for warning in found.warnings)
+        assert any("its scores are unchecked" in warning for warning in found.warnings)
 
     def test_the_more_clips_were_right_the_surer_scores_may_be(self, tmp_path: Path) -> None:
         best = []

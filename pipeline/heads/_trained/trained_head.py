@@ -92,9 +92,10 @@ class TrainedHead:
         """
         card = self.card
         if self.head.reads == "clips" and card.examples and not card.familiar:
+            checked = "its scores are unchecked and " if card.cv is None else ""
             return [
-                f"the head {card.name!r} was trained without held-out clips: its scores are unchecked and it answers "
-                "for any clip, also of other classes. Label clips of several videos of each class and train it again"
+                f"the head {card.name!r} was trained on too few videos of each class to know what is unlike them: "
+                f"{checked}it answers for any clip, also of other classes. Label more videos and train it again"
             ]
         if card.held_out is not None and 1 / (card.held_out + 1) >= 1 - accept_known > 0:
             needed = math.floor(1 / (1 - accept_known))
