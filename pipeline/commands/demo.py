@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import main
 from ._bank_option import named_before_command
 from ._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ._demo_steps import Step
 
 
 @click.command("demo")
@@ -45,14 +50,18 @@ def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> 
     terminal = Terminal(as_json=as_json, story=not as_json)
     with terminal.working("Drawing actions"):
         steps = story(out)
+    _run(terminal, steps, bank)
+    with terminal.working("Writing the page"):
+        page = write_demo_page(out, bank)
+    terminal.say(f"\nWhat was found, with moving pictures: {page}")
+
+
+def _run(terminal: Terminal, steps: Sequence[Step], bank: Path) -> None:
     for number, step in enumerate(steps, start=1):
         arguments = [*step.arguments, "--bank", str(bank)]
         terminal.say(f"\n{number}. {step.says}\n$ clipdex {shlex.join(arguments)}")
         main(
-            [*arguments, *(["--json"] if as_json else [])],
+            [*arguments, *(["--json"] if terminal.json else [])],
             standalone_mode=False,
-            obj={"story": not as_json},
+            obj={"story": not terminal.json},
         )
-    with terminal.working("Writing the page"):
-        page = write_demo_page(out, bank)
-    terminal.say(f"\nWhat was found, with moving pictures: {page}")
