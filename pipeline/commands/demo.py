@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the commands' results as JSON lines.")
 @click.pass_context
 def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> None:
-    """Run the whole workflow on three short videos and on drawn figures that act, offline.
+    """Run the whole workflow on real and drawn videos, offline.
 
-    It extracts, searches, trains a head on actions, adds a class, and measures the head on performers that it has not
+    It extracts, searches, trains a head on actions of drawn figures, adds a class, and measures the head on performers that it has not
     seen. It prints each command before running it and uses a bank of its own.
 
     \b
