@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, out: Path, bank: Path | None, as_json: bool) -> None:
     """Run the whole workflow on real and drawn videos, offline.
 
-    It extracts, searches, trains a head on actions of drawn figures, adds a class, and measures the head on performers that it has not
-    seen. It prints each command before running it and uses a bank of its own.
+    It extracts, searches, trains a head on actions of drawn figures, adds a class, and measures the head on performers
+    that it has not seen. It prints each command before running it and uses a bank of its own.
 
     \b
     Examples:
