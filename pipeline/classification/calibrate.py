@@ -58,7 +58,7 @@ def validate(
     text_shares: npt.NDArray[np.float64] | None = None,
     tune: frozenset[str] | None = None,
 ) -> Validation:
-    """Figures on clips that were not trained on, and what those teach of the head's scores.
+    """Figures on clips that were not trained on, and what is learned from them about the head's scores.
 
     Args:
         precision: the share of right answers that each class is to have; sets thresholds.
@@ -95,7 +95,7 @@ def _calibrated(
     inner: HeldOut, texts: Texts, *, method: Method | Literal["auto"]
 ) -> tuple[Method | Literal["auto"], HeldOut, HeldOut]:
     """The method, and predictions before and after. "auto" becomes "none" if calibration makes held-out clips no
-    likelier: few clips, or scores that mean what they say already, teach it noise.
+    likelier: few clips, or scores that are right already, and it learns noise.
     """
     before, after = calibrated_across(inner, texts, method=method)
     known = _known(inner)
@@ -158,7 +158,7 @@ def _loss(held: HeldOut, rows: npt.NDArray[np.bool_]) -> float:
 
 
 def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:
-    """What clips teach of the scores; those of a class that their fold could not know teach nothing."""
+    """What is learned from clips about the scores; those of a class that their fold could not know are left out."""
     known = _known(held)
     return fit_calibration(held.truth[known], _with_texts(held, texts, weight).scores[known], method=method)
 

@@ -151,7 +151,7 @@ def _over(
     for train, test in splits:
         tested[test] = True
         known = np.unique(codes[train])
-        if len(known) > 1:  # a fold with one class teaches nothing: all its clips count as errors
+        if len(known) > 1:  # from a fold with one class nothing can be learned: all its clips count as errors
             training = examples.take(np.isin(np.arange(len(examples)), train))
             chosen = model if fixed is None else choose(model, training, fixed=fixed)
             probabilities[np.ix_(test, known)] = fit(chosen, training).predict_proba(examples.X[test])

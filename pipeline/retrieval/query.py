@@ -62,7 +62,7 @@ class Part:
     Attributes:
         value: a text; a moment, a file or a stored clip's id (its first letters will do); a hit; or frames in memory,
             as a PIL image or an array of uint8 RGB, (h, w, 3) or (t, h, w, 3).
-        is_feedback: whether it judges an answer, which then may come again, as a clip to look for may not.
+        is_feedback: whether it is feedback on a hit, which then may come again, as a clip to look for may not.
 
     Raises:
         UsageError: an unknown kind, or a value that it cannot have.
