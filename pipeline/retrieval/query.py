@@ -275,7 +275,9 @@ class QueryEncoder:
         return vector
 
     def _fitting(self, name: str) -> list[int]:
-        """The numbers of the stored clips whose ids begin like this; none for too few letters."""
+        """The number of the stored clip of this id, or of those whose ids begin like it; none for too few letters."""
+        if name in self.numbers:
+            return [self.numbers[name]]
         if len(name) < _FEWEST_LETTERS:
             return []
         return [number for one, number in self.numbers.items() if one.startswith(name)]
