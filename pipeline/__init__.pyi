@@ -8,6 +8,9 @@ from .classification.edit_classes import remove_class as remove_class
 from .classification.edit_classes import rename_class as rename_class
 from .classification.edit_classes import undo as undo
 from .classification.import_head import import_head as import_head
+from .classification.label_review import OddLabels as OddLabels
+from .classification.label_review import review_labels as review_labels
+from .classification.labelling import add_labels as add_labels
 from .classification.load_head import load_head as load_head
 from .classification.predict import Predictions as Predictions
 from .classification.predict import Segments as Segments

@@ -165,7 +165,7 @@ def test_on_the_command_line_messages_name_options() -> None:
         (lambda bank: extract("v", bank=bank, options=SearchOptions()), "ExtractOptions, not SearchOptions"),
         (lambda bank: predict(bank=bank, options=DetectOptions(min_score=0.9)), "PredictOptions, not DetectOptions"),
         (lambda bank: search("x", bank=bank, options={"k": 3}), "SearchOptions, not dict"),
-        (lambda bank: search(texts="  ", bank=bank), "nothing is asked for"),
+        (lambda bank: search(texts="  ", bank=bank), "there is no query"),
         (lambda bank: extract("v", bank=bank, clips="whole", window_seconds=0.0), "whole videos have no window"),
         (lambda bank: Limits(min_seconds=-1), "limits must be positive"),  # noqa: ARG005
         (lambda bank: detect(bank=bank, min_seconds=float("nan")), "seconds cannot be negative"),

@@ -1,4 +1,4 @@
-"""A new class from a few clips: extract them if they are new, label them, and teach the head that class alone.
+"""A new class from a few clips: extract them if they are new, label them, and train the head on that class alone.
 
 The backbone is never touched, and where a head's classes can be learned one by one neither are the scores of the
 others. The effect of the addition on them is measured and reported.

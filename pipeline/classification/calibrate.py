@@ -60,7 +60,7 @@ def validate(
     text_shares: npt.NDArray[np.float64] | None = None,
     tune: frozenset[str] | None = None,
 ) -> Validation:
-    """Figures on clips that were not trained on, and what those teach of the head's scores.
+    """Figures on clips that were not trained on, and what is learned from them about the head's scores.
 
     Args:
         precision: the share of right answers that each class is to have; sets thresholds.
@@ -143,7 +143,7 @@ def calibrated_across(
 
 
 def calibration_of(held: HeldOut, texts: Texts, weight: float, *, method: Method | Literal["auto"]) -> Calibration:
-    """What clips teach of the scores; those of a class that their fold could not know teach nothing."""
+    """What is learned from clips about the scores; those of a class that their fold could not know are left out."""
     known = _known(held)
     scores = _with_texts(held, texts, weight).scores[known]
     return fit_calibration(held.truth[known], scores, method=method, repeats=held.repeats)

@@ -1,4 +1,4 @@
-"""What adding a class does: to the classes that were there, and to clips of it that did not teach it."""
+"""What adding a class does: to the classes that were there, and to clips of it that it was not trained on."""
 
 from __future__ import annotations
 

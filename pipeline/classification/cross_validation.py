@@ -207,7 +207,7 @@ def _over(
         """The classes that a fold knows, what it says of its test rows, and how familiar these are to it."""
         train, test = split
         known = np.unique(codes[train])
-        if len(known) < 2:  # a fold with one class teaches nothing: all its clips count as errors
+        if len(known) < 2:  # from a fold with one class nothing can be learned: all its clips count as errors
             return None
         training = examples.take(np.isin(np.arange(len(examples)), train))
         chosen = model if fixed is None else choose(model, training, fixed=fixed)

@@ -1,4 +1,4 @@
-"""What is wrong with labels when they are given: contradictions, stretches outside of videos, names that nearly agree."""
+"""What is wrong with labels when they are given: contradictions, stretches outside of videos, similar names."""
 
 from __future__ import annotations
 

@@ -116,10 +116,10 @@ def _near_duplicates(examples: LabelledClips, clips: Sequence[ClipRow]) -> list[
     own, other, place = np.concatenate(same), np.concatenate(cross), np.concatenate(nearest)
     usual = own[own > -1.0]
     least = float(np.quantile(usual, _NEARER_THAN)) if len(usual) else 1.0
-    found = {
-        tuple(sorted((number, int(place[number])))): float(other[number])
-        for number in np.flatnonzero((other >= least) & (other > own))
-    }
+    found: dict[tuple[int, int], float] = {}
+    for number in np.flatnonzero((other >= least) & (other > own)).tolist():
+        pair = number, int(place[number])
+        found[min(pair), max(pair)] = float(other[number])
     return [
         OddLabel(
             "near-duplicate", str(examples.y[a]), str(examples.y[b]), _moment(clips[a]), _moment(clips[b]), score=cosine

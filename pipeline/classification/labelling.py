@@ -53,8 +53,8 @@ def add_labels(
     """Label moments with a class; all of them or, if one is wrong, none.
 
     Args:
-        moments: each ``FILE`` or ``FILE@START-STOP`` in seconds, a folder or glob pattern of videos, a clip id as results
-            have them, or ``hit:N`` for a hit of the last search on the command line.
+        moments: each ``FILE`` or ``FILE@START-STOP`` in seconds, a folder or glob pattern of videos, a clip id as
+            results have them, or ``hit:N`` for a hit of the last search on the command line.
         also: accept a second class for a stretch that has one, and a class name that differs from another one only in
             case or blanks.
 

@@ -39,7 +39,7 @@ class ClipScores:
     Attributes:
         scores: probabilities, (n, classes).
         known: (n,), see ``TrainedHead.known``.
-        abstains: for each clip why nothing is said of it, or None.
+        abstains: for each clip why no class is given, or None.
         thresholds: see ``HeadCard``.
         extraction: of the sources, if any were given; some may have failed.
         notes: what to know about the answers, as sentences.
@@ -176,7 +176,7 @@ def detect(
 
 def score_clips(
     sources: str | Path | Sequence[str | Path],
-    asked: PredictOptions,
+    options: PredictOptions,
     *,
     bank: BankLike = "bank",
     cut: ClipPlan | None = None,
@@ -188,56 +188,56 @@ def score_clips(
         cut: of new videos; by default as the clips are cut that the head learned from.
     """
     store = open_bank(bank)
-    prompts = as_list(asked.prompts)
-    judged = None if prompts else load_trained(heads_in(store.folder), asked.head_name or DEFAULT_NAME)
-    chosen = judged.card.recipe if judged is not None and asked.recipe is None else store.recipe(asked.recipe)
-    if judged is not None:
-        judged.card.check_recipe(chosen)
+    prompts = as_list(options.prompts)
+    trained = None if prompts else load_trained(heads_in(store.folder), options.head_name or DEFAULT_NAME)
+    chosen = trained.card.recipe if trained is not None and options.recipe is None else store.recipe(options.recipe)
+    if trained is not None:
+        trained.card.check_recipe(chosen)
     done = None
     if sources:
-        cut = cut or (None if judged is None else _cut_like(judged.card, store))
+        cut = cut or (None if trained is None else _cut_like(trained.card, store))
         store = store.questions()
         done = extract_for(
-            chosen, sources, store=store, cut=cut, device=asked.device, runner=asked.runner, on_progress=on_progress
+            chosen, sources, store=store, cut=cut, device=options.device, runner=options.runner, on_progress=on_progress
         )
     clips, vectors = _chosen(store, chosen, None if done is None else done.rows)
-    if judged is not None:
-        return _judge(judged, store, clips, vectors, asked=asked, extraction=done)
+    if trained is not None:
+        return _by_head(trained, store, clips, vectors, options=options, extraction=done)
     scores = np.empty((0, len(prompts)))
     if clips:
-        kept = store.patches(chosen, [clip.clip_id for clip in clips]) if asked.rerank else None
-        encoder = load_for(chosen, device=asked.device)
-        cosines = text_cosines(encoder, vectors, prompts, templates=asked.templates, patches=kept)
+        patches = store.patches(chosen, [clip.clip_id for clip in clips]) if options.rerank else None
+        encoder = load_for(chosen, device=options.device)
+        cosines = text_cosines(encoder, vectors, prompts, templates=options.templates, patches=patches)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
     return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done)
 
 
-def _judge(
-    judged: TrainedHead,
+def _by_head(
+    trained: TrainedHead,
     store: Bank,
     clips: Sequence[ClipRow],
     vectors: FloatArray,
     *,
-    asked: PredictOptions,
+    options: PredictOptions,
     extraction: Extraction | None,
 ) -> ClipScores:
-    """What a head says."""
-    card = judged.card
+    """What a head predicts."""
+    card = trained.card
     if not clips:
         return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, extraction)
     reads = vectors
-    if judged.head.reads == "frames":
+    if trained.head.reads == "frames":
         reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
     in_text_space = None
-    if judged.prior is not None:
-        in_text_space = load_for(card.recipe, device=asked.device).text_space(vectors)
-    scores = judged.probabilities(reads, in_text_space=in_text_space)
-    known = judged.known(vectors)
-    abstains = judged.abstentions(scores, known, accept_known=asked.accept_known)
-    if asked.never_abstain:
+    if trained.prior is not None:
+        in_text_space = load_for(card.recipe, device=options.device).text_space(vectors)
+    scores = trained.probabilities(reads, in_text_space=in_text_space)
+    known = trained.known(vectors)
+    abstains = trained.abstentions(scores, known, accept_known=options.accept_known)
+    if options.never_abstain:
         abstains = [None] * len(clips)
-    accepted = 0.0 if asked.never_abstain else asked.accept_known
-    notes = [*judged.notes(accept_known=accepted), *chance_note(card.cv, num_classes=len(card.classes))]
+    accepted = 0.0 if options.never_abstain else options.accept_known
+    notes = [*trained.notes(accept_known=accepted), *chance_note(card.cv, num_classes=len(card.classes))]
     return ClipScores(clips, card.classes, scores, known, abstains, card.thresholds, extraction, notes)
 
 

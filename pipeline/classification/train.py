@@ -103,25 +103,25 @@ def train_head(
     encoder = load_for(recipe, device=chosen.device) if chosen.texts else None
     shares = None if encoder is None else text_shares(encoder, examples, chosen.templates)
     with reporting(name, on_progress, expected=1):
-        said = validate(
+        validation = validate(
             model, examples, calibrate=chosen.calibrate, precision=chosen.precision, text_shares=shares, tune=fixed
         )
         best = model if fixed is None else choose(model, training, fixed=fixed)
         (fitted,) = on_cores(functools.partial(fit, best), [training], expected=True)
-    card = _card(fitted, training, said, options=chosen, recipe=recipe)
-    judged = TrainedHead(
+    card = _card(fitted, training, validation, options=chosen, recipe=recipe)
+    trained = TrainedHead(
         fitted,
         card,
         NoveltyDetector.fit(training.vectors, training.y),
-        None if encoder is None else class_texts(encoder, card.classes, card.templates, weight=said.text_weight),
+        None if encoder is None else class_texts(encoder, card.classes, card.templates, weight=validation.text_weight),
         Sample.of(training.X, np.searchsorted(fitted.classes_, training.y)),
     )
     with changing(store.folder, name) as folder:
         check_unchanged(folder, name, known)
-        save_trained(folder, judged)
+        save_trained(folder, trained)
         forget(folder, name)  # what it was before is not what this one was
     undone = _undone(model, training, tune=chosen.tune)
-    warnings = [*said.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
+    warnings = [*validation.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
 
 
@@ -136,7 +136,7 @@ def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:
 
 
 def _card(
-    fitted: Head, training: LabelledClips, said: Validation, *, options: TrainOptions, recipe: Recipe
+    fitted: Head, training: LabelledClips, validation: Validation, *, options: TrainOptions, recipe: Recipe
 ) -> HeadCard:
     return HeadCard(
         name=options.name,
@@ -145,11 +145,11 @@ def _card(
         classes=tuple(str(one) for one in fitted.classes_),
         recipe=recipe,
         examples=tuple(zip(training.ids, training.y.tolist(), training.groups.tolist(), strict=True)),
-        cv=said.figures,
-        calibration=said.calibration,
-        thresholds=said.thresholds,
-        familiar=said.familiar,
-        held_out=said.held_out,
+        cv=validation.figures,
+        calibration=validation.calibration,
+        thresholds=validation.thresholds,
+        familiar=validation.familiar,
+        held_out=validation.held_out,
         fixed=tuple(sorted(options.head_parameters)) if options.tune else None,
         labels=None if options.labels is None else Path(options.labels).name,
         templates=tuple(as_list(options.templates)),

@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "doctor": "Check the installation and the bank.",
     },
     "Explore": {
-        "demo": "Run the whole workflow on three short videos, offline.",
+        "demo": "Run the whole workflow on real and drawn videos, offline.",
         "map": "Draw a map of the bank's clips.",
         "clusters": "Group similar clips and name the groups.",
         "duplicates": "List groups of near-duplicate clips.",

@@ -19,6 +19,7 @@ _INDENT = "    "
 _PATHS = ("video", "path", "example", "page")
 _LEAST_PATH = 20
 _LEAST_TEXT = 12
+_TOGETHER = "\u00a0"  # a space at which no line is broken, until it is printed
 _UNCUT = 0  # lines of a text that stays whole in one
 
 
@@ -90,7 +91,7 @@ class _Column:
         if lines == 1:
             several = any(" " in cell for cell in self._cells)
             return min(self.natural, max(_LEAST_TEXT, self._heading)) if several else self.natural
-        words = max([self._heading, *(_cells(word) for cell in self._cells for word in cell.split())])
+        words = max([self._heading, *(_cells(word) for cell in self._cells for word in cell.split(" "))])
         return min(self.natural, max(words, -(-self.natural // lines)))
 
     def heading(self) -> list[str]:
@@ -128,7 +129,11 @@ def _beside(cells: Sequence[Sequence[str]], columns: Sequence[_Column], *, inden
     height = max(map(len, cells), default=0)  # none for no columns
     blank = [" " * column.width for column in columns]
     padded = [[*cell, *[space] * (height - len(cell))] for cell, space in zip(cells, blank, strict=True)]
-    return [(indent + _GAP.join(parts)).rstrip() for parts in zip(*padded, strict=True)]
+    return [_as_printed(indent + _GAP.join(parts)) for parts in zip(*padded, strict=True)]
+
+
+def _as_printed(line: str) -> str:
+    return line.replace(_TOGETHER, " ").rstrip()
 
 
 def _wrapped(text: str, width: int, *, lines: int) -> list[str]:
@@ -185,12 +190,15 @@ def fields(row: Row, *, width: int) -> list[str]:
         first, *others = _wrapped(text, room, lines=len(text) + 1)
         lines += [name + " " * (behind - _cells(name)) + _GAP + first]
         lines += [" " * behind + _GAP + other for other in others]
-    return [line.rstrip() for line in lines]
+    return [_as_printed(line) for line in lines]
 
 
 def _settings(value: Mapping[str, Any]) -> str:
     """Parameters of a head, of which small numbers matter."""
-    return ", ".join(f"{name} {one:g}" if isinstance(one, float) else f"{name} {one}" for name, one in value.items())
+    return ", ".join(
+        f"{name}{_TOGETHER}{one:g}" if isinstance(one, float) else f"{name}{_TOGETHER}{one}"
+        for name, one in value.items()
+    )
 
 
 def _nearby(value: Any) -> Any:
@@ -219,7 +227,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple) and not value:
         return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {text_of(item)}" for name, item in value.items())
+        return ", ".join(f"{name}{_TOGETHER}{text_of(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_item(item) for item in value)
     return str(value)
@@ -227,5 +235,5 @@ def text_of(value: Any) -> str:
 
 def _item(item: Any) -> str:
     if isinstance(item, list | tuple):  # a pair such as a class and its score
-        return " ".join(text_of(part) for part in item)
+        return _TOGETHER.join(text_of(part) for part in item)
     return text_of(item)

@@ -9,6 +9,8 @@ import click
 from ._options import bank_option, output_option
 from ._terminal import Terminal
 
+_MOST_LINES = 99  # what to do is said in full
+
 
 @click.command("doctor")
 @click.option(
@@ -31,6 +33,6 @@ def command(repair: bool, bank: Path, terminal: Terminal) -> None:
 
     with terminal.working("Checking"):
         checks = doctor(bank=bank, repair=repair)
-    terminal.rows(checks.to_rows(), columns=("check", "ok", "detail"))
+    terminal.rows(checks.to_rows(), columns=("check", "ok", "detail"), lines=_MOST_LINES)
     if not checks.ok:
         raise SystemExit(1)

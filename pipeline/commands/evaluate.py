@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
@@ -114,6 +115,16 @@ def _evaluation(
     return done.to_row()
 
 
+def _points(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each point of k-shot curves as a row of a table."""
+    columns = {"shots": "shots", "mean": "means", "low": "lows", "high": "highs"}
+    return [
+        {"curve": curve["name"], **{name: curve[field][place] for name, field in columns.items()}}
+        for curve in curves
+        for place in range(len(curve["shots"]))
+    ]
+
+
 def _k_shot(
     terminal: Terminal,
     out: Path | None,
@@ -130,4 +141,5 @@ def _k_shot(
         done = k_shot_curves(shots=shots, draws=draws or 10, templates=templates, on_progress=update, **options)
         if out is not None:
             write_k_shot(out, done)
-    return done.to_row()
+    row = done.to_row()
+    return row if terminal.json else {**row, "curves": _points(row["curves"])}

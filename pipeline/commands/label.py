@@ -170,8 +170,8 @@ def list_(bank: Path, terminal: Terminal) -> None:
 def review(limit: int, recipe: str | None, bank: Path, terminal: Terminal) -> None:
     """List labels that may be wrong.
 
-    Two classes for one stretch; class names that nearly agree; clips of different classes that look nearly the same; and
-    clips whose class a cross-validated linear head finds least likely.
+    Two classes for one stretch; class names that nearly agree; clips of different classes that look nearly the same;
+    and clips whose class a cross-validated linear head finds least likely.
 
     \b
     Examples:

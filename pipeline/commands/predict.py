@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..classification.exports import Answer, Order
     from ..classification.predict import FromSources, Predictions, Segments
     from ..classification.predict_options import DetectKeywords
+    from ..core.results import Prediction
 
 _ONLY_SEGMENTS = ("window_seconds", "stride_seconds", "min_score", "merge_gap_seconds", "min_seconds")
 _SEGMENT_COLUMNS = ("start_seconds", "stop_seconds", "label", "score", "peak", "video")
@@ -210,7 +211,6 @@ def _clips(
     **options: Unpack[DetectKeywords],
 ) -> Predictions:
     with terminal.progress("Loading") as update:
-        from ..classification.exports import abstentions
         from ..classification.predict import predict
         from ..classification.predict_options import PredictOptions
         from ..core.results import Prediction
@@ -218,15 +218,22 @@ def _clips(
         own: Any = {name: value for name, value in options.items() if name in PredictOptions.__annotations__}
         found = predict(sources, bank=bank, top=top, on_progress=update, options=PredictOptions(**own))
     answers = output.ordered(found)
+    _show(terminal, answers)
+    output.write(terminal, answers, Prediction)
+    return found
+
+
+def _show(terminal: Terminal, answers: Sequence[Prediction]) -> None:
+    """A line of JSON for each clip, or a line of a table and why some have no label."""
+    from ..classification.exports import abstentions
+
     rows = [one.to_row() for one in answers]
     if terminal.json:
         terminal.rows(rows, columns=())
-    else:
-        listed = bool(typed("top"))  # who asks for classes gets them, at two lines a clip
-        terminal.rows([_readable(row) for row in rows], columns=_columns(rows, listed), lines=2 if listed else 1)
-        terminal.say(abstentions(found))
-    output.write(terminal, answers, Prediction)
-    return found
+        return
+    listed = bool(typed("top"))  # who asks for classes gets them, at two lines a clip
+    terminal.rows([_readable(row) for row in rows], columns=_columns(rows, listed), lines=2 if listed else 1)
+    terminal.say(abstentions(answers))
 
 
 def _readable(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class PyAV(Decoder):
 
     @property
     def _hold_seconds(self) -> float:
-        """Where a hole means lost packets, on which later ones may lean; elsewhere a camera may just have paused."""
+        """Where a hole means lost packets, which later frames may refer to; elsewhere a camera may just have paused."""
         return self.info.hold_seconds if self.info.container in _STREAMED else math.inf
 
     def _read(self, numbers: list[int], *, seek: bool) -> Iterator[DecodedFrame]:

@@ -13,7 +13,7 @@ FALLBACK_ENCODER = "motion" if "motion" in part_names("encoders") else "lite"
 
 
 def ask_hub(repository: str, revision: str | None, *, seconds: float) -> None:
-    """Return once the hub has told that it holds a checkpoint.
+    """Return once the hub has answered that it holds a checkpoint.
 
     Args:
         seconds: how long to wait for the answer, finding the hub's address included.

@@ -61,7 +61,7 @@ def _name(recipe: Recipe) -> str:
 
 
 def _check_agrees(recipe: Recipe, options: ExtractOptions) -> None:
-    """Refuse options by which a second recipe would come beside the bank's without having been asked for."""
+    """Refuse options by which a second recipe would come beside the bank's without having been requested."""
     poolings = encoder_class_for(recipe).poolings
     pairs = {
         "num_frames": (options.num_frames, recipe.num_frames),

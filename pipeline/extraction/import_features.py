@@ -28,7 +28,7 @@ from .resume import video_id_of
 
 _PLAN = "imported"
 _WITHOUT_TIMES = Span(0.0, 1.0)
-_TOLD = ("path", "start_seconds", "stop_seconds", "label", "group", "split")
+_NAMED = ("path", "start_seconds", "stop_seconds", "label", "group", "split")
 _PIXELS = PreprocessSettings(resize=None, crop=None, interpolation="bilinear", scale=1.0, mean=None, std=None)
 
 
@@ -128,7 +128,7 @@ def _described(rows: list[Row], table: Path) -> tuple[list[ClipRow], list[LabelR
         path, given = row_path(row, table=table), row_span(row, table=table)
         identity = video_id_of(path) if path.is_file() else hashlib.sha256(f"imported {path}".encode()).hexdigest()
         span = given or _WITHOUT_TIMES
-        metadata = {key: value for key, value in row.items() if key not in _TOLD}
+        metadata = {key: value for key, value in row.items() if key not in _NAMED}
         name = clip_id(identity, span)
         if name in seen:
             raise SourceError(

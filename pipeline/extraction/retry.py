@@ -48,7 +48,7 @@ def retry(
     runner: Runner | str = LOCAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Extraction:
-    """Read again what failed or was stored in part, as it was asked for then, with its labels and metadata.
+    """Read again what failed or was stored in part, as it was given then, with its labels and metadata.
 
     Args:
         recipe: id, encoder or checkpoint, where the bank holds several.

@@ -136,7 +136,7 @@ class ExtractionJob:
 
 
 def is_stored(job: ExtractionJob) -> bool:
-    """Whether the bank seems to hold all inputs of a job, as far as their size and date tell. Nothing is loaded for it:
+    """Whether the bank seems to hold all inputs of a job, as far as their size and date show. Nothing is loaded for it:
     whoever gets True still has to run the job, which then probably has nothing to encode. What only the loaded encoder
     could tell counts as not stored.
     """
@@ -156,7 +156,7 @@ def is_stored(job: ExtractionJob) -> bool:
 
 
 def may_be_of(recipe: Recipe, job: ExtractionJob) -> bool:
-    """Whether a job may store vectors of a recipe, as far as can be told before its encoder is loaded."""
+    """Whether a job may store vectors of a recipe, as far as is known before its encoder is loaded."""
     spec = job.encoder
     if isinstance(spec, Recipe):
         return recipe.id == spec.id

@@ -1,4 +1,4 @@
-"""Half precision that is slower than float32 on this machine: refused, unless it was asked for."""
+"""Half precision that is slower than float32 on this machine: refused, unless it was requested."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ def train(
 
     Args:
         build: makes it anew, with the same weights each time.
-        groups: with them some are held out first, to see after which epoch clips that were not trained on are told
-            apart best; then all are trained on for so long.
+        groups: with them some are held out first, to see after which epoch clips that were not trained on are
+            classified best; then all are trained on for so long.
     """
     held = None if groups is None else _held_out(y, groups)
     epochs, begun = schedule.num_epochs, 0.0

@@ -1,6 +1,6 @@
 """What approximate kinds share: FAISS names candidates, their exact scores decide.
 
-The exact vectors lie on disk, mapped, and FAISS's structure holds what is squeezed. Rows that come are added to the
+The exact vectors lie on disk, mapped, and FAISS's structure holds compressed ones. Rows that come are added to the
 structure and rows that go are only struck out in it; it is made anew when a quarter is struck out, or when there are
 four times the rows that it was fitted to. Few rows, and questions that may find few, are compared with every one.
 """

@@ -1,4 +1,4 @@
-"""Exact vectors of an index that are too many for memory: on disk, mapped, read where they are asked for.
+"""Exact vectors of an index that are too many for memory: on disk, mapped, read when they are needed.
 
 They lie in segments, files of plain float32 rows that never change once they are written, so that adding rows to a
 large index or taking some out copies none of the others.
@@ -70,7 +70,7 @@ class Rows:
         self._places = np.delete(self._places, rows)
 
     def read(self, rows: npt.NDArray[np.int64]) -> FloatArray:
-        """(n, dim), in the order asked for.
+        """(n, dim), in the order of ``rows``.
 
         Raises:
             DamagedIndex: stored rows are not what was written.

@@ -1,4 +1,4 @@
-"""FAISS's graph of neighbours (Malkov and Yashunin 2016), vectors in it squeezed to one byte a number.
+"""FAISS's graph of neighbours (Malkov and Yashunin 2016), vectors in it compressed to one byte a number.
 
 The quickest for one question at a time; slow to build, and all in memory.
 """

@@ -1,6 +1,6 @@
 """FAISS's inverted lists: rows are dealt to the nearest of some centres, and a question looks into the nearest lists.
 
-Rows are squeezed to one byte a number. The lists stay on disk, mapped, and only those that are looked into are read.
+Rows are compressed to one byte a number. The lists stay on disk, mapped, and only those that are looked into are read.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Inverted lists as in ``ivf``, with rows squeezed to one byte for every four numbers (product quantiser, Jégou et al.
-2011): for banks whose squeezed rows would not fit on a fast disk. Scores in it are coarse; exact ones decide as ever.
+"""Inverted lists as in ``ivf``, with rows compressed to one byte for every four numbers (product quantiser, Jégou et
+al. 2011): for banks whose rows at a byte a number would not fit on a fast disk. Its own scores are coarse; exact ones
+decide.
 """
 
 from __future__ import annotations

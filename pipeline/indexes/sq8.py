@@ -1,9 +1,9 @@
-"""A scan of vectors squeezed to one byte a number (FAISS's scalar quantiser), its best scored again exactly.
+"""A scan of vectors compressed to one byte a number (FAISS's scalar quantiser), its best scored again exactly.
 
 The scan reads a quarter of the memory that a flat index reads, and the exact vectors stay on disk, mapped into memory:
-only those of the best candidates are read. Squeezing moves scores by some thousandths, so the true neighbours are
+only those of the best candidates are read. Compression moves scores by some thousandths, so the true neighbours are
 mostly among a few hundred candidates, whose exact scores then decide. Where many rows lie so close together that
-others may belong there too (the candidates show how much squeezing changes), more candidates are taken, up to all.
+others may belong there too (the candidates show how much compression changes), more candidates are taken, up to all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CANDIDATES = 10
 _FEWEST_CANDIDATES = 200
 _WIDER = 4
 
-# Rows that were left out could be better by as much as squeezing changes scores: so many standard deviations.
+# Rows that were left out could be better by as much as compression changes scores: so many standard deviations.
 _DOUBT = 4.0
 
 # The quantiser learns each number's range from a sample of the vectors; when so many more have come it learns again.
@@ -45,7 +45,7 @@ class SQ8(OnDisk):
     def _new(self) -> Any:
         return faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
 
-    def _squeeze(self) -> None:
+    def _compress(self) -> None:
         """Bring the codes up to date with the rows."""
         count = len(self._rows)
         if count == self._index.ntotal:
@@ -59,14 +59,14 @@ class SQ8(OnDisk):
             self._index.add(block)
 
     def _remove_rows(self, rows: npt.NDArray[np.int64]) -> None:
-        self._squeeze()
+        self._compress()
         super()._remove_rows(rows)
         self._index.remove_ids(rows)
 
     def _search_rows(
         self, queries: FloatArray, k: int, allowed: npt.NDArray[np.bool_] | None
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        self._squeeze()
+        self._compress()
         there = len(self._rows) if allowed is None else int(allowed.sum())
         selection = Selection(allowed)
         scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -74,9 +74,9 @@ class SQ8(OnDisk):
         open_ones = np.arange(len(queries))
         wanted = min(there, max(_CANDIDATES * k, _FEWEST_CANDIDATES))
         while open_ones.size:
-            squeezed, found = self._scan(queries[open_ones], wanted, selection, there)
+            compressed, found = self._scan(queries[open_ones], wanted, selection, there)
             unsettled = []
-            for query, near, candidates in zip(open_ones, squeezed, found, strict=True):
+            for query, near, candidates in zip(open_ones, compressed, found, strict=True):
                 exact = self._rows.read(candidates) @ queries[query]
                 best = np.argsort(-exact, kind="stable")[:k]
                 scores[query], rows[query] = exact[best], candidates[best]
@@ -89,7 +89,7 @@ class SQ8(OnDisk):
     def _scan(
         self, queries: FloatArray, wanted: int, selection: Selection, rows: int
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        """Squeezed scores and row numbers of so many candidates, best first."""
+        """Compressed scores and row numbers of so many candidates, best first."""
         scores, found = self._index.search(queries, wanted, params=selection.parameters)
         if (found < 0).any():
             raise BankError(
@@ -98,7 +98,7 @@ class SQ8(OnDisk):
         return scores, found
 
     def _save(self, folder: Path) -> None:
-        self._squeeze()
+        self._compress()
         super()._save(folder)
         codes = faiss.vector_to_array(self._index.codes).reshape(len(self._rows), self.dim)
         np.save(folder / "codes.npy", codes, allow_pickle=False)
@@ -127,7 +127,7 @@ class SQ8(OnDisk):
         self._index = self._new()
 
 
-def _may_be_more(exact: FloatArray, squeezed: FloatArray, *, worst: float) -> bool:
+def _may_be_more(exact: FloatArray, compressed: FloatArray, *, worst: float) -> bool:
     """Whether a row that was not among these candidates may score better than the worst hit."""
-    change = exact - squeezed
-    return bool(squeezed[-1] + change.mean() + _DOUBT * change.std() > worst)
+    change = exact - compressed
+    return bool(compressed[-1] + change.mean() + _DOUBT * change.std() > worst)

@@ -142,9 +142,9 @@ def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> 
 
 def _folders(bank: Path) -> list[Path]:
     """Where parts lie."""
-    kept = [folder for name in get_args(Keep) for folder in folders_in(bank / name)]
-    # What is kept beside clips comes first: as long as a clip is there, it can be told whose it is.
-    return [*kept, *folders_in(bank / "clips"), bank / "videos"]
+    features = [folder for name in get_args(Keep) for folder in folders_in(bank / name)]
+    # Features come first: as long as their clip is there, their video is known.
+    return [*features, *folders_in(bank / "clips"), bank / "videos"]
 
 
 def _measured(bank: Path) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def _is_there(folder: Path) -> bool:
 
 
 def _bank_checks(folder: Path, *, repair: bool) -> list[Check]:
-    """Whether a bank's own files are what was written: ``bank.json``, clips, outcomes, kept features and labels."""
+    """Whether a bank's own files are what was written: ``bank.json``, clips, outcomes, stored features and labels."""
     checks = []
     try:
         bad = damaged_parts(folder)
@@ -127,7 +127,7 @@ def _redo_checks(store: Bank, damaged: list[Path]) -> list[Check]:
         try:
             redo = sorted({row.video for row in store.to_redo(recipe_id, damaged=damaged)})
         except BankError as error:
-            return [_check("videos to redo", f"cannot be told: {error}")]
+            return [_check("videos to redo", f"unknown: {error}")]
         if redo:
             named = ", ".join(redo[:_NAMED]) + (f" and {len(redo) - _NAMED} more" if len(redo) > _NAMED else "")
             problem = f"{len(redo)} videos of recipe {recipe_id} lack clips; extract them again: {named}"
@@ -204,7 +204,7 @@ def _recipe_check(recipe: Recipe) -> Check:
         return _check(name, f"its encoder cannot be loaded ({type(error).__name__}: {error}); extract the videos again")
     canary = now.canary
     if drifted is None or canary is None:
-        return _check(name, None, "the same weights and settings are at hand; stored before canaries were kept")
+        return _check(name, None, "the same weights and settings are at hand; stored before canaries were stored")
     return _check(
         name,
         None,

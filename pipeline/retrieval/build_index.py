@@ -28,13 +28,13 @@ from .index_store import KIND_FILE, RENAMED, current_kind, index_folder, kind_fa
 AUTO = "auto"
 
 EXACT = "flat"
-_SQUEEZED, _LISTS = "sq8", "ivf"
+_COMPRESSED, _LISTS = "sq8", "ivf"
 
-# A flat index is read whole by each question: up to this size it stays in the memory that the system has to spare.
+# A flat index is read whole for each query: up to this size it stays in the memory that the system has to spare.
 _FLAT_BYTES = 1 << 29
 
-# A squeezed one is read whole by each question: up to this size in less than a second.
-_SQUEEZED_BYTES = 1 << 31
+# A compressed one is read whole for each query: up to this size in less than a second.
+_COMPRESSED_BYTES = 1 << 31
 
 # An index's recall is measured with this many stored vectors as queries.
 _RECALL_QUERIES = 100
@@ -145,10 +145,10 @@ def build_index(
     """Make a bank's index anew, keep it and measure it. Searches use it from now on.
 
     Args:
-        kind: "auto" takes the flat index while it is small, beyond that a squeezed one, and inverted
+        kind: "auto" takes the flat index while it is small, beyond that a compressed one, and inverted
             lists where reading all of that takes long.
         min_recall: share of the ten true neighbours that has to be found, measured on this bank. An approximate index
-            then searches as hard as that takes, and "auto" takes a more exact one where it finds less all the same.
+            then searches as hard as that takes; if it still misses the target, "auto" takes a more exact one.
 
     Raises:
         BankError: it cannot be written, or finds less than ``min_recall``.
@@ -158,9 +158,8 @@ def build_index(
     store, chosen, encoder = _ready(bank, recipe, device)
     clips = store.clips(chosen.id)
     index_rows(chosen, no_rows(chosen), encoder)  # loads the encoder where it takes one, which is not part of building
-    kinds = (
-        [current_kind(kind)] if kind != AUTO else list(dict.fromkeys((_suiting(chosen, len(clips)), _SQUEEZED, EXACT)))
-    )
+    suiting = dict.fromkeys((_suiting(chosen, len(clips)), _COMPRESSED, EXACT))
+    kinds = list(suiting) if kind == AUTO else [current_kind(kind)]
     for one in kinds:
         started = time.monotonic()
         folder = index_folder(store, chosen, one)
@@ -177,7 +176,7 @@ def build_index(
             return stats
     raise BankError(
         f"the {stats.kind} index finds {stats.recall_at_10:.3f} of the ten nearest clips of this bank, and "
-        f"{min_recall:g} is asked for; kind='auto' takes one that finds them"
+        f"{min_recall:g} is required; kind='auto' takes one that finds them"
     )
 
 
@@ -231,7 +230,7 @@ def _chosen(bank: Bank, recipe: Recipe, clips: ClipTable, kind: str = AUTO) -> s
 
 def _suiting(recipe: Recipe, count: int) -> str:
     numbers = count * recipe.dim
-    return EXACT if 4 * numbers <= _FLAT_BYTES else _SQUEEZED if numbers <= _SQUEEZED_BYTES else _LISTS
+    return EXACT if 4 * numbers <= _FLAT_BYTES else _COMPRESSED if numbers <= _COMPRESSED_BYTES else _LISTS
 
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:

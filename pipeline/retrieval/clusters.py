@@ -24,7 +24,7 @@ from ..encoders import Encoder, encode_prompts, encoder_class_for, load_for
 
 # The number of groups is chosen among these by how well clips sit in them (silhouette), on so many clips.
 _COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
-_JUDGED, _JUDGED_PER_GROUP = 2000, 20
+_MEASURED, _MEASURED_PER_GROUP = 2000, 20
 
 # A map shows a sample of so many clips where there are more.
 _MOST_POINTS = 20_000
@@ -189,7 +189,7 @@ def _grouped(vectors: FloatArray, count: int | None) -> tuple[npt.NDArray[np.int
         raise UsageError(f"{len(vectors)} clips cannot make {count} groups")
     # Directions differ around their common middle: without it the groups are of what differs.
     centred = unit(vectors - vectors.mean(axis=0))
-    sample = np.random.default_rng(0).permutation(len(vectors))[: max(_JUDGED, _JUDGED_PER_GROUP * (count or 0))]
+    sample = np.random.default_rng(0).permutation(len(vectors))[: max(_MEASURED, _MEASURED_PER_GROUP * (count or 0))]
 
     def fitted(number: int) -> KMeans:
         return KMeans(number, n_init=4, random_state=0).fit(centred[sample])

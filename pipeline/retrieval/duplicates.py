@@ -22,7 +22,7 @@ from ..indexes import VectorIndex
 from .build_index import AUTO, open_index
 
 # The threshold is chosen on so many clips, and what is near to them among so many.
-_ASKED, _AMONG = 500, 50_000
+_QUERIES, _AMONG = 500, 50_000
 
 # How far clips are from the fifth nearest other video says how near different things lie: few have more copies than
 # that. Nearer by so many robust standard deviations (of the logarithm) is no chance.
@@ -120,9 +120,9 @@ def near_threshold(table: ClipTable) -> float:
     if len(starts) <= _ORDINARY:  # too few videos to say what is ordinary
         return 1 - _ROUNDING
     vectors = unit(table.embeddings(among.tolist()))
-    asked = random.permutation(len(among))[:_ASKED]
-    best = np.maximum.reduceat(vectors[asked] @ vectors.T, starts, axis=1)  # (asked, videos)
-    best[videos[asked][:, None] == videos[starts][None]] = -np.inf
+    queries = random.permutation(len(among))[:_QUERIES]
+    best = np.maximum.reduceat(vectors[queries] @ vectors.T, starts, axis=1)  # (queries, videos)
+    best[videos[queries][:, None] == videos[starts][None]] = -np.inf
     ordinary = -np.sort(-best, axis=1)[:, _ORDINARY - 1]
     logs = np.log(np.maximum(1 - ordinary, _ROUNDING))
     middle = np.median(logs)
@@ -173,7 +173,7 @@ class _Near:
 
     def find(self) -> None:
         """Look for all."""
-        asking = self._asked(np.arange(len(self.rows)), among=None)
+        asking = self._searched(np.arange(len(self.rows)), among=None)
         self._together()
         while len(asking):
             before = self.group_of
@@ -183,12 +183,12 @@ class _Near:
                 members = np.flatnonzero(before == group).tolist()
                 others = Not(OneOf(CLIP_ID, frozenset(self._table.ids[number] for number in members)))
                 while len(own):  # only windows that overlap may fill the places again and again
-                    own, k = self._asked(own, among=others, k=k), k * _WIDER
+                    own, k = self._searched(own, among=others, k=k), k * _WIDER
             self._together()
             grown = np.bincount(self.group_of)[self.group_of] > np.bincount(before)[before]
             asking = asking[grown[asking]]
 
-    def _asked(
+    def _searched(
         self, numbers: npt.NDArray[np.int64], *, among: Predicate | None, k: int = _NEIGHBOURS
     ) -> npt.NDArray[np.int64]:
         """Remember near neighbours of these clips; gives those that may have more.

@@ -111,7 +111,7 @@ class _Columns:
         cells = self._clips.cells(name)
         if name != _LABEL:
             return cells
-        # What people said goes before what came with the file.
+        # People's labels go before what came with the file.
         pairs = zip(self._labels(), cells.codes, strict=True)
         labels = [cells.values[code] if own is None else own for own, code in pairs]
         values = {label: code for code, label in enumerate(dict.fromkeys(labels))}

@@ -62,7 +62,7 @@ class Part:
     Attributes:
         value: a text; a moment, a file or a stored clip's id (its first letters will do); a hit; or frames in memory,
             as a PIL image or an array of uint8 RGB, (h, w, 3) or (t, h, w, 3).
-        is_feedback: whether it judges an answer, which then may come again, as a clip to look for may not.
+        is_feedback: whether it is feedback on a hit, which then may come again, as a clip to look for may not.
 
     Raises:
         UsageError: an unknown kind, or a value that it cannot have.
@@ -275,7 +275,9 @@ class QueryEncoder:
         return vector
 
     def _fitting(self, name: str) -> list[int]:
-        """The numbers of the stored clips whose ids begin like this; none for too few letters."""
+        """The number of the stored clip of this id, or of those whose ids begin like it; none for too few letters."""
+        if name in self.numbers:
+            return [self.numbers[name]]
         if len(name) < _FEWEST_LETTERS:
             return []
         return [number for one, number in self.numbers.items() if one.startswith(name)]

@@ -37,7 +37,7 @@ _WIDER = 8
 
 
 class Searcher:
-    """A bank ready to be asked, again and again, with its encoder and index loaded once.
+    """A bank ready for one query after another, with its encoder and index loaded once.
 
     Args:
         recipe: id, encoder or checkpoint, where the bank holds several.
@@ -81,7 +81,7 @@ class Searcher:
         self._twins: NearDuplicates | None = None
 
     def encoder(self) -> Encoder:
-        """The encoder of the stored vectors, loaded when first needed: stored clips can be asked for without."""
+        """The encoder of the stored vectors, loaded when first needed: stored clips as queries do without."""
         with self._loading:  # several threads may ask first
             if self._encoder is None:
                 self._encoder = load_for(self.recipe, device=self._device)
@@ -103,13 +103,13 @@ class Searcher:
             keywords: single options, in place of those.
 
         Raises:
-            UsageError: nothing is asked for, or a condition that makes no sense.
+            UsageError: there is no query, or a condition that makes no sense.
             EncoderError: a text, for an encoder without a text side.
         """
         chosen = options_of(SearchOptions, options, keywords)
         k, parts, templates = chosen.k, chosen.parts(query), as_list(chosen.templates)
         if not parts:
-            raise UsageError("nothing is asked for: give a text, a clip, a picture, or what is not wanted")
+            raise UsageError("there is no query: give a text, a clip, a picture, or what is not wanted")
         if chosen.collapse and self._twins is None:
             self._twins = NearDuplicates(self.clips, self._numbers)
         same = self._twins.same if chosen.collapse and self._twins else None

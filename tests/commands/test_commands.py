@@ -193,8 +193,8 @@ def test_info_index_and_encoders_describe_what_is_there(bank: Path) -> None:
     assert set(stats) == {"kind", "vectors", "dim", "bytes", "recall_at_10", "build_seconds"}
     assert (stats["vectors"], stats["recall_at_10"]) == (3, 1.0)
     assert lines(run("index", "stats", "--bank", bank))[0]["vectors"] == 3
-    (squeezed,) = lines(run("index", "build", "--kind", "sq8", "--min-recall", "1", "--bank", bank))
-    assert (squeezed["kind"], squeezed["recall_at_10"]) == ("sq8", 1.0)
+    (compressed,) = lines(run("index", "build", "--kind", "sq8", "--min-recall", "1", "--bank", bank))
+    assert (compressed["kind"], compressed["recall_at_10"]) == ("sq8", 1.0)
     assert lines(run("index", "stats", "--bank", bank))[0]["kind"] == "sq8"
     by_name = {row["name"]: row for row in lines(run("encoders"))}
     assert by_name["lite"]["at_hand"] is True
@@ -475,7 +475,9 @@ def test_labels_are_removed_by_moment_and_by_class(bank: Path, videos: Path) -> 
 def test_a_bank_whose_indexes_cannot_be_written_is_still_searched(bank: Path) -> None:
     (bank / "indexes").write_text("in the way")
     assert len(lines(run("search", "a", "--bank", bank))) == 3
-    assert "cannot write an index" in run("index", "build", "--bank", bank, fails=1).stderr
+    failure = run("index", "build", "--bank", bank, fails=1).stderr
+    assert f"cannot write in {bank / 'indexes'}" in failure
+    assert "Choose a writable bank" in failure
 
 
 def test_damaged_labels_are_found_and_set_aside(bank: Path) -> None:

@@ -226,7 +226,7 @@ class TestClusters:
         assert len(clusters(bank=tmp_path, count=2)) == 2
         with pytest.raises(UsageError, match="80 clips cannot make 100 groups"):
             clusters(bank=tmp_path, count=100)
-        monkeypatch.setattr(importlib.import_module("pipeline.retrieval.clusters"), "_JUDGED", 10)
+        monkeypatch.setattr(importlib.import_module("pipeline.retrieval.clusters"), "_MEASURED", 10)
         assert len(clusters(bank=tmp_path, count=15)) == 15
 
     def test_a_group_is_named_by_what_sets_it_apart_and_by_nothing_else(

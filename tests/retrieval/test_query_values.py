@@ -11,8 +11,9 @@ import hard_videos
 import numpy as np
 import pytest
 from PIL import Image
+from small_banks import RECIPE, row_of, video
 
-from pipeline import Moment, Part, Searcher, Span, extract, search
+from pipeline import Bank, Moment, Part, Searcher, Span, extract, search
 from pipeline.core.errors import UsageError
 from pipeline.core.results import Hit
 from pipeline.decoders import open_video
@@ -160,3 +161,17 @@ def test_a_clip_of_one_frame_is_long_enough_for_every_encoder() -> None:
     one, many = (Frames.of(np.zeros((count, 8, 8, 3), np.uint8)) for count in (1, 90))
     assert [len(clip.sampled(Sampling(64, 12.5))) for clip in (one, many)] == [2, 64]
     assert len(one.sampled(Sampling(8))) == 8
+
+
+def test_a_whole_clip_id_is_that_clip_even_if_another_id_begins_with_it(tmp_path: Path) -> None:
+    rows = [
+        dataclasses.replace(row_of(video(number), Span(0, 1), "/a.mp4"), clip_id=name)
+        for number, name in enumerate(("clip 1", "clip 12", "other 3"))
+    ]
+    Bank(tmp_path, create=True).add(RECIPE, rows, np.eye(3, RECIPE.dim, dtype=np.float32), [])
+    searcher = Searcher(tmp_path)
+    for name in ("clip 1", "clip 12"):
+        assert searcher.search([Part("hit", name)], k=1, include_query=True)[0].clip_id == name
+    assert searcher.search([Part("hit", "other")], k=1, include_query=True)[0].clip_id == "other 3"
+    with pytest.raises(UsageError, match="2 begin like this"):
+        searcher.search([Part("hit", "clip")], k=1)

@@ -155,7 +155,7 @@ def test_conditions_hold_before_ranking(bank: Path) -> None:
 
 
 def test_asking_nothing_or_for_nothing_is_a_wrong_call(bank: Path) -> None:
-    with pytest.raises(UsageError, match="nothing is asked for"):
+    with pytest.raises(UsageError, match="there is no query"):
         search(bank=bank)
     with pytest.raises(UsageError, match="k must be at least 1"):
         search("a", bank=bank, k=0)
@@ -458,14 +458,14 @@ def test_how_far_a_merged_range_reaches_does_not_depend_on_how_many_are_asked_fo
 
 
 class TestIndexKinds:
-    def test_auto_is_flat_while_that_is_small_and_squeezed_beyond(
+    def test_auto_is_flat_while_that_is_small_and_compressed_beyond(
         self, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         copy = Path(shutil.copytree(bank, tmp_path / "bank"))
         assert build_index(bank=copy).kind == "flat"
         monkeypatch.setattr(indexing, "_FLAT_BYTES", 10)
-        squeezed = build_index(bank=copy)
-        assert (squeezed.kind, squeezed.recall_at_10) == ("sq8", 1.0)
+        compressed = build_index(bank=copy)
+        assert (compressed.kind, compressed.recall_at_10) == ("sq8", 1.0)
         monkeypatch.undo()
         assert index_stats(bank=copy).kind == "sq8"  # the last that was built
         assert search("a dog", bank=copy, k=6)[0].clip_id == search("a dog", bank=bank, k=6)[0].clip_id
@@ -482,7 +482,7 @@ class TestIndexKinds:
 
         monkeypatch.setattr(indexes.get("sq8"), "search", poor)
         assert index_stats(bank=copy, kind="sq8").recall_at_10 < 0.5
-        with pytest.raises(BankError, match=r"the sq8 index finds 0\.\d+ of the ten nearest .* and 0.9 is asked for"):
+        with pytest.raises(BankError, match=r"the sq8 index finds 0\.\d+ of the ten nearest .* and 0.9 is required"):
             build_index(bank=copy, kind="sq8", min_recall=0.9)
         assert build_index(bank=copy, min_recall=0.9).kind == "flat"
         with pytest.raises(UsageError, match="between 0 and 1, not 7"):

@@ -176,7 +176,7 @@ def _run_share(job: ExtractionJob, reports: Connection, *, place: dict[str, Any]
     reports.send(report)
 
 
-def _follow(encoders: Sequence[_Encoder], total: int, tell: Callable[[Progress], None]) -> list[Extraction]:
+def _follow(encoders: Sequence[_Encoder], total: int, on_progress: Callable[[Progress], None]) -> list[Extraction]:
     """The results of the processes. Until all are done, their progress reports are combined. If one fails, or this
     process is interrupted, the others are stopped as by Ctrl-C.
 
@@ -191,7 +191,7 @@ def _follow(encoders: Sequence[_Encoder], total: int, tell: Callable[[Progress],
                 one.progress = report
                 known = [other.progress for other in encoders if other.progress is not None]
                 videos, clips = sum(each.videos for each in known), sum(each.clips for each in known)
-                tell(Progress(videos, total, clips, report.row))
+                on_progress(Progress(videos, total, clips, report.row))
             else:
                 raise _failure(*report)
         finished = [one.done for one in encoders if one.done is not None]

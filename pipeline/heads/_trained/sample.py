@@ -13,7 +13,7 @@ from .shapes import check_shapes
 
 # With no more examples than this the bank's own vectors are read again, in a fraction of a second.
 _MANY = 16_384
-_KEPT = 4_096
+_MOST_ROWS = 4_096
 
 Rows = npt.NDArray[np.floating[Any]]
 
@@ -40,13 +40,13 @@ class Sample:
         for code in np.unique(codes):
             own = order[codes[order] == code]
             turns[own] = np.arange(len(own))
-        chosen = np.sort(order[np.argsort(turns[order], kind="stable")[:_KEPT]])
+        chosen = np.sort(order[np.argsort(turns[order], kind="stable")[:_MOST_ROWS]])
         return cls(X[chosen].astype(np.float16), codes[chosen])
 
     def with_class(self, code: int, X: npt.NDArray[np.float32]) -> Sample:
         """The sample with the clips of a class, new or in place of those it has; at most its share of them."""
         others = self.codes != code
-        most = max(1, _KEPT // (len(np.unique(self.codes[others])) + 1))
+        most = max(1, _MOST_ROWS // (len(np.unique(self.codes[others])) + 1))
         mine = X[:most].astype(np.float16)
         codes = np.concatenate([self.codes[others], np.full(len(mine), code)])
         return Sample(np.concatenate([self.X[others], mine]), codes)
