@@ -24,6 +24,7 @@ from pipeline.classification.labelling import list_labels
 from pipeline.classification.predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
 from pipeline.classification.train_options import HeadParameters, TrainKeywords, TrainOptions
 from pipeline.commands import extract as extract_command
+from pipeline.commands import label as label_command
 from pipeline.commands import predict as predict_command
 from pipeline.commands import search as search_command
 from pipeline.commands._flags import _OPTIONS, as_options
@@ -152,8 +153,8 @@ def test_on_the_command_line_messages_name_options() -> None:
     assert as_options("no clip has a column 'num_frames'") == "no clip has a column 'num_frames'"
     about = "keep='a'.mp4"
     assert as_options(f"{about}: leave out keep='frames'", path=about) == f"{about}: leave out --keep frames"
-    commands = (extract_command, search_command, predict_command)
-    parameters = [parameter for one in commands for parameter in one.command.params]
+    commands = (extract_command.command, search_command.command, predict_command.command, label_command.add)
+    parameters = [parameter for one in commands for parameter in one.params]
     for option in ("--time-limit", "--memory-limit", *_OPTIONS.values()):
         assert any(option in parameter.opts for parameter in parameters), option
 

@@ -37,7 +37,10 @@ def check_format(folder: Path, *, create: bool) -> None:
     path = folder / FORMAT_FILE
     if not is_bank(folder):
         if not create:
-            raise BankError(f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder}")
+            raise BankError(
+                f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder} "
+                "(with --encoder motion nothing is downloaded)"
+            )
         if folder.exists() and not folder.is_dir():
             raise BankError(f"{folder} is a file, so it cannot become a bank; choose another folder")
         facts = {"format": _FORMAT, "version": FORMAT_VERSION}

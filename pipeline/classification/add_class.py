@@ -50,8 +50,8 @@ class AddReport(Report):
         compared_clips: on how many clips of other classes that was seen; of a head with many examples on some.
         confusions: for each other class, how many compared clips were right before and now get the new class.
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
-            0 where it has one video only, is not learned alone, or the head was trained on many clips.
-        recognised: how many of those were then classified correctly.
+            None if it has one video only, is not learned alone, or the head was trained on many clips.
+        recognised: how many of those were then classified correctly; None if none were left out.
 
     Example:
         >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
@@ -69,8 +69,8 @@ class AddReport(Report):
     largest_change: float
     compared_clips: int
     confusions: dict[str, int]
-    left_out: int
-    recognised: int
+    left_out: int | None
+    recognised: int | None
 
     def to_row(self) -> dict[str, Any]:
         """The fields as ``--json`` prints them."""
@@ -80,7 +80,7 @@ class AddReport(Report):
     @property
     def warnings(self) -> tuple[str, ...]:
         """A sentence if the head recognised fewer than half of the clips that were left out."""
-        if 2 * self.recognised >= self.left_out:
+        if self.recognised is None or self.left_out is None or 2 * self.recognised >= self.left_out:
             return ()
         return (
             f"the head recognised only {self.recognised} of the {self.left_out} clips of {self.class_name!r} that were "
@@ -163,8 +163,8 @@ def _add(
         largest_change=change,
         compared_clips=len(compared),
         confusions=confusions,
-        left_out=len(recognised),
-        recognised=recognised.count(class_name),
+        left_out=len(recognised) or None,
+        recognised=recognised.count(class_name) if recognised else None,
     )
 
 

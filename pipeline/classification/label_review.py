@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..core.types import ClipRow, LabelRow
 from ..core.vectors import unit
 from .cross_validation import held_out_scores
 from .dataset import LabelledClips, labelled_examples
-from .label_checks import contradictions, spelled_alike, stretch_of
+from .label_checks import contradictions, durations_in, spelled_alike, stretch_of
 from .train import build_head
 
 # Clips of other classes look nearly the same if they are nearer than this share of the clips of one class are to each
@@ -86,12 +86,12 @@ def review_labels(*, bank: BankLike = "bank", recipe: str | None = None, limit: 
     places = {name: number for number, name in enumerate(table.ids)}
     clips = list(table.rows([places[name] for name in examples.ids]))
     unlikely, warnings = _unlikely(examples, clips)
-    kinds = (_of_stretches(labels), _of_names(labels), _near_duplicates(examples, clips), unlikely)
+    kinds = (_of_stretches(labels, durations_in(store)), _of_names(labels), _near_duplicates(examples, clips), unlikely)
     return OddLabels([odd for kind in kinds for odd in list(kind)[:limit]], warnings=warnings)
 
 
-def _of_stretches(labels: Sequence[LabelRow]) -> Iterator[OddLabel]:
-    for row, other in contradictions(labels, ()):
+def _of_stretches(labels: Sequence[LabelRow], durations: Mapping[str, float]) -> Iterator[OddLabel]:
+    for row, other in contradictions(labels, (), durations):
         yield OddLabel("two classes", row.label, other.label, stretch_of(row), stretch_of(other))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.format_file import QUESTIONS, is_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..bank.last_hits import recall_hit
@@ -113,7 +114,7 @@ def _of_row(row: Mapping[str, Any]) -> tuple[Moment, str | None]:
 
 
 def _stored_clip(clip_id: str, store: Bank) -> dict[str, Any]:
-    for bank in (store, store.questions()):
+    for bank in (store, *([store.questions()] if is_bank(store.folder / QUESTIONS) else [])):
         for recipe in bank.recipes():
             table = bank.clips(recipe)
             if clip_id in table.ids:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import signal
 import sys
@@ -16,6 +17,12 @@ from ..core.files import printable
 from ..core.registry import part_names
 from ._flags import as_options
 from ._sections import OTHERS, SECTIONS
+
+# Commands that store as they go, so that a stopped one can go on.
+_GO_ON = ("extract", "retry", "watch", "predict", "add-class")
+
+# What a mistyped command must share with one to be taken for it (``difflib``).
+_NEAR = 0.6
 
 
 class Commands(click.Group):
@@ -48,6 +55,9 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
+            near = difflib.get_close_matches(cmd_name, self.list_commands(ctx), n=1, cutoff=_NEAR)
+            if near:
+                ctx.fail(f"there is no command {cmd_name!r}; did you mean {near[0]!r}?")
             return None
         module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
@@ -73,5 +83,7 @@ class Commands(click.Group):
         except click.UsageError as error:  # it quotes what was typed
             raise click.UsageError(printable(error.format_message(), keep="\n\t"), error.ctx) from error
         except KeyboardInterrupt:
-            click.echo("Stopped. What was finished is stored; run the same command again to continue.", err=True)
+            goes_on = ctx.invoked_subcommand in _GO_ON
+            how = " What was finished is stored; run the same command again to continue." if goes_on else ""
+            click.echo(f"Stopped.{how}", err=True)
             sys.exit(1)

@@ -68,9 +68,15 @@ def labels_option(command: Command) -> Command:
 
 
 def head_name_option(command: Command) -> Command:
-    """``--head-name``."""
+    """``--head-name``, or ``--name`` as training has it."""
     return click.option(
-        "--head-name", default="default", show_default=True, shell_complete=complete_head, help="Name of the head."
+        "--head-name",
+        "--name",
+        "head_name",
+        default="default",
+        show_default=True,
+        shell_complete=complete_head,
+        help="Name of the head.",
     )(command)
 
 

@@ -216,3 +216,8 @@ def extraction_summary(done: Extraction, bank: Path) -> str:
         f"{videos}: {counts}. {done.encoded_clips} clips encoded in {done.seconds:.1f} s "
         f"with {done.recipe.encoder} (recipe {done.recipe.id}) into {bank}"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 label``, ``2 labels``."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"

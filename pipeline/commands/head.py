@@ -26,7 +26,7 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("checkpoint", required=False)
-@click.option("--name", help="Name of the new head [the encoder's name].")
+@click.option("--name", "--head-name", "name", help="Name of the new head [the encoder's name].")
 @bank_option
 @recipe_option
 @device_option

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 import click
 
 from ._options import bank_option, output_option, raw_cells_option, recipe_option
-from ._terminal import Terminal
+from ._terminal import Terminal, counted
 
 
 class _AddOptions(TypedDict):
@@ -98,7 +98,7 @@ def remove(moment: str | None, class_name: str | None, bank: Path, terminal: Ter
 
     rows = remove_labels(moment, class_name=class_name, bank=bank)
     terminal.rows(rows.to_rows(), columns=_COLUMNS)
-    terminal.say(f"{len(rows)} labels removed")
+    terminal.say(f"{counted(len(rows), 'label')} removed")
 
 
 @command.command("import")
@@ -121,7 +121,7 @@ def import_(table: Path, raw_cells: bool, also: bool, bank: Path, terminal: Term
     with terminal.working("Reading the videos' contents"):
         rows = import_labels(table, bank=bank, raw_cells=raw_cells, also=also)
     terminal.rows(rows.to_rows(), columns=_COLUMNS)
-    terminal.say(f"{len(rows)} labels read, {rows.num_new} of them new")
+    terminal.say(f"{counted(len(rows), 'label')} read, {rows.num_new} of them new")
 
 
 @command.command("export")
@@ -142,7 +142,7 @@ def export(table: Path, raw_cells: bool, bank: Path, terminal: Terminal) -> None
 
     rows = export_labels(table, bank=bank, raw_cells=raw_cells)
     terminal.rows(rows.to_rows() if terminal.json else [], columns=_COLUMNS)
-    terminal.say(f"{len(rows)} labels written to {table}")
+    terminal.say(f"{counted(len(rows), 'label')} written to {table}")
 
 
 @command.command("list")

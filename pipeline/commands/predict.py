@@ -124,7 +124,7 @@ _segment_options = several(
 
 @click.command("predict")
 @click.argument("sources", nargs=-1, metavar="[SOURCE or MOMENT]...")
-@click.option("--head-name", shell_complete=complete_head, help="Name of the head [default].")
+@click.option("--head-name", "--name", "head_name", shell_complete=complete_head, help="Name of the head [default].")
 @click.option(
     "--prompts",
     metavar="A,B,C",
@@ -162,8 +162,8 @@ def command(
 ) -> None:
     """Predict the classes of videos or of the whole bank.
 
-    Without SOURCE it predicts all clips of the bank. New videos are encoded and stored first. The label is null if the
-    clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the precision
+    Without SOURCE it predicts all clips of the bank. New videos are encoded, but not added to the bank. The label is
+    null if the clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the precision
     requested in training ("unsure"). The field known is the share of held-out clips of known classes that look at most
     as familiar as this clip.
 

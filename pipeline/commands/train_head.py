@@ -43,7 +43,7 @@ def _parameters(_: click.Context, __: click.Parameter, settings: tuple[str, ...]
     help="Loss of the mlp; --loss triplet alone selects the mlp.",
 )
 @labels_option
-@click.option("--name", default="default", show_default=True, help="Name of the head.")
+@click.option("--name", "--head-name", "name", default="default", show_default=True, help="Name of the head.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 @click.option("--margin", type=float, help="mlp, triplet: margin of the loss [0.1].")
 @click.option("--miner-margin", type=float, help="mlp, triplet: margin of the miner [0.2].")

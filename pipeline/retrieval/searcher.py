@@ -114,12 +114,14 @@ class Searcher:
             self._twins = NearDuplicates(self.clips, self._numbers)
         same = self._twins.same if chosen.collapse and self._twins else None
         grouping = MergePolicy(chosen.merge_gap, chosen.each_clip, chosen.per_video, same)
+        # Before the encoder is loaded: a condition that makes no sense is refused at once.
+        where = [for_index(self.clips, chosen.where, labels=self._labels)] if chosen.where else []
         vectors = [self._asker.vector(part, templates) for part in parts]
         summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
         rows = summed[None].astype(np.float32)
         shown = [] if chosen.include_query else self._shown(parts)
         without = as_list(chosen.without)
-        allowed = self._allowed(chosen.where, without, shown) if chosen.where or without or shown else None
+        allowed = _allowed(where, without, shown) if where or without or shown else None
         if chosen.rerank:
             (found,) = self._index.search(rows, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
             again = self._reranked(parts, [name for name, _ in found], templates)
@@ -157,13 +159,6 @@ class Searcher:
         """The clips that show what is looked for, by part of the query."""
         found = (self._asker.shown(part) for part in parts if part.weight > 0 and not part.is_feedback)
         return [shown for shown in found if shown is not None]
-
-    def _allowed(self, where: str | Sequence[str], without: Collection[str], shown: Sequence[Predicate]) -> Predicate:
-        """The clips that fulfil the conditions, are of other videos, and are not the query itself."""
-        barred = [*shown, *([OneOf("video_id", frozenset(without))] if without else [])]
-        fitting = [for_index(self.clips, where, labels=self._labels)] if where else []
-        both = (*fitting, *(Not(one) for one in barred))
-        return both[0] if len(both) == 1 else AllOf(both)
 
     def _hits(self, found: Sequence[tuple[str, float]], grouping: MergePolicy) -> list[Hit]:
         if grouping.same is not None and self._twins is not None:
@@ -250,3 +245,10 @@ def _hit(row: ClipRow, score: float) -> Hit:
         peak_start_seconds=row.start_seconds,
         peak_stop_seconds=row.stop_seconds,
     )
+
+
+def _allowed(where: Sequence[Predicate], without: Collection[str], shown: Sequence[Predicate]) -> Predicate:
+    """The clips that fulfil the conditions, are of other videos, and are not the query itself."""
+    barred = [*shown, *([OneOf("video_id", frozenset(without))] if without else [])]
+    both = (*where, *(Not(one) for one in barred))
+    return both[0] if len(both) == 1 else AllOf(both)
