@@ -163,9 +163,9 @@ def command(
     """Predict the classes of videos or of the whole bank.
 
     Without SOURCE it predicts all clips of the bank. New videos are encoded, but not added to the bank. The label is
-    null if the clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the precision
-    requested in training ("unsure"). The field known is the share of held-out clips of known classes that look at most
-    as familiar as this clip.
+    null if the clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the
+    precision requested in training ("unsure"). The field known is the share of held-out clips of known classes that
+    look at most as familiar as this clip.
 
     \b
     Examples:
