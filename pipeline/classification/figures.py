@@ -36,6 +36,7 @@ def figures_of(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     counts = counts[counts > 0]
     # Balanced accuracy weighs rare classes up, so that few clips decide.
     balanced_trials = trials * len(counts) ** 2 / float((1 / counts).sum()) / len(once.truth)
+    cross_validated = after.folds > 1
     enough = once.num_clips >= _ENOUGH_FOR_ECE
     return {
         "protocol": after.protocol,
@@ -46,12 +47,16 @@ def figures_of(before: HeldOut, after: HeldOut) -> dict[str, Any]:
         "chance": float(counts.max() / counts.sum()),
         "chance_uniform": 1 / len(after.classes),
         "top1": figures["top1"],
-        "top1_interval": list(share_interval(figures["top1"], trials)),
+        "top1_interval": list(share_interval(figures["top1"], trials, cross_validated=cross_validated)),
         "top5": figures["top5"] if len(after.classes) > _TOO_FEW_FOR_TOP5 else None,
         "balanced_accuracy": figures["balanced_accuracy"],
-        "balanced_accuracy_interval": list(share_interval(figures["balanced_accuracy"], balanced_trials)),
+        "balanced_accuracy_interval": list(
+            share_interval(figures["balanced_accuracy"], balanced_trials, cross_validated=cross_validated)
+        ),
         "macro_f1": figures["macro_f1"],
-        "macro_f1_interval": list(share_interval(figures["macro_f1"], balanced_trials)),
+        "macro_f1_interval": list(
+            share_interval(figures["macro_f1"], balanced_trials, cross_validated=cross_validated)
+        ),
         "ece": figures["ece"] if enough else None,
         "ece_uncalibrated": classification_figures(before.truth, before.scores)["ece"] if enough else None,
     }

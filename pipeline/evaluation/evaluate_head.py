@@ -287,7 +287,7 @@ def _per_class(held: HeldOut) -> dict[str, dict[str, Any]]:
         rows[str(name)] = {
             "clips": int(clips.sum()),
             "recall": recall,
-            "recall_interval": list(share_interval(recall, trials)),
+            "recall_interval": list(share_interval(recall, trials, cross_validated=held.folds > 1)),
             "precision": right / max(1, int(assigned.sum())),
             "average_precision": average_precision(own[np.argsort(-held.scores[:, code], kind="stable")]),
         }

@@ -23,6 +23,14 @@ def test_without_trials_nothing_is_known() -> None:
     assert share_interval(0.5, 0.0) == (0.0, 1.0)
 
 
+def test_a_cross_validated_share_may_be_half_a_hit_too_low() -> None:
+    plain, corrected = share_interval(0.8, 20), share_interval(0.8, 20, cross_validated=True)
+    assert corrected[0] == plain[0]
+    assert corrected[1] == share_interval(0.825, 20)[1] > plain[1]
+    assert share_interval(1.0, 20, cross_validated=True)[1] == 1.0
+    assert share_interval(0.5, 0.0, cross_validated=True) == (0.0, 1.0)
+
+
 def test_clips_of_a_group_that_are_right_or_wrong_together_count_less() -> None:
     random = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)
