@@ -181,6 +181,7 @@ def rows_of(name: str, value: Any) -> list[Row]:
 
 def fields(row: Row, *, width: int) -> list[str]:
     """The fields of one result, a line each; long values are wrapped behind their name."""
+    row = _with_intervals(row)
     names = [printable(name.replace("_", " ")) for name in row]
     behind = max(map(_cells, names), default=0)
     lines = []
@@ -191,6 +192,16 @@ def fields(row: Row, *, width: int) -> list[str]:
         lines += [name + " " * (behind - _cells(name)) + _GAP + first]
         lines += [" " * behind + _GAP + other for other in others]
     return [_as_printed(line) for line in lines]
+
+
+def _with_intervals(row: Row) -> Row:
+    """``top1`` and ``top1_interval`` as one field."""
+    shown = {name: value for name, value in row.items() if not (name.endswith("_interval") and name[:-9] in row)}
+    for name in shown:
+        if (interval := row.get(f"{name}_interval")) is not None:
+            low, high = map(text_of, interval)
+            shown[name] = f"{text_of(row[name])} ({low} to {high} at 95%)"
+    return shown
 
 
 def _settings(value: Mapping[str, Any]) -> str:

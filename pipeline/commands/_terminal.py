@@ -62,7 +62,11 @@ class Terminal:
         for name, rows in tables.items():
             self._line(console, "")
             self._line(console, name.replace("_", " "), style="bold")
-            self._table(Table(rows, list(rows[0]), width=console.width))
+            if len(rows) > 1:
+                self._table(Table(rows, list(rows[0]), width=console.width))
+                continue
+            for line in fields(rows[0], width=console.width):
+                self._line(console, line)
 
     def _table(self, table: Table) -> None:
         console = self._console(sys.stdout)

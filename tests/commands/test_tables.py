@@ -6,7 +6,6 @@ import pytest
 from rich.cells import cell_len
 
 from pipeline.commands._tables import Table, fields, rows_of, text_of
-from pipeline.commands.encoders import _COLUMNS
 from pipeline.maintenance.info import encoder_list
 
 
@@ -62,8 +61,9 @@ def test_wide_characters_take_two_cells() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_the_list_of_encoders_has_two_lines_each_and_whole_checkpoints(width: int) -> None:
-    rows = encoder_list()
-    _, body = lines_of(rows, list(_COLUMNS), width)
+    encoders = encoder_list()
+    rows = encoders.to_rows()
+    _, body = lines_of(rows, list(encoders.columns), width)
     assert len(body) <= 2 * len(rows)
     words = " ".join(body).split()
     assert all(row["checkpoint"] in words for row in rows if " " not in row["checkpoint"])
@@ -97,3 +97,8 @@ def test_results_within_a_result_are_tables_and_counts_are_not() -> None:
 def test_fields_are_wrapped_behind_their_name_and_small_parameters_are_exact() -> None:
     found = fields({"class_counts": {"run": 2, "walk": 3, "jump": 4}, "parameters": {"weight_decay": 1e-4}}, width=34)
     assert found == ["class counts  run 2, walk 3,", "              jump 4", "parameters    weight_decay 0.0001"]
+
+
+def test_a_figure_and_its_interval_are_one_field() -> None:
+    shown = fields({"top1": 0.5, "top1_interval": [0.25, 0.75], "chance": 0.1}, width=80)
+    assert shown == ["top1    0.500 (0.250 to 0.750 at 95%)", "chance  0.100"]
