@@ -79,7 +79,7 @@ FILES_OF_THEIR_OWN = {
     "indexes._segments": ({"fromfile", "hardlink_to", "memmap", "open", "tofile"}, _LOCAL),
     "indexes.sq8": ({"read_text", "write_text"}, _LOCAL),
     "heads._trained.onnx": ({"replacing", "write_bytes"}, "a file that the user names"),
-    "classification.segments": ({"mkdir", "write_text"}, "files that the user names"),
+    "classification.exports": ({"mkdir", "write_text"}, "files that the user names"),
     "maintenance.compact_prune": ({"iterdir"}, "folders of videos"),
 }
 

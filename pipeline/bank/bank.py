@@ -129,11 +129,10 @@ class Bank:
 
         parts, tables, dim = self._tables = listed_again(read_all)
         table = pa.concat_tables(tables) if tables else pa.schema(CLIP_FIELDS).empty_table()
-        sizes = [len(table) for table in tables]
         outcomes = self.outcomes()
         ours = outcomes.reads(recipe_id)
         gone = set() if superseded else {held for _, held in ours}.difference(dict(ours).values())
-        named = list(zip(parts, sizes, strict=True))
+        named = list(zip(parts, map(len, tables), strict=True))
         return ClipTable(named, table, dim=dim, latest_paths=outcomes.latest_paths, without=gone)
 
     def embeddings(self, recipe_id: str) -> FloatArray:
