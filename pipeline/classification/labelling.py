@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import glob
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -103,10 +105,15 @@ def _meant(named: str, store: Bank) -> list[tuple[Moment, str | None]]:
         return [_of_row(recall_hit(store.folder, int(found[1])))]
     if found := _CLIP_ID.fullmatch(named):
         return [_of_row(_stored_clip(named, store))]
+    moment = Moment.parse(named)
+    # Not Path's own, which raise an error for what is too long for a name.
+    several = os.path.isdir(named) or (glob.has_magic(named) and not os.path.exists(named))  # noqa: PTH110, PTH112
+    if moment.span is not None or not several:
+        return [(moment, None)]
     sources = find_sources(named, is_video=looks_readable)
     if problem := next((source.problem for source in sources if source.problem), None):
         raise SourceError(problem)
-    return [(Moment(source.path, source.span), None) for source in sources]
+    return [(Moment(source.path), None) for source in sources]
 
 
 def _of_row(row: Mapping[str, Any]) -> tuple[Moment, str | None]:

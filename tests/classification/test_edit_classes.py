@@ -212,7 +212,7 @@ class TestInABank:
         assert (report.left_out, report.recognised) == (5, 5)
         assert report.warnings == ()
         again = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
-        assert (again.left_out, again.warnings) == (0, ())
+        assert (again.left_out, again.warnings) == (None, ())
 
     def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
         head = load_trained(bank / "heads", "default").card

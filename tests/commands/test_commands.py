@@ -414,7 +414,7 @@ def test_what_steers_a_terminal_is_spelled_out_for_people(bank: Path, videos: Pa
     shutil.copy(videos / "red" / "0.mp4", tmp_path / name)
     (tmp_path / f"broken{name}").write_bytes(b"x")
     for words in (
-        ["label", "add", str(tmp_path / name), "run\x1b]0;x\x07"],
+        ["label", "add", "--also", str(tmp_path / name), "run\x1b]0;x\x07"],
         ["label", "list"],
         ["search", "--clip", str(tmp_path / "gone\x1b[0m.mp4")],
         ["search", "--text", "x", "--\x1b[31m"],
