@@ -93,7 +93,7 @@ def test_raw_cells_are_written_and_read_as_they_are(tmp_path: Path) -> None:
     bank = ["--bank", str(tmp_path / "bank")]
     importing = ["label", "import", str(tmp_path / "labels.csv"), *bank]
     assert CliRunner().invoke(main, [*importing, "--raw-cells"]).exit_code == 0
-    assert CliRunner().invoke(main, importing).exit_code == 0
+    assert CliRunner().invoke(main, [*importing, "--also"]).exit_code == 0
     assert [row.label for row in Labels(tmp_path / "bank").rows()] == ["'=x", "=x"]
     assert CliRunner().invoke(main, ["label", "export", str(tmp_path / "raw.csv"), "--raw-cells", *bank]).exit_code == 0
     assert [row[3] for row in _written((tmp_path / "raw.csv").read_text())] == ["label", "'=x", "=x"]
