@@ -13,6 +13,7 @@ from .recipe import Recipe
 # More rows are counted, not shown: a notebook keeps what it shows.
 _MOST_ROWS = 50
 _MOST_WORDS = 12
+_MOST_KEYS = 20
 
 
 class Shown:
@@ -63,7 +64,7 @@ def cell(value: object) -> str:
 def _flat(fields: Mapping[str, object]) -> Iterable[tuple[str, object]]:
     """The fields, with a row for each key of a mapping."""
     for name, value in fields.items():
-        if isinstance(value, Mapping) and len(value) <= _MOST_WORDS:
+        if isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
             yield from ((f"{name}.{key}", inner) for key, inner in value.items() if not isinstance(inner, Mapping))
         else:
             yield name, f"{len(value)} items" if isinstance(value, Mapping) else value

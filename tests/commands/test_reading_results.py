@@ -140,7 +140,7 @@ class TestBars:
     def test_training_shows_the_head_the_count_and_the_time_left(self, bank: Path, tmp_path: Path) -> None:
         shown, (report,) = self.bars(tmp_path, "train-head", "--head", "prototype", "--name", "mine", "--bank", bank)
         assert report["head"] == "mine"
-        assert re.search(r"Training mine: \d of 6 trainings done .*left", shown)
+        assert re.search(r"Training mine: \d+ of \d+ trainings done .*left", shown)
 
 
 @pytest.fixture
@@ -158,7 +158,8 @@ def test_results_of_compare_heads_come_as_heads_are_trained(bank: Path, two_kind
     assert [one.head for one in came] == ["mine", "yours"]
     assert [one.head for one in found] == [one.head for one in sorted(came, key=lambda one: -one.top1)]
     assert {step.name for step in steps} == {"mine", "yours"}
-    assert all(last.done == last.total == 6 for last in (steps[len(steps) // 2 - 1], steps[-1]))
+    last = {step.name: step for step in steps}
+    assert all(step.done == step.total and step.total % 5 == 1 for step in last.values())  # folds, and the head itself
     assert [row["head"] for row in lines(run("compare-heads", "--bank", bank))] == ["mine", "yours"]
 
 

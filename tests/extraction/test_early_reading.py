@@ -98,7 +98,7 @@ def test_threads_that_wait_for_an_encoder_end_when_it_cannot_be_loaded(
         raise EncoderError("no such weights")
 
     before = set(threading.enumerate())
-    monkeypatch.setattr(local, "_loaded", fail)
+    monkeypatch.setattr(local, "loaded_encoder", fail)
     with pytest.raises(EncoderError, match="no such weights"):
         extract([videos], bank=bank, encoder=str(videomae))
     assert not [thread for thread in set(threading.enumerate()) - before if "_work" in thread.name]
