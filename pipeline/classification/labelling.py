@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import glob
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +21,7 @@ from ..core.results import Results
 from ..core.types import LabelRow, Moment, Span
 from ..decoders import looks_readable
 from ..extraction.resume import video_id_of
-from ..sources.catalog import find_sources
+from ..sources.catalog import find_sources, names_several
 from ..sources.tables import write_csv
 from .label_checks import check_labels
 
@@ -106,9 +104,7 @@ def _meant(named: str, store: Bank) -> list[tuple[Moment, str | None]]:
     if found := _CLIP_ID.fullmatch(named):
         return [_of_row(_stored_clip(named, store))]
     moment = Moment.parse(named)
-    # Not Path's own, which raise an error for what is too long for a name.
-    several = os.path.isdir(named) or (glob.has_magic(named) and not os.path.exists(named))  # noqa: PTH110, PTH112
-    if moment.span is not None or not several:
+    if moment.span is not None or not names_several(named):
         return [(moment, None)]
     sources = find_sources(named, is_video=looks_readable)
     if problem := next((source.problem for source in sources if source.problem), None):

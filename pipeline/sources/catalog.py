@@ -136,6 +136,12 @@ def _labelled_by_folder(sources: list[Source], named: Path) -> list[Source]:
     ]
 
 
+def names_several(name: str) -> bool:
+    """Whether a name stands for videos that have to be looked up: a folder or a glob pattern."""
+    # Not Path's own, which raise an error for what is too long for a name.
+    return os.path.isdir(name) or (glob.has_magic(name) and not os.path.exists(name))  # noqa: PTH110, PTH112
+
+
 def _absolute(path: Path) -> Path:
     """Absolute and without ``..``, so that one file has one spelling; links stay as they are."""
     return Path(os.path.abspath(path))
