@@ -138,7 +138,8 @@ def _opened(path: Path) -> pq.ParquetFile:
         if file is not None:
             return file
         verify_whole(path.absolute(), content, storage_of(path).facts(path))
-    return pq.ParquetFile(StoredFile(path), page_checksum_verification=True)
+    # Without threads of Arrow's: one that lets go of a Python file while the interpreter ends aborts the process.
+    return pq.ParquetFile(StoredFile(path), page_checksum_verification=True, pre_buffer=False)
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -159,7 +160,7 @@ def columns_of(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None =
 
     def read() -> pa.Table:
         _require(file, columns or ())
-        table = file.read(columns=columns)
+        table = file.read(columns=columns, use_threads=False)
         table.validate(full=True)
         return table
 
@@ -193,7 +194,7 @@ def read_rows(path: Path, column: str, rows: Sequence[int]) -> tuple[pa.Array, n
         groups = np.searchsorted(starts, wanted, side="right") - 1
         chosen = np.unique(groups)
         shift = starts[chosen] - np.cumsum([0, *(sizes[number] for number in chosen)])[:-1]
-        values = file.read_row_groups(chosen.tolist(), columns=[column])[column].combine_chunks()
+        values = file.read_row_groups(chosen.tolist(), columns=[column], use_threads=False)[column].combine_chunks()
         return values, wanted - shift[np.searchsorted(chosen, groups)], file.schema_arrow
 
     return named(path, read)

@@ -89,7 +89,7 @@ def open_verified(path: Path, footer: bytes) -> pq.ParquetFile | None:
     facts: Mapping[str, int | str] = json.loads(described)
     sums, size = str(facts["crc32"]), int(facts["bytes"])
     expected = [int(sums[start : start + 8], 16) for start in range(0, len(sums), 8)]
-    return pq.ParquetFile(_VerifiedFile(path, footer, expected, block_bytes=size), metadata=metadata)
+    return pq.ParquetFile(_VerifiedFile(path, footer, expected, block_bytes=size), metadata=metadata, pre_buffer=False)
 
 
 @functools.lru_cache(maxsize=1 << 16)

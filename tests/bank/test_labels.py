@@ -138,6 +138,30 @@ for number in range(12):
     assert sorted(row.video_id for row in labels.rows()) == sorted(f"{who}{n}" for who in "ab" for n in range(12))
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux lists them")
+def test_reading_parts_starts_no_thread_that_could_outlive_the_interpreter(tmp_path: Path) -> None:
+    """A thread of Arrow's that lets go of a Python file while the interpreter ends aborts the process, now and then."""
+    script = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from conftest import clusters
+from small_banks import RECIPE, fill, label
+from pipeline.bank.bank import Bank
+from pipeline.bank.labels import Labels
+folder = Path(sys.argv[1])
+before = len(os.listdir("/proc/self/task"))
+X, y = clusters(classes=2, each=3)
+label(folder, fill(folder, X), y)
+assert len(Labels(folder).rows()) == 6
+clips = Bank(folder).clips(RECIPE.id)
+assert len(clips.embeddings()) == len(clips.embeddings([0, 1, 2, 3, 4, 5])) == 6
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    call = [sys.executable, "-c", script, str(tmp_path / "bank"), str(Path(__file__).parents[1])]
+    assert subprocess.run(call, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
 def test_the_example_of_the_documentation_replays_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = Labels(tmp_path / "bank")
     labels.add([label(1, group="x"), label(2), label(3)])
