@@ -133,7 +133,7 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
     candidates = [clone(model).set_params(**values) for values in ParameterGrid(grid)]
 
     def merit(candidate: Head) -> tuple[float, float]:
-        held = _over(candidate, examples, splits, familiarity=False)
+        held = _over(candidate, examples, [splits], familiarity=False)
         figures = classification_figures(held.truth, held.scores)
         return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
 
@@ -165,13 +165,11 @@ def held_out_scores(
     """
     check_choice("protocol", protocol, Protocol)
     name, splits = splits_of(examples, protocol)
-    found = [_over(model, examples, splits, protocol=name, fixed=tune)]
+    deals = [splits]
     if name.endswith(tuple(_DEALT.values())):
         times = repeats or int(np.clip(_TESTED // max(1, len(examples)), 1, model.repeats))
-        for seed in range(1, times):
-            splits = splits_of(examples, protocol, seed=seed)[1]
-            found.append(_over(model, examples, splits, protocol=name, fixed=tune))
-    return _together(found)
+        deals += [splits_of(examples, protocol, seed=seed)[1] for seed in range(1, times)]
+    return _over(model, examples, deals, protocol=name, fixed=tune)
 
 
 def _together(found: Sequence[HeldOut]) -> HeldOut:
@@ -192,16 +190,14 @@ def _together(found: Sequence[HeldOut]) -> HeldOut:
 def _over(
     model: Head,
     examples: LabelledClips,
-    splits: list[Split],
+    deals: Sequence[Sequence[Split]],
     *,
     protocol: str = "given",
     fixed: frozenset[str] | None = None,
     familiarity: bool = True,
 ) -> HeldOut:
+    """Scores from all folds, of each time that clips were dealt into folds; the folds are trained side by side."""
     classes, codes = np.unique(examples.y, return_inverse=True)
-    probabilities = np.full((len(examples), len(classes)), -np.inf)
-    familiar = np.full(len(examples), np.nan)
-    tested = np.zeros(len(examples), dtype=np.bool_)
 
     def tried(split: Split) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64] | None] | None:
         """The classes that a fold knows, what it says of its test rows, and how familiar these are to it."""
@@ -216,23 +212,31 @@ def _over(
         return known, shares, None if look is None else look.scores(examples.vectors[test])
 
     copy_bytes = examples.X.nbytes + examples.vectors.nbytes
-    for (_, test), found in zip(splits, on_cores(tried, splits, copy_bytes=copy_bytes), strict=True):
-        tested[test] = True
-        if found is not None:
-            known, shares, looks = found
-            probabilities[np.ix_(test, known)] = shares
-            familiar[test] = np.nan if looks is None else looks
-    return HeldOut(
-        protocol,
-        len(splits),
-        classes,
-        codes[tested],
-        probabilities[tested],
-        familiar[tested],
-        examples.groups[tested],
-        np.flatnonzero(tested),
-        len(examples),
-    )
+    folds = iter(on_cores(tried, [split for splits in deals for split in splits], copy_bytes=copy_bytes))
+
+    def dealt(splits: Sequence[Split]) -> HeldOut:
+        probabilities = np.full((len(examples), len(classes)), -np.inf)
+        familiar = np.full(len(examples), np.nan)
+        tested = np.zeros(len(examples), dtype=np.bool_)
+        for _, test in splits:
+            tested[test] = True
+            if (fold := next(folds)) is not None:
+                known, shares, looks = fold
+                probabilities[np.ix_(test, known)] = shares
+                familiar[test] = np.nan if looks is None else looks
+        return HeldOut(
+            protocol,
+            len(splits),
+            classes,
+            codes[tested],
+            probabilities[tested],
+            familiar[tested],
+            examples.groups[tested],
+            np.flatnonzero(tested),
+            len(examples),
+        )
+
+    return _together([dealt(splits) for splits in deals])
 
 
 def splits_of(examples: LabelledClips, protocol: Protocol, *, seed: int = 0) -> tuple[str, list[Split]]:

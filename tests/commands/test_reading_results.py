@@ -140,7 +140,8 @@ class TestBars:
     def test_training_shows_the_head_the_count_and_the_time_left(self, bank: Path, tmp_path: Path) -> None:
         shown, (report,) = self.bars(tmp_path, "train-head", "--head", "prototype", "--name", "mine", "--bank", bank)
         assert report["head"] == "mine"
-        assert re.search(r"Training mine: \d+ of \d+ trainings done .*left", shown)
+        trainings = report["cv"]["folds"] * report["cv"]["repeats"] + 1  # and the head itself
+        assert re.search(rf"Training mine: \d+ of {trainings} trainings done .*left", shown)
 
 
 @pytest.fixture
