@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import clusters
-from small_banks import extraction, fill, label
+from head_changes import VERBS, clips_are_stored, trained_bank
+from small_banks import fill, label
 from storages import Failing, InMemory
 
 from pipeline import (
     Bank,
     Part,
     Searcher,
-    add_class,
     load_head,
     predict,
-    remove_class,
-    rename_class,
     train_head,
     undo,
 )
@@ -34,29 +31,10 @@ from pipeline.maintenance.doctor import _bank_checks
 from pipeline.maintenance.info import bank_info
 from pipeline.retrieval.build_index import build_index, index_stats, remove_indexes
 
-Verb = Callable[[Path], object]
-
-VERBS: dict[str, Verb] = {
-    "add-class": lambda bank: add_class("class 3", ["/9.mp4", "/10.mp4"], bank=bank),
-    "remove-class": lambda bank: remove_class("class 1", bank=bank, labels=True),
-    "rename-class": lambda bank: rename_class("class 0", "zero", bank=bank),
-    "undo": lambda bank: undo(bank=bank),
-}
-
 
 @pytest.fixture(autouse=True)
 def clips_of_a_new_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rows = fill(tmp_path / "rows", clusters(classes=4, each=3)[0])
-    module = importlib.import_module("pipeline.classification.add_class")
-    monkeypatch.setattr(module, "extract_for", lambda *_, **__: extraction(rows[9:11]))
-
-
-def made(bank: Path) -> None:
-    """Three classes of three clips, a head, a renamed class that can be undone, and clips of a fourth class."""
-    X, y = clusters(classes=4, each=3)
-    label(bank, fill(bank, X)[:9], y[:9])
-    train_head(bank=bank, head="prototype")
-    rename_class("class 2", "two", bank=bank)
+    clips_are_stored(monkeypatch, fill(tmp_path / "rows", clusters(classes=4, each=3)[0]))
 
 
 def state(bank: Path) -> tuple[Any, ...]:
@@ -72,7 +50,7 @@ def hits(bank: Path, kind: str) -> list[tuple[str, float]]:
 
 def story(bank: Path) -> list[Any]:
     """All that is done with a bank, and what comes of it."""
-    made(bank)
+    trained_bank(bank)
     found: list[Any] = [state(bank)]
     for verb in VERBS.values():
         verb(bank)
@@ -106,7 +84,7 @@ def test_all_that_is_done_with_a_bank_comes_to_the_same_in_an_object_store(tmp_p
 def test_a_head_or_an_entry_of_its_history_that_is_damaged_there_is_named(tmp_path: Path) -> None:
     bank, memory = tmp_path / "bank", InMemory()
     with mounted(bank, memory):
-        made(bank)
+        trained_bank(bank)
         former = bank / "heads" / "history" / "default" / "000001.safetensors"
         memory.replace(former, memory.read(former)[:-1])
         with pytest.raises(HeadError, match="000001.json is damaged"):
@@ -126,7 +104,7 @@ def test_a_damaged_part_is_set_aside_there_and_nothing_is_overwritten(tmp_path: 
     bank, memory = tmp_path / "bank", InMemory()
     with mounted(bank, memory):
         for _ in range(2):
-            made(bank)
+            trained_bank(bank)
             (part,) = memory.objects(bank / "labels", "part-*")[:1]
             memory.replace(part, memory.read(part)[:-1])
             assert "It was moved to" in _bank_checks(bank, repair=True)[0].detail
@@ -156,7 +134,7 @@ def test_whatever_change_fails_head_and_labels_are_both_as_before_or_both_as_aft
 ) -> None:
     bank, original = tmp_path / "bank", InMemory()
     with mounted(bank, original):
-        made(bank)
+        trained_bank(bank)
         before = state(bank)
     done = copied(original)
     with failing(bank, done, None, after=False, kill=False) as counted:

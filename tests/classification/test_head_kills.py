@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
 import shutil
@@ -12,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import clusters
-from small_banks import extraction, fill, label
+from head_changes import VERBS, clips_are_stored, trained_bank
 
-from pipeline import add_class, predict, remove_class, rename_class, train_head, undo
+from pipeline import predict, rename_class, undo
 from pipeline.classification.labelling import list_labels
 from pipeline.core.errors import HeadError
 from pipeline.core.results import Prediction
@@ -26,27 +24,12 @@ _EVERY = 8  # of the states that a kill leaves, changed again
 _CHANGES = ("replace", "rename", "link", "unlink", "fsync", "mkdir", "rmdir")
 
 State = tuple[HeadCard, list[Prediction], list[LabelRow]]
-Verb = Callable[[Path], object]
-
-VERBS: dict[str, Verb] = {
-    "add-class": lambda bank: add_class("class 3", ["/9.mp4", "/10.mp4"], bank=bank),
-    "remove-class": lambda bank: remove_class("class 1", bank=bank, labels=True),
-    "rename-class": lambda bank: rename_class("class 0", "zero", bank=bank),
-    "undo": lambda bank: undo(bank=bank),
-}
 
 
 @pytest.fixture
 def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three classes of three clips, a head, a renamed class that can be undone, and clips of a fourth class."""
-    X, y = clusters(classes=4, each=3)
     folder = tmp_path / "bank"
-    rows = fill(folder, X)
-    label(folder, rows[:9], y[:9])
-    train_head(bank=folder, head="prototype")
-    rename_class("class 2", "two", bank=folder)
-    module = importlib.import_module("pipeline.classification.add_class")
-    monkeypatch.setattr(module, "extract_for", lambda *_, **__: extraction(rows[9:11]))
+    clips_are_stored(monkeypatch, trained_bank(folder))
     return folder
 
 
