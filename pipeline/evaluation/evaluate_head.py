@@ -126,9 +126,7 @@ def evaluate(
         kind=card.kind,
         recipe=card.recipe,
         figures={
-            "head": head_name,
-            "kind": card.kind,
-            "loss": card.loss,
+            **{"head": head_name, "kind": card.kind, "loss": card.loss},
             **_figures(before, after),
             **_retrieval(examples),
             "unknown_auroc": _unknown_auroc(examples, on_progress),

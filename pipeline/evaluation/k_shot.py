@@ -19,6 +19,7 @@ from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
 from ..core.metrics import top_k_accuracy
+from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.training import OnTraining, on_cores, reporting
 from ..core.types import Device
@@ -99,9 +100,7 @@ def k_shot_curves(
     rows = label_rows_of(store, None if labels is None else Path(labels))
     examples = labelled_examples(store, card.recipe, rows, reads=model.reads)
     check_classes(examples)
-    texts = None
-    if not card.recipe.imported and encoder_class_for(card.recipe).card.text:
-        texts = text_shares(load_for(card.recipe, device=device), examples, templates)
+    texts = _texts(card.recipe, examples, templates, device=device)
     found: dict[str, dict[int, list[float]]] = {card.kind: {}, **({} if texts is None else {"with texts": {}})}
     splits = [_split(examples, draw) for draw in range(draws)]
     wanted = wanted or _doubling(min(int(_counts(examples.y[train]).min()) for train, _ in splits))
@@ -125,6 +124,15 @@ def k_shot_curves(
         chance=float(np.mean([_counts(examples.y[test]).max() / len(test) for _, test in splits])),
         curves=tuple(curves),
     )
+
+
+def _texts(
+    recipe: Recipe, examples: LabelledClips, templates: str | Sequence[str], *, device: Device
+) -> npt.NDArray[np.float64] | None:
+    """What the class names say of the clips, (n, classes); None if the encoder has no text side."""
+    if recipe.imported or not encoder_class_for(recipe).card.text:
+        return None
+    return text_shares(load_for(recipe, device=device), examples, templates)
 
 
 def _are_counts(shots: Sequence[object]) -> bool:
