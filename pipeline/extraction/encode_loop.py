@@ -142,7 +142,8 @@ class EncodingRun:
             self._batch[name] = _Waiting([video], frames, frames.pixels)
         if self._batch_size is None:  # found out when there is something to encode
             self._batch_size = suitable_batch_size(self._encoder)
-        if len(self._batch) >= self._batch_size:
+        # The first clip goes alone: what has gathered while the model was loaded would keep the first vector waiting.
+        if len(self._batch) >= (self._batch_size if self._submitted_clips else 1):
             self._encode()
 
     def _keep_busy(self) -> None:
