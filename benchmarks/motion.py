@@ -129,7 +129,7 @@ def curves(bank: Path, manifest: Path, picture: Path) -> None:
         told = ["--labels", manifest, "--shots", "1,2,4,6", "--bank", bank]
         (figures,) = run("evaluate", "--protocol", "k-shot", "--head-name", encoder, *told)
         drawn.append(dataclasses.replace(KShotCurve(**figures["curves"][0]), name=encoder))
-    draw_k_shot(drawn, picture)
+    draw_k_shot(drawn, picture, chance=figures["chance"])
 
 
 def timed(videos: Path, out: Path, rounds: int) -> None:

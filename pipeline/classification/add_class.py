@@ -17,6 +17,7 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
+from ..bank.label_conflicts import label_notes
 from ..bank.labels import Labels
 from ..core.arguments import check_choice
 from ..core.errors import HeadError
@@ -52,6 +53,7 @@ class AddReport(Report):
         left_out: clips of the class that were left out in turn, video by video, while it was learned from the others;
             None if it has one video only, is not learned alone, or the head was trained on many clips.
         recognised: how many of those were then classified correctly; None if none were left out.
+        label_notes: see ``Extraction``.
 
     Example:
         >>> report = add_class("jump", ["videos/kick/0.mp4@0-1", "videos/wave/0.mp4@0-1"])
@@ -71,18 +73,23 @@ class AddReport(Report):
     confusions: dict[str, int]
     left_out: int | None
     recognised: int | None
+    label_notes: tuple[str, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         """The fields as ``--json`` prints them."""
         row = super().to_row()
+        del row["label_notes"]  # they are warnings
         return {"class": row.pop("class_name"), **row}
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence if the head recognised fewer than half of the clips that were left out."""
+        """What is wrong with the labels, and a sentence if the head recognised fewer than half of the clips that were
+        left out.
+        """
         if self.recognised is None or self.left_out is None or 2 * self.recognised >= self.left_out:
-            return ()
+            return self.label_notes
         return (
+            *self.label_notes,
             f"the head recognised only {self.recognised} of the {self.left_out} clips of {self.class_name!r} that were "
             "left out in turn: add clips of other videos, or train the head again with train-head",
         )
@@ -151,6 +158,7 @@ def _add(
     X, y = examples.X[compared], examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=is_alone)
     recognised = recognised_elsewhere(before.head, examples, class_name, alone=is_alone)
+    notes = label_notes(Labels(store.folder).unknown(learned), store)
     _commit(store, _changed(before, after, examples, known, class_name, device=device), class_name, learned)
     return AddReport(
         class_name=class_name,
@@ -165,6 +173,7 @@ def _add(
         confusions=confusions,
         left_out=len(recognised) or None,
         recognised=recognised.count(class_name) if recognised else None,
+        label_notes=tuple(notes),
     )
 
 

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 
 from ..bank.bank import BankLike, open_bank
+from ..bank.label_conflicts import contradictions, durations_in, spelled_alike, stretch_of
 from ..core.errors import UsageError
 from ..core.results import Report, Results
 from ..core.types import ClipRow, LabelRow
 from ..core.vectors import unit
 from .cross_validation import held_out_scores
 from .dataset import LabelledClips, labelled_examples
-from .label_checks import contradictions, durations_in, spelled_alike, stretch_of
 from .train import build_head
 
 # Clips of other classes look nearly the same if they are nearer than this share of the clips of one class are to each

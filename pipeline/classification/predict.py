@@ -19,7 +19,7 @@ from ..core.recipe import Recipe
 from ..core.results import One, Prediction, Results
 from ..core.types import ClipRow, FloatArray, VideoRow
 from ..core.vectors import softmax
-from ..encoders import encoder_class_for, load_for, text_cosines
+from ..encoders import encoder_class_for, far_text_notes, load_for, text_cosines
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
 from ..extraction.run import Extraction
@@ -203,13 +203,14 @@ def score_clips(
     clips, vectors = _chosen(store, chosen, None if done is None else done.rows)
     if trained is not None:
         return _by_head(trained, store, clips, vectors, options=options, extraction=done)
-    scores = np.empty((0, len(prompts)))
+    scores, notes = np.empty((0, len(prompts))), []
     if clips:
         patches = store.patches(chosen, [clip.clip_id for clip in clips]) if options.rerank else None
         encoder = load_for(chosen, device=options.device)
         cosines = text_cosines(encoder, vectors, prompts, templates=options.templates, patches=patches)
         scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
-    return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done)
+        notes = far_text_notes(encoder, prompts)
+    return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done, notes)
 
 
 def _by_head(

@@ -142,6 +142,7 @@ class Conversation(cmd.Cmd):
         self._parts, self._how = list(parts), how
         if parts:
             self._showing.show(self._terminal, self._hits, parts, as_list(how.where))
+            self._terminal.warn(self._searcher.notes(parts))
 
     def _again(self, showing: Showing) -> None:
         title = heading(self._parts, as_list(self._how.where))

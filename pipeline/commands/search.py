@@ -169,3 +169,4 @@ def command(
         Conversation(terminal, searcher, showing, how.without_parts()).begin(parts)
     else:
         showing.show(terminal, hits, parts, as_list(how.where))
+        terminal.warn(searcher.notes(parts))  # after the hits: it takes a second

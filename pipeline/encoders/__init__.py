@@ -21,7 +21,7 @@ from ._card import Card, Classifier, EncoderInput, Facts, Features, Output, chec
 from ._checkpoint import Checkpoint
 from ._default import default_encoder
 from ._hub import FALLBACK_ENCODER
-from ._prompts import encode_prompts, text_cosines
+from ._prompts import encode_prompts, far_text_notes, text_cosines
 from ._runtime.canary import DRIFT_LIMIT, canary_clip, check_canary, encode_canary
 from ._runtime.device import confine, cuda_devices, device_of
 from ._runtime.slowdown import precision_slowdown
@@ -54,6 +54,7 @@ __all__ = [
     "encoder_class",
     "encoder_class_for",
     "encoders",
+    "far_text_notes",
     "libraries",
     "load_encoder",
     "load_for",

@@ -24,6 +24,7 @@ from ._card import (
     EncoderInput,
     Facts,
     Features,
+    NearestName,
     Output,
     check_clips,
     check_keep,
@@ -230,6 +231,10 @@ class Encoder(abc.ABC):
         """Whether text and clips lie in one space (``text_space`` changes nothing)."""
         return cls.text_space is Encoder.text_space
 
+    def nearest_names(self, texts: str | Sequence[str]) -> list[NearestName]:  # noqa: ARG002 -- subclasses use it
+        """For each text the nearest name that it has for what it sees; empty for an encoder without such names."""
+        return []
+
     def exact_cosines(
         self,
         embeddings: FloatArray,  # noqa: ARG002 -- subclasses use them
@@ -261,12 +266,11 @@ class Encoder(abc.ABC):
     @property
     def notes(self) -> str | None:
         """The caution, and what half precision costs."""
-        moved = (
-            f"{self.run.precision} moves its vectors by {self.run.precision_drift:.1%} of their length (on a test clip)"
-        )
-        if self.run.computes_in != self.run.precision:
-            moved = f"{self.run.precision} does not run here, so new vectors are computed in {self.run.computes_in}"
-        return "; ".join(filter(None, [self.caution, moved if self.run.precision != "float32" else None])) or None
+        run = self.run
+        moved = f"{run.precision} moves its vectors by {run.precision_drift:.1%} of their length (on a test clip)"
+        if run.computes_in != run.precision:
+            moved = f"{run.precision} does not run here, so new vectors are computed in {run.computes_in}"
+        return "; ".join(filter(None, [self.caution, moved if run.precision != "float32" else None])) or None
 
     @property
     def text_scale(self) -> float:

@@ -7,7 +7,7 @@ import dataclasses
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -114,6 +114,14 @@ class Features:
 
     vectors: FloatArray
     extra: Mapping[Keep, KeptArray]
+
+
+class NearestName(NamedTuple):
+    """Of what an encoder has names for, the one nearest to a text; cosine of the two."""
+
+    text: str
+    name: str
+    cosine: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,11 @@ from ._base import Encoder
 
 PLACE = "{}"
 
+# A text whose nearest name has a smaller cosine is nothing that the encoder can see. With sentence vectors, "snow" has
+# 0.74 with "snowplow", "a dog on a beach" 0.55 with "beach", "people fighting" 0.46 with "Boxer", "a person running"
+# 0.35 with "race car".
+_FAR = 0.5
+
 
 def _filled(texts: str | Sequence[str], templates: str | Sequence[str]) -> list[list[str]]:
     """The texts in each template; without templates the bare texts, which is how the authors of X-CLIP test it."""
@@ -66,3 +71,13 @@ def text_cosines(
     ]
     mean: FloatArray = np.mean(scores, axis=0)
     return mean
+
+
+def far_text_notes(encoder: Encoder, texts: Sequence[str]) -> list[str]:
+    """A sentence for each text that is far from everything the encoder has names for, where it has a list of names."""
+    return [
+        f"{encoder.name} sees only objects and scenes that it has names for, and none is near {text!r} (the nearest is "
+        f"{name!r}, cosine {cosine:.2f}): clips may match it by chance"
+        for text, name, cosine in (encoder.nearest_names(texts) if texts else [])
+        if cosine < _FAR
+    ]

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
+from ..bank.label_conflicts import label_notes
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
 from ..core.limits import Limits
@@ -40,8 +41,11 @@ class Extraction(Report):
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
         seconds: from start to end.
-        caution: limits of the encoder that users of its vectors should know, if any.
+        caution: what users of the vectors should know, if anything; limits of the encoder only with the first vectors
+            of a recipe in the bank.
         profile: where the time went; see ``Profile``.
+        label_notes: sentences on new labels that contradict others or whose class differs from another one only in
+            case or blanks.
 
     Example:
         >>> done = extract("videos/", encoder="lite", window_seconds=1.0)
@@ -56,11 +60,12 @@ class Extraction(Report):
     seconds: float
     caution: str | None = None
     profile: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    label_notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What users of the vectors should know; empty if nothing was encoded."""
-        return (self.caution,) if self.caution and self.encoded_clips else ()
+        """What users of the vectors should know, if any were encoded, and what is wrong with the labels."""
+        return (*((self.caution,) if self.caution and self.encoded_clips else ()), *self.label_notes)
 
     def to_row(self) -> dict[str, Any]:
         """Inputs by how they ended, and what was encoded."""
@@ -180,8 +185,9 @@ def together(
         parts[0].recipe,
         sum(part.encoded_clips for part in parts),
         seconds,
-        parts[0].caution,
+        max((part.caution for part in parts if part.caution), key=len, default=None),
         {name: sum(part.profile[name] for part in parts) for name in parts[0].profile},
+        tuple(dict.fromkeys(note for part in parts for note in part.label_notes)),
     )
 
 
@@ -209,7 +215,7 @@ def run_job(
         on_progress=on_progress or notebook_progress(),
     )
     rows = run.over(reader)
-    _store_labels(store, plan.inputs, rows)
+    notes = _store_labels(store, plan.inputs, rows)
     return Extraction(
         tuple(plan.inputs),
         tuple(rows),
@@ -218,10 +224,12 @@ def run_job(
         time.monotonic() - started,
         caution,
         reader.profile.seconds,
+        tuple(notes),
     )
 
 
-def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> None:
+def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> list[str]:
+    """Add the labels of the inputs to the bank; gives what is wrong with those that are new."""
     labels = [
         label_row(
             Moment(source.path, source.span),
@@ -234,4 +242,7 @@ def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow
         for source, row in zip(inputs, rows, strict=True)
         if source.label is not None and row.clips
     ]
-    labels_in(store.folder).add(labels)
+    stored = labels_in(store.folder)
+    new = stored.unknown(labels)
+    stored.add(labels)
+    return label_notes(new, store)

@@ -22,8 +22,8 @@ class Dropout(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         if not self.training or not self.share:
             return rows
-        kept = torch.empty_like(rows).bernoulli_(1 - self.share, generator=self.generator)
-        return rows * kept.div_(1 - self.share)
+        mask = torch.empty_like(rows).bernoulli_(1 - self.share, generator=self.generator)
+        return rows * mask.div_(1 - self.share)
 
 
 class AttentionLayer(nn.Module):

@@ -98,9 +98,9 @@ class MLPHead(SpaceHead):
         if self.triplets not in get_args(Triplets):
             raise ValueError(f"unknown triplets {self.triplets!r}; there are: {', '.join(get_args(Triplets))}")
         super()._fit(X, y, groups)
-        asked = self.classify == "knn"  # nobody else asks for the clips themselves
-        space = self._embed(X) if asked else np.empty((0, self.embedding_dim))
-        self.space_, self.codes_ = space.astype(np.float32), y if asked else y[:0]
+        by_neighbours = self.classify == "knn"  # only then are the clips themselves needed
+        space = self._embed(X) if by_neighbours else np.empty((0, self.embedding_dim))
+        self.space_, self.codes_ = space.astype(np.float32), y if by_neighbours else y[:0]
 
     def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:
         from torch import nn

@@ -25,7 +25,7 @@ def remove_stored(folder: Path) -> bool:
         with storage.locked(folder / LOCK):
             there = _is_there(folder)
             storage.delete(folder / POINTER)
-            sweep(folder, kept=None)
+            sweep(folder, except_for=None)
     except OSError as error:
         raise BankError(f"cannot delete the index under {folder}: {error}") from error
     return there
@@ -36,11 +36,11 @@ def _is_there(folder: Path) -> bool:
     return storage.exists(folder / POINTER) or bool(storage.folders(folder))
 
 
-def sweep(folder: Path, *, kept: str | None) -> None:
+def sweep(folder: Path, *, except_for: str | None) -> None:
     """Remove the folders of older states. What another process has mapped stays readable for it."""
     storage = storage_of(folder)
     for old in storage.folders(folder):
-        if old.name != kept:
+        if old.name != except_for:
             with contextlib.suppress(OSError):
                 storage.delete_below(old)
 

@@ -174,7 +174,7 @@ class LocalIndex(VectorIndex):
                     if content_of(folder / POINTER) != pointer:  # else only the storage's answer was lost
                         storage.delete_below(target)
                     raise
-                sweep(folder, kept=target.name)
+                sweep(folder, except_for=target.name)
         except (OSError, RuntimeError) as error:  # faiss raises its own
             raise BankError(f"cannot write an index under {folder}: {error}") from error
 

@@ -18,7 +18,7 @@ from ..core.recipe import Recipe
 from ..core.results import Hit, Hits
 from ..core.types import ClipRow, Device, FloatArray
 from ..core.vectors import unit
-from ..encoders import Encoder, load_for, text_cosines
+from ..encoders import Encoder, far_text_notes, load_for, text_cosines
 from .build_index import AUTO, EXACT, open_index
 from .duplicates import NearDuplicates
 from .filters import for_index, fulfilled
@@ -129,6 +129,11 @@ class Searcher:
         else:
             hits = self._moments(rows, allowed, grouping, k=k)
         return Hits(self._explained(hits, parts, vectors))
+
+    def notes(self, parts: Sequence[Part]) -> list[str]:
+        """What to know about hits of these parts, as sentences: texts that are far from all the encoder can see."""
+        texts = [str(part.value) for part in parts if part.kind == "text"]
+        return far_text_notes(self.encoder(), texts) if texts else []
 
     def _moments(self, query: FloatArray, allowed: Predicate | None, grouping: MergePolicy, *, k: int) -> list[Hit]:
         """The best moments, from as many clips as it takes to settle them."""

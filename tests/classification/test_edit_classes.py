@@ -214,6 +214,12 @@ class TestInABank:
         again = add_class("class 3", [row.video for row in self.new[:5]], bank=bank, retrain=True)
         assert (again.left_out, again.warnings) == (None, ())
 
+    def test_moments_that_have_another_class_are_named(self, bank: Path) -> None:
+        Labels(bank).add([LabelRow(row.video_id, row.video, "other") for row in self.new[:1]])
+        (note,) = add_class("class 3", [row.video for row in self.new[:5]], bank=bank).warnings
+        assert "1 new label contradicts another one" in note
+        assert "is labelled 'class 3' now and 'other' as well" in note
+
     def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
         head = load_trained(bank / "heads", "default").card
         label_of = {name: label for name, label, _ in head.examples}
@@ -226,7 +232,8 @@ class TestInABank:
             moments = [f"{row.video}@{row.start_seconds}-{row.stop_seconds}" for row in taken]
             report = add_class("odd", moments, bank=bank)
         assert (report.left_out, report.recognised) == (3, 0)
-        (warning,) = report.warnings
+        contradiction, warning = report.warnings
+        assert "3 new labels contradict" in contradiction
         assert "recognised only 0 of the 3 clips of 'odd'" in warning
 
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:

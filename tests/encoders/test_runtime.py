@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
@@ -44,6 +45,10 @@ class TestRoute:
     ) -> None:
         encoder = load_encoder(str(videomae))
         before = encoder.encode(pixels)
+        # On CPUs whose oneDNN computes these products in bfloat16 the vectors do not stay the same.
+        monkeypatch.setattr(
+            "pipeline.encoders._runtime.forward.float32_products", lambda *, fast: contextlib.nullcontext(fast)
+        )
         with monkeypatch.context() as patch:
             ticking(patch, 2.0, 1.0)
             encoder = choose_route(encoder, pixels)

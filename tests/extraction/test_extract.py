@@ -544,3 +544,23 @@ def test_the_caution_of_an_encoder_is_a_warning_if_clips_were_encoded() -> None:
     assert nothing.warnings == ()
     assert dataclasses.replace(nothing, encoded_clips=2).warnings == ("tells scenes, not actions",)
     assert dataclasses.replace(nothing, encoded_clips=2, caution=None).warnings == ()
+
+
+def test_the_limits_of_an_encoder_are_said_once(videos: Path, bank: Path) -> None:
+    options = {"encoder": "lite", "num_frames": 1}
+    assert "not actions" in " ".join(extract([videos / "red"], bank=bank, **options).warnings)
+    second = extract([videos], bank=bank, **options)
+    assert (second.encoded_clips, second.warnings) == (1, ())
+
+
+def test_labels_that_contradict_others_are_stored_with_a_warning(videos: Path, bank: Path, videomae: Path) -> None:
+    (videos / "Red").mkdir()
+    shutil.copy2(videos / "blue" / "2.mp4", videos / "Red")
+    done = extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True)
+    contradiction, names = done.warnings
+    assert "1 new label contradicts another one" in contradiction
+    assert "'Red'" in contradiction
+    assert "'blue'" in contradiction
+    assert "the new class 'red' differs from 'Red' only in case or blanks" in names
+    assert len(Labels(bank).rows()) == 4
+    assert extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True).warnings == ()

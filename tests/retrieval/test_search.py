@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from conftest import make_recipe
 
-from pipeline import Bank, Part, Searcher, extract, load_encoder, search
+from pipeline import Bank, Part, Searcher, extract, load_encoder, predict, search
 from pipeline.bank.clip_table import ClipTable
 from pipeline.bank.schema import clip_table
 from pipeline.core.errors import BankError, EncoderError, UsageError
@@ -165,6 +165,18 @@ def test_text_for_an_encoder_without_text_says_who_has(tmp_path: Path, videos: P
     extract([videos], bank=tmp_path / "b", encoder=str(videomae))
     with pytest.raises(EncoderError, match="no text tower"):
         search("a dog", bank=tmp_path / "b")
+
+
+def test_texts_far_from_all_that_the_encoder_has_names_for_are_named(tmp_path: Path, videos: Path, xclip: Path) -> None:
+    extract([videos], bank=tmp_path / "lite", encoder="lite", num_frames=1)
+    extract([videos], bank=tmp_path / "xclip", encoder=str(xclip))
+    searcher = Searcher(tmp_path / "lite")
+    parts = [Part("text", "a person running"), Part("text", "a dog"), Part("clip", "0123456789abcdef")]
+    (note,) = searcher.notes(parts)
+    assert "none is near 'a person running' (the nearest is 'race car', cosine 0.3" in note
+    assert Searcher(tmp_path / "xclip").notes(parts) == []  # trained on free text
+    (from_prompts,) = predict(bank=tmp_path / "lite", prompts=["a person running", "a dog"]).warnings
+    assert from_prompts == note
 
 
 def test_the_index_follows_the_bank(tmp_path: Path, videos: Path, xclip: Path) -> None:

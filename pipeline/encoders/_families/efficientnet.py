@@ -18,7 +18,7 @@ from ...core.recipe import PreprocessSettings
 from ...core.types import FloatArray
 from ...sources.sampling import Sampling
 from .._base import Encoder
-from .._card import EncoderInput, Facts, Output
+from .._card import EncoderInput, Facts, NearestName, Output
 from .._checkpoint import Checkpoint, sha256_of
 from .sentences import SentenceEncoder
 
@@ -157,6 +157,15 @@ class EfficientNetLite(Encoder):
     def encode_text(self, texts: str | Sequence[str]) -> FloatArray:
         """Sentence vectors of length 1, (n, 384). See ``Encoder.encode_text``."""
         return self._sentences.encode(as_list(texts))
+
+    def nearest_names(self, texts: str | Sequence[str]) -> list[NearestName]:
+        """Among ImageNet's class names. See ``Encoder.nearest_names``."""
+        cosines = self.encode_text(texts) @ self._class_vectors.T  # (n, 1000)
+        names = object_names()
+        return [
+            NearestName(text, names[own.argmax()], float(own.max()))
+            for text, own in zip(as_list(texts), cosines, strict=True)
+        ]
 
     def text_space(self, embeddings: FloatArray) -> FloatArray:
         """ConSE: (n, 1280) to (n, 384)."""

@@ -31,14 +31,16 @@ class Local(Runner):
                 encoder = loaded_encoder(job.encoder, device=job.device, on_input=reading.announce)
             slow = slow_precision(encoder, job)
             recipe = job.encoder if isinstance(job.encoder, Recipe) else encoder.recipe(decoder=job.decoder)
-            if (stored := store.recipes().get(recipe.id)) is not None:
+            stored = store.recipes().get(recipe.id)
+            if stored is not None:
                 check_canary(recipe, stored)
+            limits = encoder.notes if stored is None else None  # said once; docs and clipdex encoders repeat them
             return run_job(
                 job,
                 store=store,
                 encoder=encoder,
                 recipe=recipe,
                 reader=reading.reader(recipe, encoder),
-                caution="; ".join(filter(None, [encoder.notes, slow])) or None,
+                caution="; ".join(filter(None, [limits, slow])) or None,
                 on_progress=on_progress,
             )
