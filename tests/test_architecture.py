@@ -29,6 +29,7 @@ FLOORS = (
     ("classification", "retrieval"),
     ("evaluation", "maintenance"),
     ("report",),
+    ("studio",),
     ("commands",),
     ("__main__",),
 )
@@ -49,7 +50,10 @@ KNOWN_IN = {
     "pyparsing": ("retrieval.filters",),
     "pyarrow": ("bank", "sources.tables", "maintenance"),
     "pytorch_metric_learning": ("heads._network",),
-    "jinja2": ("report",),
+    "fastapi": ("studio",),
+    "starlette": ("studio",),
+    "uvicorn": ("studio",),
+    "jinja2": ("report", "studio"),
     "rich": ("commands",),
 }
 

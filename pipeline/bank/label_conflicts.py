@@ -38,7 +38,7 @@ def contradictions(
     for row in labels:
         known = by_video.setdefault(row.video_id, [])
         duration = durations.get(row.video_id)
-        pairs += [(row, other) for other in known if other.label != row.label and _is_same(row, other, duration)]
+        pairs += [(row, other) for other in known if other.label != row.label and same_stretch(row, other, duration)]
         known.append(row)
     return pairs
 
@@ -83,7 +83,8 @@ def stretch_of(row: LabelRow) -> str:
     return row.video if row.span is None else f"{row.video}@{row.start_seconds:g}-{row.stop_seconds:g}"
 
 
-def _is_same(one: LabelRow, other: LabelRow, duration: float | None) -> bool:
+def same_stretch(one: LabelRow, other: LabelRow, duration: float | None) -> bool:
+    """Whether two labels of one video, which is so long in seconds if that is known, speak of the same to people."""
     whole = None if duration is None else Span(0.0, duration)
     mine, theirs = one.span or whole, other.span or whole
     if mine is None or theirs is None:  # the whole of a video of unknown length

@@ -58,6 +58,20 @@ class Labels:
                 self._merge()
         return len(replay(changes, before)) - len(before)
 
+    def exchange(
+        self, rows: Iterable[LabelRow], *, replaced: Callable[[LabelRow], bool]
+    ) -> tuple[list[LabelRow], list[LabelRow]]:
+        """Add labels in the place of those for which ``replaced`` is true, as one change that is there completely or
+        not at all. Gives the labels that are new, and those that are gone.
+        """
+        wanted = {key_of(row): row for row in rows}
+        with self._locked():
+            before = self._state()
+            after = {key: row for key, row in before.items() if key in wanted or not replaced(row)}
+            new = {key: row for key, row in wanted.items() if key not in before}
+            self._write(before, {**after, **new})
+        return list(new.values()), [row for key, row in before.items() if key not in after]
+
     def change(self, to: Callable[[LabelRow], LabelRow | None]) -> None:
         """Put another label in the place of each, or none; which is older than which stays as it is."""
         with self._locked():

@@ -29,12 +29,16 @@ def check_labels(new: Sequence[LabelRow], bank: Bank, *, also: bool = False) -> 
     stored, durations = bank.labels(), durations_in(bank)
     _check_stretches(new, durations)
     if not also:
-        _check_names([row.label for row in new], [row.label for row in stored])
+        check_names([row.label for row in new], [row.label for row in stored])
         _check_contradictions(new, stored, durations)
 
 
-def _check_names(new: Sequence[str], stored: Sequence[str]) -> None:
-    """Names that are stored already are not news, whatever they look like."""
+def check_names(new: Sequence[str], stored: Sequence[str]) -> None:
+    """Refuse class names that differ from others only in case or blanks; names that are stored already are not news.
+
+    Raises:
+        LabelError: with both names.
+    """
     for known, name in spelled_alike([*stored, *new]):
         if name not in stored:
             raise LabelError(

@@ -12,6 +12,7 @@ from typing import Any
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.format_file import QUESTIONS, is_bank
 from ..bank.head_changes import labels_in
+from ..bank.label_conflicts import durations_in, same_stretch
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..bank.last_hits import recall_hit
 from ..core.arguments import as_list
@@ -23,7 +24,7 @@ from ..decoders import looks_readable
 from ..extraction.resume import video_id_of
 from ..sources.catalog import find_sources, names_several
 from ..sources.tables import write_csv
-from .label_checks import check_labels
+from .label_checks import check_labels, check_names
 
 # As results and pages print them: the video's id and seconds; and a hit of the last search by its rank.
 _CLIP_ID = re.compile(r"[0-9a-f]{16}@\d+\.\d{3}-\d+\.\d{3}")
@@ -125,6 +126,54 @@ def _stored_clip(clip_id: str, store: Bank) -> dict[str, Any]:
     raise UsageError(
         f"no stored clip has the id {clip_id}: search, predict and pages show the ids of this bank's clips"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelChange:
+    """Labels that a change added and removed; ``revert_labels`` undoes it."""
+
+    added: tuple[LabelRow, ...]
+    removed: tuple[LabelRow, ...]
+
+
+def assign_class(
+    stretches: Sequence[tuple[str, Moment]], class_name: str | None, *, bank: BankLike = "bank"
+) -> LabelChange:
+    """Label stretches with a class in the place of other classes that these stretches, or nearly the same ones, have.
+
+    Args:
+        stretches: the id of a video, and a moment of it.
+        class_name: None removes all labels of the stretches.
+
+    Raises:
+        LabelError: the class has no name, or its name differs from another one only in case or blanks.
+    """
+    store = open_bank(bank)
+    rows = [
+        label_row(moment, class_name or "none", video_id=video_id, source="studio") for video_id, moment in stretches
+    ]
+    stored = store.labels()
+    by_video: dict[str, list[LabelRow]] = {}
+    for row in rows:
+        by_video.setdefault(row.video_id, []).append(row)
+    whole = any(row.span is None and row.video_id in by_video for row in stored)
+    durations = durations_in(store) if whole else {}
+
+    def replaced(old: LabelRow) -> bool:
+        length = durations.get(old.video_id)
+        return any(same_stretch(old, row, length) for row in by_video.get(old.video_id, ()))
+
+    if class_name is None:
+        rows = []
+    check_names([row.label for row in rows], [row.label for row in stored])
+    return LabelChange(*map(tuple, labels_in(store.folder).exchange(rows, replaced=replaced)))
+
+
+def revert_labels(change: LabelChange, *, bank: BankLike = "bank") -> LabelChange:
+    """Undo a change: remove what it added, as far as that is there, and add what it removed."""
+    gone = set(change.added)
+    stored = labels_in(open_bank(bank).folder)
+    return LabelChange(*map(tuple, stored.exchange(change.removed, replaced=lambda row: row in gone)))
 
 
 def remove_labels(

@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "doctor": "Check the installation and the bank.",
     },
     "Explore": {
+        "studio": "Search, label and train in the browser.",
         "demo": "Run the whole workflow on real and drawn videos, offline.",
         "map": "Draw a map of the bank's clips.",
         "clusters": "Group similar clips and name the groups.",

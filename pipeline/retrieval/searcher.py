@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from typing import Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
 from ..bank.labels import label_of_clips
@@ -46,6 +48,7 @@ class Searcher:
 
     Attributes:
         clips: those that can be found.
+        numbers: their places in ``clips``, by clip id.
 
     Example:
         >>> searcher = Searcher("bank")
@@ -77,8 +80,14 @@ class Searcher:
         self._index = open_index(self._bank, self.recipe, self.clips, encoder=self.encoder, kind=self._kind)
         self._index.columns = self.clips
         self._asker = QueryEncoder(self.recipe, self.clips, self.encoder, dim=self._index.dim)
-        self._numbers = self._asker.numbers
+        self.numbers = self._asker.numbers
         self._twins: NearDuplicates | None = None
+
+    def reopened(self) -> Searcher:
+        """One for the bank as it is now, with the same encoder; this one can be used on."""
+        again = copy.copy(self)
+        again.reopen()
+        return again
 
     def encoder(self) -> Encoder:
         """The encoder of the stored vectors, loaded when first needed: stored clips as queries do without."""
@@ -107,21 +116,12 @@ class Searcher:
             EncoderError: a text, for an encoder without a text side.
         """
         chosen = options_of(SearchOptions, options, keywords)
-        k, parts, templates = chosen.k, chosen.parts(query), as_list(chosen.templates)
-        if not parts:
-            raise UsageError("there is no query: give a text, a clip, a picture, or what is not wanted")
+        k, templates = chosen.k, as_list(chosen.templates)
         if chosen.collapse and self._twins is None:
-            self._twins = NearDuplicates(self.clips, self._numbers)
+            self._twins = NearDuplicates(self.clips, self.numbers)
         same = self._twins.same if chosen.collapse and self._twins else None
         grouping = MergePolicy(chosen.merge_gap, chosen.each_clip, chosen.per_video, same)
-        # Before the encoder is loaded: a condition that makes no sense is refused at once.
-        where = [for_index(self.clips, chosen.where, labels=self._labels)] if chosen.where else []
-        vectors = [self._asker.vector(part, templates) for part in parts]
-        summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
-        rows = summed[None].astype(np.float32)
-        shown = [] if chosen.include_query else self._shown(parts)
-        without = as_list(chosen.without)
-        allowed = _allowed(where, without, shown) if where or without or shown else None
+        parts, vectors, rows, allowed = self._question(query, chosen)
         if chosen.rerank:
             (found,) = self._index.search(rows, k=max(_RERANKED, _RERANKED_PER_HIT * k), allowed=allowed)
             again = self._reranked(parts, [name for name, _ in found], templates)
@@ -129,6 +129,48 @@ class Searcher:
         else:
             hits = self._moments(rows, allowed, grouping, k=k)
         return Hits(self._explained(hits, parts, vectors))
+
+    def ranking(
+        self,
+        query: QueryValue | Iterable[QueryValue] | None = None,
+        *,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
+    ) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """The ``k`` best clips one by one, best first: their numbers in ``clips``, (n,), and scores, (n,).
+
+        Args:
+            query, options, keywords: see ``search``; how clips become moments plays no part.
+        """
+        chosen = options_of(SearchOptions, options, keywords)
+        _, _, rows, allowed = self._question(query, chosen)
+        (found,) = self._index.search(rows, k=chosen.k, allowed=allowed)
+        numbers = np.fromiter((self.numbers[name] for name, _ in found), np.int64, len(found))
+        return numbers, np.fromiter((score for _, score in found), np.float32, len(found))
+
+    def _question(
+        self, query: QueryValue | Iterable[QueryValue] | None, chosen: SearchOptions
+    ) -> tuple[list[Part], list[FloatArray], FloatArray, Predicate | None]:
+        """The parts of a query with their vectors, their weighted sum (1, dim), and which clips may be found."""
+        parts = chosen.parts(query)
+        if not parts:
+            raise UsageError("there is no query: give a text, a clip, a picture, or what is not wanted")
+        # Before the encoder is loaded: a condition that makes no sense is refused at once.
+        where = [for_index(self.clips, chosen.where, labels=self._labels)] if chosen.where else []
+        vectors = [self._asker.vector(part, as_list(chosen.templates)) for part in parts]
+        summed = np.sum([part.weight * vector for part, vector in zip(parts, vectors, strict=True)], axis=0)
+        shown = [] if chosen.include_query else self._shown(parts)
+        without = as_list(chosen.without)
+        allowed = _allowed(where, without, shown) if where or without or shown else None
+        return parts, vectors, summed[None].astype(np.float32), allowed
+
+    def matching(self, where: str | Sequence[str]) -> npt.NDArray[np.int64]:
+        """Numbers in ``clips`` of those that fulfil all conditions, (n,).
+
+        Raises:
+            UsageError: one makes no sense.
+        """
+        return np.flatnonzero(fulfilled(self.clips, where, labels=self._labels))
 
     def notes(self, parts: Sequence[Part]) -> list[str]:
         """What to know about hits of these parts, as sentences: texts that are far from all the encoder can see."""
@@ -158,7 +200,7 @@ class Searcher:
         Raises:
             UsageError: one makes no sense.
         """
-        return int(fulfilled(self.clips, where, labels=self._labels).sum())
+        return len(self.matching(where))
 
     def _shown(self, parts: Sequence[Part]) -> list[Predicate]:
         """The clips that show what is looked for, by part of the query."""
@@ -168,7 +210,7 @@ class Searcher:
     def _hits(self, found: Sequence[tuple[str, float]], grouping: MergePolicy) -> list[Hit]:
         if grouping.same is not None and self._twins is not None:
             self._twins.read([name for name, _ in found])
-        rows = self.clips.rows([self._numbers[name] for name, _ in found])
+        rows = self.clips.rows([self.numbers[name] for name, _ in found])
         return [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
 
     def _labels(self) -> list[str | None]:
@@ -201,7 +243,7 @@ class Searcher:
         if not any(part.kind == "text" for part in parts):
             raise UsageError("reranking scores clips against texts again, and there is no text in this question")
         patches = self._bank.patches(self.recipe, ids)
-        vectors = self.clips.embeddings([self._numbers[name] for name in ids])
+        vectors = self.clips.embeddings([self.numbers[name] for name in ids])
         scores = np.zeros(len(ids), np.float32)
         for part in parts:
             if part.kind == "text":

@@ -1,0 +1,127 @@
+"""Labels, hits, predictions, segments and heads as files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from ...bank.head_changes import heads_in
+from ...classification.exports import export
+from ...classification.labelling import export_labels
+from ...classification.predict import detect, predict
+from ...classification.segments import Segment
+from ...core.results import Hit, Prediction
+from ...core.types import ClipRow
+from ...heads import load_trained, save_trained
+from ...report.formats import write_hits
+from ..rankings import Query as ClipQuery
+from ..state import StudioOf
+
+router = APIRouter(tags=["exports"])
+
+_Texts = Annotated[tuple[str, ...], Query()]
+_MOST_HITS = 10_000
+
+
+@router.get("/exports/labels.csv", response_class=FileResponse)
+def labels_csv(studio: StudioOf) -> FileResponse:
+    """All labels, as ``clipdex label import`` reads them."""
+    return _file("labels.csv", lambda path: export_labels(path, bank=studio.workspace.bank))
+
+
+@router.get("/exports/labels.json", response_class=FileResponse)
+def labels_json(studio: StudioOf) -> FileResponse:
+    """All labels."""
+    rows = [row.to_row() for row in studio.workspace.labels()]
+    return _file("labels.json", lambda path: path.write_text(json.dumps(rows, indent=1), encoding="utf-8"))
+
+
+@router.get("/exports/predictions.{suffix}", response_class=FileResponse)
+def predictions(studio: StudioOf, suffix: Literal["csv", "json"], head: str) -> FileResponse:
+    """What a head predicts for all clips."""
+    workspace = studio.workspace
+    found = predict(bank=workspace.bank, head_name=head, device=workspace.device)
+    return _file(f"predictions.{suffix}", lambda path: export(found, path, kind=Prediction))
+
+
+@router.get("/exports/segments.{suffix}", response_class=FileResponse)
+def segments(studio: StudioOf, suffix: Literal["csv", "json", "vtt"], head: str) -> FileResponse:
+    """What a head sees when; subtitles of several videos come as a ZIP archive."""
+    workspace = studio.workspace
+    found = detect(bank=workspace.bank, head_name=head, device=workspace.device)
+    return _file(f"segments.{suffix}", lambda path: export(found, path, kind=Segment))
+
+
+@router.get("/exports/hits.{suffix}", response_class=FileResponse)
+def hits(
+    studio: StudioOf,
+    suffix: Literal["csv", "json", "labelstudio", "fiftyone"],
+    text: str = "",
+    exclude: str = "",
+    like: _Texts = (),
+    unlike: _Texts = (),
+    where: _Texts = (),
+    selection: str = "",
+    count: Annotated[int, Query(ge=1, le=_MOST_HITS)] = 100,
+) -> FileResponse:
+    """The best clips of a query, for other tools: a table, Label Studio's tasks, or FiftyOne's temporal detections."""
+    query = ClipQuery(text, exclude, like, unlike, "", where, selection)
+    ranking = studio.rankings.of(query)
+    rows = studio.workspace.clips.rows(ranking.numbers[:count].tolist())
+    scores = [0.0] * count if ranking.scores is None else ranking.scores[:count].tolist()
+    found = [_hit(row, rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)]
+    label = text.strip() or "hit"
+    name = {"labelstudio": "labelstudio.json", "fiftyone": "fiftyone"}.get(suffix, f"hits.{suffix}")
+    return _file(name, lambda path: write_hits(found, suffix, label=label, out=path))
+
+
+@router.get("/exports/heads/{name}.zip", response_class=FileResponse)
+def head(studio: StudioOf, name: str) -> FileResponse:
+    """A head as a folder: its file as ``BANK/heads`` has it, and its card."""
+    trained = load_trained(heads_in(studio.workspace.bank.folder), name)
+
+    def write(path: Path) -> None:
+        path.mkdir()
+        save_trained(path, trained)
+        (path / "card.json").write_text(json.dumps(trained.card.to_row(), indent=1), encoding="utf-8")
+
+    return _file(name, write)
+
+
+def _file(name: str, write: Callable[[Path], object]) -> FileResponse:
+    """What is written under a name, for download; a folder as a ZIP archive."""
+    folder = Path(tempfile.mkdtemp(prefix="clipdex-export-"))
+    try:
+        path = folder / name
+        write(path)
+        made = path if path.exists() else path.with_suffix("")  # subtitles of several videos are a folder
+        if made.is_dir():
+            made = Path(shutil.make_archive(str(folder / f"{made.name}"), "zip", made))
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+    return FileResponse(made, filename=made.name, background=remove)
+
+
+def _hit(row: ClipRow, rank: int, score: float) -> Hit:
+    return Hit(
+        rank=rank,
+        score=score,
+        video=row.video,
+        video_id=row.video_id,
+        start_seconds=row.start_seconds,
+        stop_seconds=row.stop_seconds,
+        clip_id=row.clip_id,
+        metadata=row.metadata,
+        peak_start_seconds=row.start_seconds,
+        peak_stop_seconds=row.stop_seconds,
+    )

@@ -1,0 +1,77 @@
+"""Labels: set, remove, undo, list."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter
+
+from ...classification.label_review import review_labels
+from ...classification.labelling import LabelChange
+from ..state import Studio, StudioOf
+from ..workspace import Stretch
+from .bank import ClassCount, classes_of
+
+router = APIRouter(tags=["labels"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+    """Some seconds of a video."""
+
+    video_id: str
+    start_seconds: float
+    stop_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """Clips by id, or stretches of videos, and the class that they are given; null removes their labels."""
+
+    class_name: str | None
+    clips: list[str] = dataclasses.field(default_factory=list)
+    stretches: list[Seconds] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed:
+    """How many labels a change added and removed, and the classes afterwards."""
+
+    added: int
+    removed: int
+    classes: list[ClassCount]
+
+
+@router.get("/labels")
+def labels(studio: StudioOf) -> list[dict[str, Any]]:
+    """All labels, oldest first."""
+    return [row.to_row() for row in studio.workspace.labels()]
+
+
+@router.post("/labels")
+def assign(studio: StudioOf, given: Assignment) -> Changed:
+    """Label stretches, in the place of other classes that exactly these stretches have."""
+    workspace = studio.workspace
+    clips = [workspace.clip(clip_id) for clip_id in given.clips]
+    stretches = [Stretch(row.video_id, row.video, row.span) for row in clips]
+    stretches += [workspace.stretch(one.video_id, one.start_seconds, one.stop_seconds) for one in given.stretches]
+    return _changed(studio, studio.history.assign(stretches, given.class_name))
+
+
+@router.post("/labels/undo")
+def undo(studio: StudioOf) -> Changed:
+    """Take back the latest change of labels that was made in this studio."""
+    return _changed(studio, studio.history.undo())
+
+
+@router.get("/labels/review")
+def review(studio: StudioOf, limit: int = 20) -> list[dict[str, Any]]:
+    """Labels that may be wrong, see ``clipdex label review``."""
+    workspace = studio.workspace
+    return review_labels(bank=workspace.bank, recipe=workspace.recipe.id, limit=limit).to_rows()
+
+
+def _changed(studio: Studio, change: LabelChange | None) -> Changed:
+    added, removed = (0, 0) if change is None else (len(change.added), len(change.removed))
+    return Changed(added, removed, classes_of(studio))

@@ -1,0 +1,77 @@
+"""The web application: the page, its parts, and the API behind it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from .._version import __version__
+from ..core.errors import ClipdexError
+from .api import bank, clips, exports, heads, labels, points
+from .guard import Guard
+from .state import Studio
+from .workspace import Unknown, Workspace
+
+_HERE = Path(__file__).parent
+_ROUTERS = (bank.router, clips.router, labels.router, heads.router, points.router, exports.router)
+
+
+def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cookie: str = "clipdex_studio") -> FastAPI:
+    """The application for an open bank.
+
+    Args:
+        token, hosts, cookie: see ``Guard``.
+    """
+    studio = Studio.of(workspace)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        studio.close()
+
+    # The pages for the API's documentation load scripts from elsewhere: it is JSON alone.
+    app = FastAPI(
+        title="Clipdex studio",
+        version=__version__,
+        description="Search, label and train on a bank of clips. Send the token as `Authorization: Bearer TOKEN`.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.studio = studio
+    for router in _ROUTERS:
+        app.include_router(router, prefix="/api")
+    app.add_api_route("/", _page, response_class=HTMLResponse, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.add_exception_handler(ClipdexError, _refused)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_middleware(Guard, token=token, hosts=hosts, cookie=cookie, upload_path="/api/uploads")
+    return app
+
+
+def _page(request: Request) -> HTMLResponse:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    folder = request.app.state.studio.workspace.bank.folder
+    return HTMLResponse(environment.get_template("studio.html").render(bank=folder.absolute().name))
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """A verb refused: its own sentence."""
+    return JSONResponse({"error": str(error)}, 404 if isinstance(error, Unknown) else 400)
+
+
+async def _misunderstood(_: Request, error: Exception) -> JSONResponse:
+    """A request with values that cannot be: which, and why."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    sentences = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems]
+    return JSONResponse({"error": "; ".join(sentences)}, 422)

@@ -1,0 +1,55 @@
+"""What the requests of one studio share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ..retrieval.clusters import Map
+from .jobs import Jobs
+from .label_history import LabelHistory
+from .predictions import PredictionsOf
+from .rankings import Rankings
+from .uploads import Uploads
+from .workspace import Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class Studio:
+    """An open bank and everything that is held beside it while the studio runs."""
+
+    workspace: Workspace
+    rankings: Rankings
+    uploads: Uploads
+    jobs: Jobs
+    history: LabelHistory
+    predictions: PredictionsOf
+    maps: dict[int, Map] = dataclasses.field(default_factory=dict)  # the latest, by the version of the clips
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Studio:
+        """A studio for an open bank."""
+        uploads = Uploads()
+        return cls(
+            workspace,
+            Rankings(workspace, uploads),
+            uploads,
+            Jobs(),
+            LabelHistory(workspace.bank),
+            PredictionsOf(workspace),
+        )
+
+    def close(self) -> None:
+        """Cancel jobs and remove uploaded files."""
+        self.jobs.close()
+        self.uploads.close()
+
+
+def _studio(request: Request) -> Studio:
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+StudioOf = Annotated[Studio, Depends(_studio)]
