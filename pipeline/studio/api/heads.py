@@ -6,7 +6,6 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from fastapi import APIRouter, Query
 
 from ...bank.head_changes import heads_in
@@ -189,7 +188,7 @@ def _cells(done: Evaluation) -> list[dict[str, Any]]:
     """The cells of the confusion matrix that are not empty, with the clips in each; "predicted" is null for clips whose
     class no fold had learned.
     """
-    known: npt.NDArray[np.bool_] = np.isfinite(done.scores).any(axis=1)
+    known = [bool(np.isfinite(own).any()) for own in done.scores]
     cells: dict[tuple[str, str | None], list[str]] = {}
     for place, clip in enumerate(done.clips):
         said = done.classes[int(done.scores[place].argmax())] if known[place] else None

@@ -1,0 +1,62 @@
+// Requests to the studio's server, and the line at the foot of the page that says what went wrong.
+
+const status = document.getElementById("status");
+
+export function say(text, { error = false } = {}) {
+  status.textContent = text;
+  status.classList.toggle("error", error);
+}
+
+/** The answer's JSON; an error is said and thrown. */
+export async function request(path, { method = "GET", json, body, signal } = {}) {
+  const headers = json === undefined ? {} : { "Content-Type": "application/json" };
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal });
+  } catch (error) {
+    if (error.name !== "AbortError") say("The studio does not answer: was it ended in the terminal?", { error: true });
+    throw error;
+  }
+  const content = await answer.json().catch(() => ({ error: `status ${answer.status}` }));
+  if (!answer.ok) {
+    say(content.error, { error: true });
+    throw new Error(content.error);
+  }
+  return content;
+}
+
+/** Waits for a job and gives its result; `onProgress` gets its state several times a second. */
+export async function follow(job, onProgress = () => {}) {
+  let state = job;
+  while (state.state === "waiting" || state.state === "running") {
+    onProgress(state);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    state = await request(`/api/jobs/${state.id}`);
+  }
+  onProgress(state);
+  return state;
+}
+
+/** The text of a number of seconds. */
+export function clock(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const rest = (seconds - 60 * minutes).toFixed(1);
+  return minutes ? `${minutes}:${rest.padStart(4, "0")}` : `${rest} s`;
+}
+
+/** Colours that differ, also for people who see few of them (Okabe and Ito), then around the circle. */
+export function colour(number) {
+  const first = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a700", "#7a5cc8"];
+  return first[number] ?? `hsl(${(number * 137.5) % 360} 60% 55%)`;
+}
+
+export function element(name, { text, ...attributes } = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
+  }
+  if (text !== undefined) made.textContent = text;
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,51 @@
+// Which clips to label next for a class, and how well it is learned by now.
+
+import { element, request, say } from "./api.js";
+import { show, state } from "./state.js";
+
+const at = (id) => document.getElementById(id);
+const COUNT = 24;
+
+export class Suggestions {
+  constructor({ grid, classes }) {
+    Object.assign(this, { grid, classes });
+    at("suggest").addEventListener("submit", (event) => { event.preventDefault(); this.next(); });
+    at("suggest-class").addEventListener("change", () => { classes.activate(at("suggest-class").value); this.next(); });
+    at("feed").addEventListener("change", () => this.next());
+  }
+
+  drawClasses() {
+    const chosen = this.classes.active || this.classes.names[0] || "";
+    at("suggest-class").replaceChildren(...this.classes.names.map((name) => element("option", { value: name, text: name, selected: name === chosen })));
+  }
+
+  enter() {
+    if (state.class_name) this.classes.activate(state.class_name);
+    if (state.feed) at("feed").value = state.feed;
+    this.drawClasses();
+    if (this.classes.names.length) this.next();
+    else say("Add a class at the left first: its name is what is searched for at first.");
+  }
+
+  /** Learns from all labels, and shows what to label next. */
+  async next() {
+    const name = at("suggest-class").value;
+    if (!name) return;
+    show({ class_name: name, feed: at("feed").value }, { replace: true });
+    at("estimate").textContent = "Learning …";
+    const query = new URLSearchParams({ class_name: name, feed: at("feed").value, count: COUNT });
+    const found = await request(`/api/suggestions?${query}`);
+    at("estimate").textContent = estimate(found);
+    at("estimate").title = found.notes.join(" ");
+    this.grid.load(async () => ({ clips: found.clips }), found.clips.length, found.clips);
+    at("summary").textContent = `${found.clips.length} clips to label for “${name}”: ${this.classes.names.indexOf(name) + 1} is yes, x is no, n the next ones`;
+  }
+}
+
+function estimate({ positives, negatives, estimate: known, enough }) {
+  const counts = `${positives} yes, ${negatives} no.`;
+  if (!known) return `${counts} Too few videos of both to say how well it is learned.`;
+  const part = (name, one) => `${name} ${one.value.toFixed(2)} (${one.low.toFixed(2)} to ${one.high.toFixed(2)})`;
+  const measured = [part("precision", known.precision), part("recall", known.recall), part("average precision", known.average_precision)];
+  return `${counts} On clips left out in turn: ${measured.join(", ")}.${enough ? " More labels hardly change this." : ""}`;
+}
