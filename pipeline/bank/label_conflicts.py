@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.types import LabelRow, Span
 from .bank import Bank
+from .negative_labels import contradict
 
 # Stretches of one video that share at least this part of both are the same to whoever labels.
 _SAME = 0.8
@@ -38,7 +39,9 @@ def contradictions(
     for row in labels:
         known = by_video.setdefault(row.video_id, [])
         duration = durations.get(row.video_id)
-        pairs += [(row, other) for other in known if other.label != row.label and same_stretch(row, other, duration)]
+        pairs += [
+            (row, other) for other in known if contradict(row.label, other.label) and same_stretch(row, other, duration)
+        ]
         known.append(row)
     return pairs
 

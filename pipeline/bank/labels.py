@@ -16,8 +16,12 @@ from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
 from .label_parts import OLD_LABELS, Change, State, append, changes_between, key_of, read_labels, remove_merged, replay
+from .negative_labels import is_negative
 
 CSV_COLUMNS = ["path", "start_seconds", "stop_seconds", "label", "group", "split"]
+
+# A column of tables that ``suggest`` writes: rows whose label is empty were not filled in.
+SUGGESTED = "suggested"
 
 # From so many parts on, adding a label merges them: reading one takes a millisecond.
 _MOST_PARTS = 32
@@ -151,8 +155,8 @@ def _news(changes: Sequence[Change], before: State) -> list[Change]:
 
 
 def read_label_csv(path: Path, *, identify: Callable[[Path], str], raw_cells: bool = False) -> list[LabelRow]:
-    """Labels from a CSV or Parquet table with the columns ``path``, ``label`` and optionally
-    ``start_seconds``, ``stop_seconds``, ``group``, ``split``.
+    """Labels from a CSV or Parquet table with the columns ``path``, ``label`` and optionally ``start_seconds``,
+    ``stop_seconds``, ``group``, ``split``. In a table of suggestions, rows without a label are left out.
 
     Args:
         identify: gives a video's id from its path.
@@ -166,6 +170,8 @@ def read_label_csv(path: Path, *, identify: Callable[[Path], str], raw_cells: bo
     for row in read_table(path, required=("path", "label"), raw_cells=raw_cells):
         video = row_path(row, table=path)
         if row["label"] is None or row["label"] == "":
+            if row.get(SUGGESTED):
+                continue
             raise LabelError(f"{path}: the label of {row['path']} is empty")
         if not video.is_file():
             raise SourceError(f"{path}: there is no file {video}; relative paths start at the table's folder")
@@ -228,7 +234,14 @@ def csv_row(row: LabelRow) -> dict[str, str | float | None]:
 
 
 def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
-    """For each clip the label that covers most of it, at least half; of equals, the narrower, then the newer."""
+    """For each clip the class that covers most of it, at least half; of equals, the narrower, then the newer. Negative
+    labels are no classes.
+    """
+    return covering_labels(clips, [label for label in labels if not is_negative(label.label)])
+
+
+def covering_labels(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
+    """``label_of_clips`` among these labels, whatever they say."""
     by_video: dict[str, list[LabelRow]] = {}
     for label in labels:
         by_video.setdefault(label.video_id, []).append(label)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips, read_label_csv
+from ..bank.negative_labels import is_negative
 from ..core.arguments import check_choice
 from ..core.errors import LabelError
 from ..core.recipe import Recipe
@@ -137,10 +138,9 @@ def dataset(
 
 
 def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
-    """The labels of a CSV or Parquet table, or the bank's own."""
-    if table is None:
-        return labels_in(bank.folder).rows()
-    return read_label_csv(table, identify=functools.cache(video_id_of))
+    """The classes of stretches in a CSV or Parquet table, or in the bank."""
+    read = read_label_csv(table, identify=functools.cache(video_id_of)) if table else labels_in(bank.folder).rows()
+    return [row for row in read if not is_negative(row.label)]
 
 
 def labelled_examples(

@@ -15,6 +15,7 @@ from ..bank.head_changes import labels_in
 from ..bank.label_conflicts import durations_in, same_stretch
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..bank.last_hits import recall_hit
+from ..bank.negative_labels import contradict
 from ..core.arguments import as_list
 from ..core.errors import SourceError, UsageError
 from ..core.files import path_of
@@ -161,7 +162,8 @@ def assign_class(
 
     def replaced(old: LabelRow) -> bool:
         length = durations.get(old.video_id)
-        return any(same_stretch(old, row, length) for row in by_video.get(old.video_id, ()))
+        here = any(same_stretch(old, row, length) for row in by_video.get(old.video_id, ()))
+        return here and (class_name is None or contradict(old.label, class_name))
 
     if class_name is None:
         rows = []

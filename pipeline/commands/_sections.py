@@ -16,6 +16,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Teach": {
         "label": "Label moments of videos.",
+        "suggest": "Suggest clips to label next for a class.",
         "train-head": "Train a head on labelled clips.",
         "add-class": "Add a class to a head from a few clips.",
         "remove-class": "Remove a class from a head.",

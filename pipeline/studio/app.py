@@ -14,13 +14,13 @@ from starlette.staticfiles import StaticFiles
 
 from .._version import __version__
 from ..core.errors import ClipdexError
-from .api import bank, clips, exports, heads, labels, points
+from .api import bank, clips, exports, heads, labels, points, suggestions
 from .guard import Guard
 from .state import Studio
 from .workspace import Unknown, Workspace
 
 _HERE = Path(__file__).parent
-_ROUTERS = (bank.router, clips.router, labels.router, heads.router, points.router, exports.router)
+_ROUTERS = (bank.router, clips.router, labels.router, heads.router, points.router, suggestions.router, exports.router)
 
 
 def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cookie: str = "clipdex_studio") -> FastAPI:

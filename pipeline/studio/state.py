@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from ..classification.class_learner import ClassLearner
 from ..retrieval.clusters import Map
 from .jobs import Jobs
 from .label_history import LabelHistory
@@ -26,6 +28,8 @@ class Studio:
     jobs: Jobs
     history: LabelHistory
     predictions: PredictionsOf
+    learning: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    learners: dict[int, ClassLearner] = dataclasses.field(default_factory=dict)  # the latest, by version of the clips
     maps: dict[int, Map] = dataclasses.field(default_factory=dict)  # the latest, by the version of the clips
 
     @classmethod

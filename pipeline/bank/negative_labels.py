@@ -1,0 +1,30 @@
+"""Labels that say what is *not* shown: ``not:walk`` on a stretch in which nobody walks.
+
+They are stored like other labels. Heads do not train on them, and they are no classes; ``suggest`` learns from them.
+"""
+
+from __future__ import annotations
+
+_PREFIX = "not:"
+
+
+def negative_of(class_name: str) -> str:
+    """The label that says that a stretch is not of a class.
+
+    Example:
+        >>> negative_of("walk")
+        'not:walk'
+    """
+    return _PREFIX + class_name
+
+
+def is_negative(label: str) -> bool:
+    """Whether a label says what is not shown."""
+    return label.startswith(_PREFIX) and len(label) > len(_PREFIX)
+
+
+def contradict(one: str, other: str) -> bool:
+    """Whether two labels cannot both be right of the same stretch, if it has one class."""
+    if is_negative(one) or is_negative(other):
+        return one == negative_of(other) or other == negative_of(one)
+    return one != other
