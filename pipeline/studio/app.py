@@ -10,6 +10,7 @@ import jinja2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from .._version import __version__
@@ -53,6 +54,7 @@ def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cook
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_exception_handler(ClipdexError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_exception_handler(HTTPException, _failed)
     app.add_middleware(Guard, token=token, hosts=hosts, cookie=cookie, upload_path="/api/uploads")
     return app
 
@@ -68,6 +70,12 @@ def _page(request: Request) -> HTMLResponse:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """A verb refused: its own sentence."""
     return JSONResponse({"error": str(error)}, 404 if isinstance(error, Unknown) else 400)
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    """What the web framework refuses: unknown addresses and methods, bodies that are too large."""
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
+    return JSONResponse({"error": detail}, status)
 
 
 async def _misunderstood(_: Request, error: Exception) -> JSONResponse:

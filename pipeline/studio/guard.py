@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,10 +52,6 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-class _TooLarge(Exception):
-    """A request's body is larger than it may be."""
-
-
 class Guard:
     """Lets requests through to ``app`` that come from the studio's own page, or carry its token.
 
@@ -88,16 +85,11 @@ class Guard:
             await refusal(scope, receive, sent)
             return
         most = MOST_UPLOAD_BYTES if scope["path"] == self._upload_path else MOST_BYTES
-        too_large = JSONResponse({"error": f"a request here may have at most {most:,} bytes"}, 413)
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > most:
-            await too_large(scope, receive, sent)
-            return
-        try:
+            await JSONResponse({"error": _too_large(most)}, 413)(scope, receive, sent)
+        else:
             await self._app(scope, _limited(receive, most), sent)
-        except _TooLarge:
-            if not sent.started:
-                await too_large(scope, receive, sent)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Any:
         """The answer to a request that is not let through; None for others."""
@@ -137,11 +129,9 @@ class _WithHeaders:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.started = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers[name] = value
@@ -158,7 +148,11 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > most:
-            raise _TooLarge
+            raise HTTPException(413, _too_large(most))  # the application makes an answer of it
         return message
 
     return counted
+
+
+def _too_large(most: int) -> str:
+    return f"a request here may have at most {most:,} bytes"
