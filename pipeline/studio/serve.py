@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import socket
 import webbrowser
@@ -59,7 +60,7 @@ def serve(
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
     )
-    with listener:
+    with listener, contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -68,6 +69,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_LOOPBACK, port))
+        listener.listen()  # who opens the address at once waits, and is not refused
     except OSError as error:
         listener.close()
         raise UsageError(f"port {port} cannot be used: {error.strerror or error}; choose another one") from error

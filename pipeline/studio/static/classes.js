@@ -3,6 +3,9 @@
 import { colour, element, follow, request, say } from "./api.js";
 
 const NOT = "not:";
+const HEAD = "studio"; // heads that were trained elsewhere stay as they are
+const PAUSE_MS = 1500; // after the last label, before the head is trained again
+const FEWEST = 2; // labels of a class
 const at = (id) => document.getElementById(id);
 
 export class Classes {
@@ -74,6 +77,14 @@ export class Classes {
     const what = stretch ? "1 stretch" : clips.length === 1 ? "1 clip" : `${clips.length} clips`;
     say(label === null ? `${what}: labels removed` : `${what}: ${denied ? `not ${name}` : name}`);
     this.onLabel(stretch ? [] : clips.map((clip) => clip.clip_id), label);
+    this.trainSoon();
+  }
+
+  /** Trains the head again once nothing was labelled for a moment. */
+  trainSoon() {
+    clearTimeout(this.soon);
+    const ready = this.names.filter((name) => (this.counts.get(name) ?? 0) >= FEWEST);
+    if (ready.length >= 2) this.soon = setTimeout(() => this.train(), PAUSE_MS);
   }
 
   async undo() {
@@ -81,10 +92,16 @@ export class Classes {
     this.update(changed.classes);
     say(changed.added || changed.removed ? "Undone" : "There is nothing to undo.");
     this.onLabel(null, null);
+    this.trainSoon();
   }
 
   async train() {
-    const job = await request("/api/trainings", { method: "POST", json: {} });
+    if (this.isTraining) { this.trainSoon(); return; }
+    this.isTraining = true;
+    try { await this.trained(await request("/api/trainings", { method: "POST", json: { name: HEAD } })); } finally { this.isTraining = false; }
+  }
+
+  async trained(job) {
     const done = await follow(job, (state) => { at("head-state").textContent = `Training … ${Math.round(state.done)} of ${state.total}`; });
     if (done.error) {
       at("head-state").textContent = done.error;

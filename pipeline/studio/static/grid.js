@@ -3,8 +3,8 @@
 import { clock, element } from "./api.js";
 
 const PAGE = 60;
-const WIDTH = 230;
-const HEIGHT = 180;
+const WIDTH = 224; // of a tile, at least
+const TEXT_HEIGHT = 50; // of the lines under a picture, and the space between rows
 const SETTLED_MS = 60; // what is only scrolled past is not fetched
 
 export class Grid {
@@ -51,11 +51,14 @@ export class Grid {
 
   get columns() { return Math.max(1, Math.floor(this.container.clientWidth / WIDTH)); }
 
+  /** Height of a row: that of a picture of the tiles' width, and two lines. */
+  get row() { return Math.floor(((this.container.clientWidth / this.columns - 12) * 9) / 16) + TEXT_HEIGHT; }
+
   draw() {
-    const { columns } = this;
-    this.space.style.height = `${Math.ceil(this.total / columns) * HEIGHT}px`;
-    const first = Math.max(0, Math.floor(this.container.scrollTop / HEIGHT) - 1) * columns;
-    const rows = Math.ceil(this.container.clientHeight / HEIGHT) + 3;
+    const { columns, row } = this;
+    this.space.style.height = `${Math.ceil(this.total / columns) * row}px`;
+    const first = Math.max(0, Math.floor(this.container.scrollTop / row) - 1) * columns;
+    const rows = Math.ceil(this.container.clientHeight / row) + 3;
     const last = Math.min(this.total, first + rows * columns);
     for (const [place, tile] of this.tiles) {
       if (place < first || place >= last) { tile.remove(); this.tiles.delete(place); }
@@ -75,8 +78,9 @@ export class Grid {
       this.tiles.set(place, tile);
       this.space.append(tile);
     }
-    tile.style.left = `${(place % columns) * WIDTH}px`;
-    tile.style.top = `${Math.floor(place / columns) * HEIGHT}px`;
+    tile.style.left = `${(100 * (place % columns)) / columns}%`;
+    tile.style.width = `calc(${100 / columns}% - 6px)`;
+    tile.style.top = `${Math.floor(place / columns) * this.row}px`;
     const clip = this.clips.get(place);
     tile.setAttribute("aria-selected", this.selected.has(place));
     tile.setAttribute("aria-posinset", place + 1);
@@ -121,8 +125,8 @@ export class Grid {
   /** Selects every clip in sight, or none if all are. */
   selectSeen() {
     const { scrollTop, clientHeight } = this.container;
-    const first = Math.floor(scrollTop / HEIGHT) * this.columns;
-    const last = Math.min(this.total, Math.ceil((scrollTop + clientHeight) / HEIGHT) * this.columns);
+    const first = Math.floor(scrollTop / this.row) * this.columns;
+    const last = Math.min(this.total, Math.ceil((scrollTop + clientHeight) / this.row) * this.columns);
     const all = Array.from({ length: last - first }, (_, place) => first + place);
     const has = all.every((place) => this.selected.has(place));
     this.selected = new Set(has ? [] : all);
@@ -134,10 +138,11 @@ export class Grid {
 
   focusOn(place) {
     this.focus = place;
-    const top = Math.floor(place / this.columns) * HEIGHT;
+    const { row } = this;
+    const top = Math.floor(place / this.columns) * row;
     const { scrollTop, clientHeight } = this.container;
     if (top < scrollTop) this.container.scrollTop = top;
-    else if (top + HEIGHT > scrollTop + clientHeight) this.container.scrollTop = top + HEIGHT - clientHeight;
+    else if (top + row > scrollTop + clientHeight) this.container.scrollTop = top + row - clientHeight;
     this.draw();
     this.onFocus(this.focused);
   }

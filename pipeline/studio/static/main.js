@@ -33,7 +33,8 @@ function labelled(ids, label) {
   if (ids === null || !ids.length) grid.refresh();
   else grid.relabel(ids, label);
   if (ids?.includes(player.clip?.clip_id)) player.relabelled(label);
-  if (ids?.length === 1 && !grid.selected.size) grid.move(1);
+  // Unless another clip was chosen while the answer was under way.
+  if (ids?.length === 1 && !grid.selected.size && grid.focused?.clip_id === ids[0]) grid.move(1);
 }
 
 function trained() {

@@ -83,7 +83,7 @@ export class Review {
     try { odd = await request("/api/labels/review"); } catch { at("odd").replaceChildren(); return; }
     const rows = odd.map((one) => element("tr", {},
       element("td", { text: one.why }), element("td", { text: one.label }), element("td", { text: one.other }),
-      element("td", { text: one.score === null ? "" : one.score.toFixed(2) }), element("td", { text: one.moment?.split("/").pop() ?? "", title: one.moment })));
+      element("td", { text: one.score === null ? "" : one.score.toFixed(2) }), element("td", { text: one.moment?.split("/").pop() ?? "", title: one.moment ?? "" })));
     const names = ["why", "label", "or", "score", "where"].map((text) => element("th", { scope: "col", text }));
     at("odd").replaceChildren(odd.length
       ? element("table", {}, element("thead", {}, element("tr", {}, ...names)), element("tbody", {}, ...rows))

@@ -1,0 +1,46 @@
+"""The API answers whatever its own schema allows, and refuses the rest, without a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+from studio_address import HOST, TOKEN
+
+from pipeline import Bank, extract
+from pipeline.studio.app import create_app
+from pipeline.studio.workspace import Workspace
+
+_HEADERS = {"Host": HOST, "Authorization": f"Bearer {TOKEN}"}
+_CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+
+
+def test_whatever_the_schema_allows_has_an_answer(tmp_path: Path, videos: Path) -> None:
+    bank = tmp_path / "bank"
+    extract([videos], bank=bank, encoder="lite", num_frames=1)
+    app = create_app(Workspace(Bank(bank)), token=TOKEN, hosts=[HOST])
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers=_HEADERS)
+    tried = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        tried.add(f"{operation.method.upper()} {operation.path}")
+
+        @settings(
+            max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy())
+        def answered(case: Any) -> None:
+            if case.operation.path == "/api/extractions":  # what is drawn might be files of this machine
+                case.body = {"source": "/nowhere"}
+            case.call_and_validate(checks=_CHECKS, headers=_HEADERS)
+
+        answered()
+    assert {"GET /api/clips", "POST /api/labels", "GET /api/exports/hits.{suffix}"} <= tried
