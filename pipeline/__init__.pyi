@@ -19,6 +19,11 @@ from .classification.predict import predict as predict
 from .classification.predict_options import DetectOptions as DetectOptions
 from .classification.predict_options import PredictOptions as PredictOptions
 from .classification.segments import Segment as Segment
+from .classification.separation import Separation as Separation
+from .classification.suggest import Suggestion as Suggestion
+from .classification.suggest import Suggestions as Suggestions
+from .classification.suggest import suggest as suggest
+from .classification.suggest_options import SuggestOptions as SuggestOptions
 from .classification.train import TrainReport as TrainReport
 from .classification.train import train_head as train_head
 from .classification.train_options import TrainOptions as TrainOptions

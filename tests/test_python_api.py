@@ -124,7 +124,7 @@ def test_a_searcher_takes_a_text_as_search_does(readable: Path) -> None:
     searcher = Searcher(readable)
     expected = searcher.search([Part("text", "a dog", 0.5)])
     assert searcher.search("a dog:0.5") == searcher.search(Part("text", "a dog", 0.5)) == expected
-    assert searcher.fitting("start_seconds<1") == 1
+    assert len(searcher.matching("start_seconds<1")) == 1
     assert searcher.search("a dog", without=expected[0].video_id) == []
 
 

@@ -81,7 +81,8 @@ def separation_of(
         trials = independent_trials(hits[where], groups[where], is_class[where], folds=folds, deals=1)
         return Share(value, *share_interval(value, trials, cross_validated=True))
 
-    ranked = _average_precision(scores, is_class, groups)
+    trials = independent_trials(is_class[is_class], groups[is_class], is_class[is_class], folds=folds, deals=1)
+    ranked = _average_precision(scores, is_class, groups, trials=trials)
     early = age <= np.quantile(age, _EARLIER)
     before = _held_out(X[early], is_class[early], groups[early])
     counts = min(int(is_class.sum()), int((~is_class).sum()))
@@ -116,8 +117,12 @@ def _ranked(scores: npt.NDArray[np.float64], is_class: Bools) -> float:
     return average_precision(is_class[np.argsort(-scores, kind="stable")])
 
 
-def _average_precision(scores: npt.NDArray[np.float64], is_class: Bools, groups: npt.NDArray[np.str_]) -> Share:
-    """With the interval in which it falls when groups are drawn anew (bootstrap)."""
+def _average_precision(
+    scores: npt.NDArray[np.float64], is_class: Bools, groups: npt.NDArray[np.str_], *, trials: float
+) -> Share:
+    """With the interval in which it falls when groups are drawn anew (bootstrap), but not narrower than that of a share
+    of so many trials: a ranking without a fault has none, however few the clips are.
+    """
     random = np.random.default_rng(0)
     names, codes = np.unique(groups, return_inverse=True)
     members = [np.flatnonzero(codes == code) for code in range(len(names))]
@@ -127,5 +132,7 @@ def _average_precision(scores: npt.NDArray[np.float64], is_class: Bools, groups:
         if is_class[rows].any():
             drawn.append(_ranked(scores[rows], is_class[rows]))
     value = _ranked(scores, is_class)
-    low, high = np.quantile(drawn, (0.025, 0.975)) if drawn else (0.0, 1.0)
-    return Share(value, min(value, float(low)), max(value, float(high)))
+    low, high = share_interval(value, trials, cross_validated=True)
+    if drawn:
+        low, high = min(low, float(np.quantile(drawn, 0.025))), max(high, float(np.quantile(drawn, 0.975)))
+    return Share(value, low, high)

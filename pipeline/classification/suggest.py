@@ -35,9 +35,8 @@ class Suggestion(Report):
     """A clip to label; ``score`` is how probable it is that it shows the class, ``feed`` why it was chosen.
 
     Example:
-        >>> found = suggest("kick", count=2)
-        >>> [one.rank for one in found]
-        [1, 2]
+        >>> [one.rank for one in suggest("kick", count=2)]  # every clip of this bank is labelled
+        []
     """
 
     rank: int
@@ -108,8 +107,8 @@ def suggest(
 
     Example:
         >>> found = suggest("kick", count=3, feed="borderline")
-        >>> len(found), found[0].feed
-        (3, 'borderline')
+        >>> found.positives, found.negatives
+        (6, 6)
     """
     chosen = options_of(SuggestOptions, options, keywords)
     store = open_bank(bank)

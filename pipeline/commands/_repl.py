@@ -137,7 +137,7 @@ class Conversation(cmd.Cmd):
             self._searcher.reopen()
             found = self._searcher.search(parts, options=how)
         if not parts and how.where:
-            self._terminal.say(f"{self._searcher.fitting(how.where)} clips match")
+            self._terminal.say(f"{len(self._searcher.matching(how.where))} clips match")
         self._hits = found
         self._parts, self._how = list(parts), how
         if parts:

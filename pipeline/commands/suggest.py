@@ -55,7 +55,6 @@ def command(
     Examples:
       clipdex suggest backhand
       clipdex suggest backhand --feed borderline --html sheet.html --csv sheet.csv
-      clipdex label import sheet.csv
     """
     with terminal.working("Learning"):
         from ..classification.suggest import suggest

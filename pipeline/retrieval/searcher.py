@@ -194,14 +194,6 @@ class Searcher:
                 return hits
             count *= _WIDER
 
-    def fitting(self, where: str | Sequence[str]) -> int:
-        """How many clips fulfil all conditions.
-
-        Raises:
-            UsageError: one makes no sense.
-        """
-        return len(self.matching(where))
-
     def _shown(self, parts: Sequence[Part]) -> list[Predicate]:
         """The clips that show what is looked for, by part of the query."""
         found = (self._asker.shown(part) for part in parts if part.weight > 0 and not part.is_feedback)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from ...core.types import ClipRow, Span
@@ -29,6 +29,26 @@ _MOST_EXCERPT_SECONDS = 120.0
 
 _Texts = Annotated[tuple[str, ...], Query()]
 _Words = Annotated[str, Query(max_length=2000)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The parameters of a query, see ``rankings.Query``; lists are given by repeating a parameter."""
+
+    text: _Words = ""
+    exclude: _Words = ""
+    like: _Texts = ()
+    unlike: _Texts = ()
+    upload: str = ""
+    where: _Texts = ()
+    selection: str = ""
+
+    def query(self) -> ClipQuery:
+        """As the rankings take it."""
+        return ClipQuery(**dataclasses.asdict(self))
+
+
+AskedOf = Annotated[Asked, Depends()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,21 +102,14 @@ class StoredSelection:
 @router.get("/clips")
 def page(
     studio: StudioOf,
-    text: _Words = "",
-    exclude: _Words = "",
-    like: _Texts = (),
-    unlike: _Texts = (),
-    upload: str = "",
-    where: _Texts = (),
-    selection: str = "",
+    asked: AskedOf,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     count: Annotated[int, Query(ge=0, le=500)] = 60,
 ) -> ClipPage:
     """Clips that answer a query, best first; all in stored order without one."""
     if studio.workspace.is_empty:
         return ClipPage(0, 0, [], [])
-    query = ClipQuery(text, exclude, like, unlike, upload, where, selection)
-    return clip_page(studio, studio.rankings.of(query), start, count)
+    return clip_page(studio, studio.rankings.of(asked.query()), start, count)
 
 
 @router.get("/clips/{clip_id}")

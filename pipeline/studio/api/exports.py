@@ -22,12 +22,11 @@ from ...core.results import Hit, Prediction
 from ...core.types import ClipRow
 from ...heads import load_trained, save_trained
 from ...report.formats import write_hits
-from ..rankings import Query as ClipQuery
 from ..state import StudioOf
+from .clips import AskedOf
 
 router = APIRouter(tags=["exports"])
 
-_Texts = Annotated[tuple[str, ...], Query()]
 _MOST_HITS = 10_000
 
 
@@ -64,21 +63,15 @@ def segments(studio: StudioOf, suffix: Literal["csv", "json", "vtt"], head: str)
 def hits(
     studio: StudioOf,
     suffix: Literal["csv", "json", "labelstudio", "fiftyone"],
-    text: str = "",
-    exclude: str = "",
-    like: _Texts = (),
-    unlike: _Texts = (),
-    where: _Texts = (),
-    selection: str = "",
+    asked: AskedOf,
     count: Annotated[int, Query(ge=1, le=_MOST_HITS)] = 100,
 ) -> FileResponse:
     """The best clips of a query, for other tools: a table, Label Studio's tasks, or FiftyOne's temporal detections."""
-    query = ClipQuery(text, exclude, like, unlike, "", where, selection)
-    ranking = studio.rankings.of(query)
+    ranking = studio.rankings.of(asked.query())
     rows = studio.workspace.clips.rows(ranking.numbers[:count].tolist())
     scores = [0.0] * count if ranking.scores is None else ranking.scores[:count].tolist()
     found = [_hit(row, rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)]
-    label = text.strip() or "hit"
+    label = asked.text.strip() or "hit"
     name = {"labelstudio": "labelstudio.json", "fiftyone": "fiftyone"}.get(suffix, f"hits.{suffix}")
     return _file(name, lambda path: write_hits(found, suffix, label=label, out=path))
 
