@@ -26,7 +26,7 @@ from ..encoders import encoder_class_for
 from .choose_recipe import choose_recipe, read_recipes, recipes_html
 from .clip_table import ClipTable
 from .features import FeatureArrays, write_features
-from .format_file import QUESTIONS, check_format, folders_read
+from .format_file import QUESTIONS, check_format, folders_read, is_bank, is_for_questions
 from .parquet import listed_again, next_stamp, parts_in, read_columns, write_part
 from .schema import (
     CLIP_FIELDS,
@@ -63,7 +63,9 @@ class Bank:
         self.folder = Path(folder)
         self._outcomes: tuple[list[Path], VideoLog] = ([], VideoLog([]))
         self._tables: tuple[list[Path], list[pa.Table], int] = ([], [], 0)
-        check_format(self.folder, create=create)
+        self._is_new = is_for_questions(self.folder) and not is_bank(self.folder)  # made when something is stored
+        if not self._is_new:
+            check_format(self.folder, create=create)
         self._read = folders_read(self.folder)  # parts are written into the bank's own folder alone
 
     def __repr__(self) -> str:
@@ -84,9 +86,9 @@ class Bank:
 
     def questions(self) -> Bank:
         """The bank for clips that are made to answer a question, in a folder of this one. It reads this bank's clips as
-        well; this one does not see its clips, which so never train, count or show up in a search.
+        well; this one does not see its clips, which never train or count.
         """
-        return Bank(self.folder / QUESTIONS, create=True)
+        return Bank(self.folder / QUESTIONS)
 
     # What is there ------------------------------------------------------------------------------
 
@@ -136,11 +138,7 @@ class Bank:
         return ClipTable(named, table, dim=dim, latest_paths=outcomes.latest_paths, without=gone)
 
     def embeddings(self, recipe_id: str) -> FloatArray:
-        """(n, dim) float32, one row for each clip; with the clips, take both from ``clips``, as the bank may grow.
-
-        Raises:
-            BankError: a part is damaged; the message names it.
-        """
+        """(n, dim) float32, one row for each clip; with the clips, take both from ``clips``, as the bank may grow."""
         return self.clips(recipe_id).embeddings()
 
     def to_arrow(self, recipe: str | None = None) -> pa.Table:
@@ -157,11 +155,7 @@ class Bank:
         return self.clips(chosen.id).to_arrow().replace_schema_metadata({RECIPE_KEY: described(chosen)})
 
     def to_pandas(self, recipe: str | None = None) -> Any:
-        """``to_arrow`` as a pandas DataFrame; each cell of ``embedding`` is a numpy array (dim,).
-
-        Raises:
-            UsageError: pandas is not installed; also see ``to_arrow``.
-        """
+        """``to_arrow`` as a pandas DataFrame, if that is installed; a cell of ``embedding`` is an array (dim,)."""
         if importlib.util.find_spec("pandas") is None:
             raise UsageError("a DataFrame needs pandas, which is not installed: pip install pandas, or use to_arrow()")
         return self.to_arrow(recipe).to_pandas()
@@ -257,6 +251,9 @@ class Bank:
         Raises:
             BankError: nothing could be written; what was stored before is untouched.
         """
+        if self._is_new:
+            check_format(self.folder, create=True)
+            self._is_new = False
         for name, (ids, values) in (features or {}).items():
             if ids:
                 folder = self.folder / name / recipe.id

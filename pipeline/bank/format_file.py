@@ -22,7 +22,12 @@ def is_bank(folder: Path) -> bool:
 
 def folders_read(folder: Path) -> list[Path]:
     """Where the bank in this folder has its parts: a bank of questions reads those of the bank around it as well."""
-    return [folder.parent, folder] if folder.name == QUESTIONS and is_bank(folder.parent) else [folder]
+    return [folder.parent, folder] if is_for_questions(folder) else [folder]
+
+
+def is_for_questions(folder: Path) -> bool:
+    """Whether a folder is that of ``Bank.questions``."""
+    return folder.name == QUESTIONS and is_bank(folder.parent)
 
 
 def check_format(folder: Path, *, create: bool) -> None:

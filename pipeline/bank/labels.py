@@ -202,12 +202,7 @@ def label_row(
     Raises:
         LabelError: the class has no name.
     """
-    if not label.strip():
-        raise LabelError(f"the class for {moment} has no name")
-    if label.strip().startswith("@"):
-        raise LabelError(
-            f"{label!r} looks like a part of a moment, not a class; write {moment.path}{label.strip()} as one word"
-        )
+    check_class_name(label, moment)
     span = moment.span
     return LabelRow(
         video_id=video_id,
@@ -219,6 +214,20 @@ def label_row(
         split=None if split is None else str(split),
         source=source,
     )
+
+
+def check_class_name(label: str, moment: Moment) -> None:
+    """Refuse what cannot be the class of a moment.
+
+    Raises:
+        LabelError: it is blank, or looks like a part of a moment.
+    """
+    if not label.strip():
+        raise LabelError(f"the class for {moment} has no name")
+    if label.strip().startswith("@"):
+        raise LabelError(
+            f"{label!r} looks like a part of a moment, not a class; write {moment.path}{label.strip()} as one word"
+        )
 
 
 def csv_row(row: LabelRow) -> dict[str, str | float | None]:

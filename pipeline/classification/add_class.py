@@ -17,7 +17,7 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import changing, commit_change, heads_in
-from ..bank.label_conflicts import label_notes
+from ..bank.label_conflicts import contradicting, stretch_of
 from ..bank.labels import Labels
 from ..core.arguments import check_choice
 from ..core.errors import HeadError
@@ -34,6 +34,7 @@ from .class_effects import clips_to_compare, effect_on_others, recognised_elsewh
 from .cross_validation import fit
 from .dataset import LabelledClips
 from .edit_classes import note
+from .label_checks import check_names
 from .train import DEFAULT_NAME, build_head, class_texts
 
 
@@ -127,7 +128,9 @@ def add_class(
     started = time.monotonic()
     class_name = class_name.strip()
     store = open_bank(bank)
-    recipe = _trained_here(load_trained(heads_in(store.folder), head_name)).card.recipe
+    card = _trained_here(load_trained(heads_in(store.folder), head_name)).card
+    recipe = card.recipe
+    check_names([class_name], [*card.classes, *(row.label for row in store.labels())])
     extraction = extract_for(recipe, moments, store=store, device=device, runner=runner, on_progress=on_progress)
     with changing(store.folder, head_name) as folder:  # only now: extraction may take hours
         before = _trained_here(load_trained(folder, head_name))
@@ -158,7 +161,7 @@ def _add(
     X, y = examples.X[compared], examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=is_alone)
     recognised = recognised_elsewhere(before.head, examples, class_name, alone=is_alone)
-    notes = label_notes(Labels(store.folder).unknown(learned), store)
+    notes = _contradictions(learned, store)
     _commit(store, _changed(before, after, examples, known, class_name, device=device), class_name, learned)
     return AddReport(
         class_name=class_name,
@@ -175,6 +178,18 @@ def _add(
         recognised=recognised.count(class_name) if recognised else None,
         label_notes=tuple(notes),
     )
+
+
+def _contradictions(learned: Sequence[LabelRow], store: Bank) -> list[str]:
+    """A sentence if clips of the class have labels of others: the new ones count, as somebody named these clips."""
+    wrong = contradicting(Labels(store.folder).unknown(learned), store)
+    if not wrong:
+        return []
+    _, other = wrong[0]
+    return [
+        f"{len(wrong)} of the clips had another label before, for example {stretch_of(other)}: {other.label!r}. The "
+        "newer label trains; remove the other one with label remove"
+    ]
 
 
 def _learned(

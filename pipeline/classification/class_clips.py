@@ -52,9 +52,10 @@ def with_labels(
     left = {label for label, _ in known.values()}
     emptied = sorted(set(card.classes) - left)
     if emptied or not learned:
-        taken = emptied[0] if emptied else "other classes"
+        own = sorted({known[clip.clip_id][0] for clip in clips if clip.clip_id in known})
+        taken = repr(emptied[0]) if emptied else " and ".join(map(repr, own)) or "other classes"
         raise LabelError(
-            f"all clips of these moments belong to {taken!r} in the head {card.name!r}; a clip stands for one. "
+            f"all clips of these moments belong to {taken} in the head {card.name!r}, and a clip has one class. "
             "Name other moments, or label them anew (label remove, label add) and run train-head"
         )
     return known, learned

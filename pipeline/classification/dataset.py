@@ -29,6 +29,8 @@ _TRAINED_ON = ("", "train", "training")
 _IMBALANCE = 10
 
 Reads = Literal["clips", "frames"]
+_ID_LETTERS = 16  # of a video in a clip's id
+
 Bools = npt.NDArray[np.bool_]
 
 
@@ -181,10 +183,13 @@ def labelled_examples(
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
     pairs = [(a, b) for a, b in pairs if held_out[a] == held_out[b]]
+    groups = group_of_videos(labels)
     examples = LabelledClips(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in rows]),
-        groups=np.array(joined([(clip.video_id, label.group) for clip, label in rows], pairs)),
+        groups=np.array(
+            joined([(clip.video_id, label.group or groups.get(clip.video_id)) for clip, label in rows], pairs)
+        ),
         ids=ids,
         held_out=held_out,
         named_groups=any(label.group is not None for _, label in rows),
@@ -192,6 +197,11 @@ def labelled_examples(
         left_out=len(crossing),
     )
     return examples.take(~np.isin(np.arange(len(examples)), list(crossing))) if crossing else examples
+
+
+def group_of_videos(labels: Sequence[LabelRow]) -> dict[str, str]:
+    """The group of each video that any of its labels names: a label without one does not take it away."""
+    return {row.video_id: row.group for row in labels if row.group is not None}
 
 
 def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
@@ -238,13 +248,25 @@ def imbalance(counts: Mapping[str, int]) -> list[str]:
 
 
 def without_clips(labels: Sequence[LabelRow], examples: LabelledClips) -> list[str]:
-    """A warning where whole classes that were labelled have no stored clip."""
+    """A warning if whole classes that were labelled, or some labels, have no stored clip."""
     missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
     if not missing:
-        return []
+        return _of_other_videos(labels, examples)
     example = next(label for label in labels if label.label == missing[0])
-    where = "" if example.span is None else f"@{example.start_seconds:g}-{example.stop_seconds:g}"
+    where = "" if example.span is None else f"@{example.span}"
     return [
         f"no stored clip is labelled {', '.join(map(repr, missing))}: no clip lies mostly in these labels, or another "
         f"label speaks of the same stretch. Store one with: clipdex extract {example.video}{where}"
+    ]
+
+
+def _of_other_videos(labels: Sequence[LabelRow], examples: LabelledClips) -> list[str]:
+    """A warning if some labels are of videos of which no clip was trained on."""
+    known = {name.partition("@")[0] for name in examples.ids}  # a clip's id begins with that of its video
+    unknown = [row for row in labels if row.video_id[:_ID_LETTERS] not in known]
+    if not unknown:
+        return []
+    return [
+        f"{len(unknown)} of {len(labels)} labels are of videos that have no labelled clip in the bank, for example "
+        f"{unknown[0].video}; extract them to train on them"
     ]

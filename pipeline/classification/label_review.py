@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -57,9 +57,6 @@ class OddLabels(Results[OddLabel]):
     """
 
     columns = ("why", "label", "other", "score", "moment", "other_moment")
-
-    def __init__(self, rows: Iterable[OddLabel], *, warnings: Sequence[str] = ()) -> None:
-        super().__init__(rows, warnings=warnings)
 
 
 def review_labels(*, bank: BankLike = "bank", recipe: str | None = None, limit: int = 20) -> OddLabels:
@@ -129,10 +126,12 @@ def _near_duplicates(examples: LabelledClips, clips: Sequence[ClipRow]) -> list[
 
 
 def _unlikely(examples: LabelledClips, clips: Sequence[ClipRow]) -> tuple[list[OddLabel], list[str]]:
-    """Clips that a cross-validated linear head takes for another class, the least likely labels first."""
+    """Clips that a cross-validated linear head takes for another class, the least likely labels first. All clips take
+    part, whatever split they are of.
+    """
     if len(set(examples.y.tolist())) < 2:
         return [], ["there is one class only, so nothing can be cross-validated"]
-    held = held_out_scores(build_head("linear", seed=0), examples, repeats=1)
+    held = held_out_scores(build_head("linear", seed=0), examples, protocol="cv", repeats=1)
     if not held.folds:
         return [], ["no class was seen in two groups or videos, so nothing can be cross-validated"]
     own = held.scores[np.arange(len(held.truth)), held.truth]
@@ -147,4 +146,4 @@ def _unlikely(examples: LabelledClips, clips: Sequence[ClipRow]) -> tuple[list[O
 
 
 def _moment(clip: ClipRow) -> str:
-    return f"{clip.video}@{clip.start_seconds:g}-{clip.stop_seconds:g}"
+    return f"{clip.video}@{clip.span}"

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
-from ..bank.format_file import QUESTIONS, is_bank
+from ..bank.clip_table import ClipTable
 from ..bank.head_changes import labels_in
-from ..bank.label_conflicts import durations_in, same_stretch
+from ..bank.label_conflicts import durations_in, same_stretch, stretch_of
 from ..bank.labels import CSV_COLUMNS, csv_row, label_row, read_label_csv
 from ..bank.last_hits import recall_hit
 from ..bank.negative_labels import contradict
 from ..core.arguments import as_list
-from ..core.errors import SourceError, UsageError
+from ..core.errors import LabelError, SourceError, UsageError
 from ..core.files import path_of
 from ..core.results import Results
 from ..core.types import LabelRow, Moment, Span
@@ -72,10 +72,11 @@ def add_labels(
         ['jump', 'jump']
     """
     store = open_bank(bank, create=True)
+    clips = _StoredClips(store)
     rows = [
         label_row(moment, class_name, video_id=video_id or video_id_of(moment.path), group=group, split=split)
         for named in as_list(moments)
-        for moment, video_id in _meant(str(named), store)
+        for moment, video_id in _meant(str(named), store, clips)
     ]
     check_labels(rows, store, also=also)
     labels_in(store.folder).add(rows)
@@ -99,12 +100,12 @@ def add_label(
     return add_labels(moment, class_name, bank=bank, group=group, split=split, also=also)[0]
 
 
-def _meant(named: str, store: Bank) -> list[tuple[Moment, str | None]]:
+def _meant(named: str, store: Bank, clips: _StoredClips) -> list[tuple[Moment, str | None]]:
     """The moments behind a name, with the id of the video where it is known."""
     if found := _HIT.fullmatch(named):
         return [_of_row(recall_hit(store.folder, int(found[1])))]
     if found := _CLIP_ID.fullmatch(named):
-        return [_of_row(_stored_clip(named, store))]
+        return [_of_row(clips.row(named))]
     moment = Moment.parse(named)
     if moment.span is not None or not names_several(named):
         return [(moment, None)]
@@ -118,15 +119,30 @@ def _of_row(row: Mapping[str, Any]) -> tuple[Moment, str | None]:
     return Moment(path_of(row["video"]), Span(row["start_seconds"], row["stop_seconds"])), row["video_id"]
 
 
-def _stored_clip(clip_id: str, store: Bank) -> dict[str, Any]:
-    for bank in (store, *([store.questions()] if is_bank(store.folder / QUESTIONS) else [])):
-        for recipe in bank.recipes():
-            table = bank.clips(recipe)
-            if clip_id in table.ids:
-                return dataclasses.asdict(next(table.rows([table.ids.index(clip_id)])))
-    raise UsageError(
-        f"no stored clip has the id {clip_id}: search, predict and pages show the ids of this bank's clips"
-    )
+class _StoredClips:
+    """The clips of a bank, those that were made to answer questions included, by id."""
+
+    def __init__(self, store: Bank) -> None:
+        self._store = store
+
+    @functools.cached_property
+    def _tables(self) -> list[tuple[ClipTable, dict[str, int]]]:
+        asked = self._store.questions()  # it reads the clips around it as well
+        tables = [asked.clips(recipe) for recipe in asked.recipes()]
+        return [(table, {name: number for number, name in enumerate(table.ids)}) for table in tables]
+
+    def row(self, clip_id: str) -> dict[str, Any]:
+        """The clip of this id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for table, numbers in self._tables:
+            if clip_id in numbers:
+                return dataclasses.asdict(next(table.rows([numbers[clip_id]])))
+        raise UsageError(
+            f"no stored clip has the id {clip_id}: search, predict and pages show the ids of this bank's clips"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +201,7 @@ def remove_labels(
 
     Raises:
         UsageError: neither is given: that would be all labels.
+        LabelError: there is no such label.
     """
     if moment is None and class_name is None:
         raise UsageError("say which labels to remove: those of a moment, of a class, or both")
@@ -195,7 +212,20 @@ def remove_labels(
         here = parsed is None or (row.video_id == video_id and row.span == parsed.span)
         return here and class_name in (None, row.label)
 
-    return Results(labels_in(open_bank(bank).folder).remove(lambda row: not meant(row)))
+    store = open_bank(bank)
+    removed = labels_in(store.folder).remove(lambda row: not meant(row))
+    if not removed:
+        raise LabelError(_no_such_label(store.labels(), video_id, class_name))
+    return Results(removed)
+
+
+def _no_such_label(labels: Sequence[LabelRow], video_id: str | None, class_name: str | None) -> str:
+    here = [f"{stretch_of(row)} {row.label!r}" for row in labels if row.video_id == video_id]
+    if video_id is None or not here:
+        classes = ", ".join(sorted({repr(row.label) for row in labels})) or "none"
+        what = "no label is of this moment" if video_id else f"no label is of the class {class_name!r}"
+        return f"{what}; the classes of the bank's labels are: {classes}"
+    return f"no label is of exactly this moment{' and class' if class_name else ''}; its video has: {', '.join(here)}"
 
 
 def import_labels(

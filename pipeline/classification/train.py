@@ -23,13 +23,24 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.arguments import as_list, is_of
-from ..core.errors import UnknownOption, UsageError
+from ..core.errors import HeadError, UnknownOption, UsageError
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.training import OnTraining, on_cores, reporting
 from ..core.vectors import groups_per_class
 from ..encoders import Encoder, encode_prompts, load_for
-from ..heads import Head, HeadCard, NoveltyDetector, Sample, TextPrior, TrainedHead, forget, heads, save_trained
+from ..heads import (
+    Head,
+    HeadCard,
+    NoveltyDetector,
+    Sample,
+    TextPrior,
+    TrainedHead,
+    forget,
+    heads,
+    load_trained,
+    save_trained,
+)
 from .calibrate import Validation, validate
 from .cross_validation import choose, fit
 from .dataset import LabelledClips, check_classes, imbalance, label_rows_of, labelled_examples, repeated, without_clips
@@ -96,6 +107,7 @@ def train_head(
     name, fixed = chosen.name, frozenset(chosen.head_parameters) if chosen.tune else None
     model = build_head(chosen.kind, chosen.head_parameters, seed=chosen.seed)
     known = stamp(heads_in(store.folder), name)  # before the labels are read
+    former = _former_classes(heads_in(store.folder), name)
     rows = label_rows_of(store, None if chosen.labels is None else Path(chosen.labels))
     examples = labelled_examples(store, recipe, rows, reads=model.reads)
     check_classes(examples)
@@ -122,7 +134,20 @@ def train_head(
         forget(folder, name)  # what it was before is not what this one was
     undone = _undone(model, training, tune=chosen.tune)
     warnings = [*validation.warnings, *undone, *repeated(examples), *without_clips(rows, examples)]
+    if lost := sorted(former - set(card.classes)):
+        warnings.append(
+            f"the head {name!r} that was replaced knew {', '.join(lost)}, which this one does not; it cannot be "
+            "brought back, and another name would have kept both"
+        )
     return _report(card, seconds=time.monotonic() - started, warnings=warnings)
+
+
+def _former_classes(folder: Path, name: str) -> set[str]:
+    """Of the head that is there under this name; a damaged one is replaced without a word."""
+    try:
+        return set(load_trained(folder, name).card.classes)
+    except HeadError:
+        return set()
 
 
 def _undone(model: Head, training: LabelledClips, *, tune: bool) -> list[str]:

@@ -128,6 +128,8 @@ class Conversation(cmd.Cmd):
         """:quit: leave."""
         return True
 
+    do_q = do_quit
+
     def _ask(self, parts: Sequence[Part], options: SearchOptions | None = None) -> None:
         """Ask, and keep question and settings only where they make sense."""
         how = options or self._how

@@ -84,8 +84,10 @@ class Showing:
         self.give(terminal, hits, heading(parts, where))
 
     def _remember(self, hits: Sequence[Hit]) -> None:
-        """So that ``label add hit:3`` can name them; a bank that cannot be written is searched all the same."""
-        if hits and self.cache is not None:
+        """So that ``label add hit:3`` can name them, and never those of a search before this one; a bank that cannot be
+        written is searched all the same.
+        """
+        if self.cache is not None:
             with contextlib.suppress(OSError, ClipdexError):
                 remember_hits(self.cache.parent, [hit.to_row() for hit in hits])
 

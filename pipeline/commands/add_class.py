@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from ..extraction.runners import Runner
 
 
+def _class_first(ctx: click.Context, _: click.Parameter, class_name: str) -> str:
+    if Path(class_name).is_file():
+        raise click.UsageError(
+            f"{class_name} is a file, and the class comes first: clipdex add-class CLASS MOMENT...", ctx
+        )
+    return class_name
+
+
 @click.command("add-class")
-@click.argument("class_name", metavar="CLASS")
+@click.argument("class_name", metavar="CLASS", callback=_class_first)
 @click.argument("moments", nargs=-1, required=True, metavar="MOMENT...")
 @click.option(
     "--retrain/--alone",

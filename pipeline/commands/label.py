@@ -44,8 +44,10 @@ def _moments_and_class(_: click.Context, __: click.Parameter, words: tuple[str, 
     *moments, class_name = words
     if not moments:
         raise click.UsageError("name moments and then their class: clipdex label add match.mp4@12.5-14 backhand")
-    if Path(class_name).is_file() and not Path(moments[0]).exists():
-        raise click.UsageError(f"the class comes last: clipdex label add {class_name} {moments[0]}")
+    if Path(class_name).is_file():
+        rest = " ".join(moments[1:]) or class_name
+        example = f"{class_name} {moments[0]}" if not Path(moments[0]).exists() else f"{moments[0]} {rest} CLASS"
+        raise click.UsageError(f"{class_name} is a file, and the class comes last: clipdex label add {example}")
     return tuple(moments), class_name
 
 

@@ -98,6 +98,10 @@ _SHOWN = ("how", "out", "html", "export", "play", "raw_cells")
 def _one_text(ctx: click.Context, _: click.Parameter, words: tuple[str, ...]) -> str | None:
     if len(words) > 1:
         raise click.UsageError(f'a text of several words needs quotes: clipdex search "{" ".join(words)}"', ctx)
+    if words and Path(words[0]).is_file():
+        raise click.UsageError(
+            f"{words[0]} is a file: clipdex search --clip {words[0]} (or --image) finds similar moments", ctx
+        )
     return words[0] if words else None
 
 

@@ -55,6 +55,11 @@ class Span:
         if self.stop_seconds <= self.start_seconds:
             raise ValueError(f"a span must last: it starts at {self.start_seconds} s, stops at {self.stop_seconds} s")
 
+    def __str__(self) -> str:
+        """``START-STOP``, from which ``Moment.parse`` reads exactly these seconds."""
+        ends = (np.format_float_positional(end, trim="-") for end in (self.start_seconds, self.stop_seconds))
+        return "-".join(ends)
+
     @property
     def seconds(self) -> float:
         """How long it lasts."""
@@ -96,7 +101,7 @@ class Moment:
     def __str__(self) -> str:
         if self.span is None:
             return str(self.path)
-        return f"{self.path}@{self.span.start_seconds:g}-{self.span.stop_seconds:g}"
+        return f"{self.path}@{self.span}"
 
 
 @dataclasses.dataclass(frozen=True)

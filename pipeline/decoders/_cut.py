@@ -50,7 +50,7 @@ def cut(path: Path, span: Span, target: Path, *, limits: Limits | None = None) -
         with lease(limits or Limits()) as process, replacing(target) as temporary:
             process.cut(path, span, temporary)
     except DecodeError as error:
-        stretch = f"{path}@{span.start_seconds:g}-{span.stop_seconds:g}"
+        stretch = f"{path}@{span}"
         raise type(error)(f"cannot cut {stretch} out: {error}") from error
     except BankError as error:  # it speaks of a bank, which this is none
         cause = error.__cause__

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Unpack, cast
 
 from ..bank.bank import Bank, BankLike
+from ..bank.labels import check_class_name
 from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
 from ..core.limits import Limits
 from ..core.recipe import Recipe
-from ..core.types import Device, Source
+from ..core.types import Device, Moment, Source
 from ..decoders import DEFAULT_DECODER, decoders, looks_readable
 from ..encoders import (
     Encoder,
@@ -61,6 +62,7 @@ def extract(
 
     Raises:
         SourceError: none of the sources exists; one among others is a failed input.
+        LabelError: a label that is no class name; nothing was extracted.
         EncoderError, BankError, UsageError: nothing was extracted.
 
     Example:
@@ -84,6 +86,9 @@ def extract(
         inputs = [dataclasses.replace(source, root=root) for source in inputs]
     if chosen.labels_from_names is not None:
         note_unlabelled(inputs, name_pattern(chosen.labels_from_names))
+    for source in inputs:  # before anything is encoded
+        if source.label is not None:
+            check_class_name(source.label, Moment(source.path, source.span))
     chosen = choose_encoder(chosen, bank=bank)
     cut = cut or _checked_cut(chosen)
     job = ExtractionJob(

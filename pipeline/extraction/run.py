@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.format_file import is_for_questions
 from ..bank.head_changes import labels_in
-from ..bank.label_conflicts import label_notes
+from ..bank.label_conflicts import contradicting, names_alike, stretch_of
 from ..bank.labels import label_row
 from ..core.errors import BankError, UsageError
 from ..core.limits import Limits
@@ -44,8 +45,8 @@ class Extraction(Report):
         caution: what users of the vectors should know, if anything; limits of the encoder only with the first vectors
             of a recipe in the bank.
         profile: where the time went; see ``Profile``.
-        label_notes: sentences on new labels that contradict others or whose class differs from another one only in
-            case or blanks.
+        label_notes: sentences on labels that were not stored, as they contradict others, and on new classes whose name
+            differs from another one only in case or blanks.
 
     Example:
         >>> done = extract("videos/", encoder="lite", window_seconds=1.0)
@@ -229,7 +230,11 @@ def run_job(
 
 
 def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow]) -> list[str]:
-    """Add the labels of the inputs to the bank; gives what is wrong with those that are new."""
+    """Add the labels of the inputs to the bank, but none that contradicts another one; gives what is wrong with those
+    that are new.
+    """
+    if is_for_questions(store.folder):
+        return []
     labels = [
         label_row(
             Moment(source.path, source.span),
@@ -244,5 +249,15 @@ def _store_labels(store: Bank, inputs: Sequence[Source], rows: Sequence[VideoRow
     ]
     stored = labels_in(store.folder)
     new = stored.unknown(labels)
-    stored.add(labels)
-    return label_notes(new, store)
+    wrong = contradicting(new, store)
+    left_out = {row for row, _ in wrong}
+    stored.add(row for row in labels if row not in left_out)
+    notes = names_alike([row for row in new if row not in left_out], store)
+    if wrong:
+        row, other = wrong[0]
+        notes.append(
+            f"{len(wrong)} of the labels contradict others and were not stored, for example {stretch_of(row)}: it is "
+            f"labelled {other.label!r}, and now {row.label!r}. Remove the label that is wrong and extract again, or "
+            "keep both with label add --also"
+        )
+    return notes

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.format_file import QUESTIONS, is_bank
 from ..bank.head_changes import labels_in
 from ..bank.parquet import fast_to_verify, folders_in, part_bytes, parts_in, read_columns
 from ..core.errors import BankError, LockHeld
@@ -72,7 +73,8 @@ def compact(*, bank: BankLike = "bank") -> Compaction:
 
 
 def prune(*, bank: BankLike = "bank", missing_folders: bool = False, dry_run: bool = False) -> Pruning:
-    """Remove what is stored of videos that are not there any more, from the bank and its indexes. Labels stay.
+    """Remove what is stored of videos that are not there any more, from the bank and its indexes, and all clips that
+    were made to answer questions (``predict SOURCE``). Labels stay.
 
     A video is there as long as one of the paths under which it was seen holds it; an edited file holds another one.
 
@@ -89,6 +91,8 @@ def prune(*, bank: BankLike = "bank", missing_folders: bool = False, dry_run: bo
         gone, unreachable = _gone(store)
         if missing_folders:
             gone, unreachable = gone | unreachable, {}
+        if not dry_run and is_bank(store.folder / QUESTIONS):
+            storage_of(store.folder).delete_below(store.folder / QUESTIONS)
         ids = set(gone)
         doomed = {
             recipe.id: [row.clip_id for row in store.clips(recipe.id, superseded=True).rows() if row.video_id in ids]
@@ -141,10 +145,11 @@ def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> 
 
 
 def _folders(bank: Path) -> list[Path]:
-    """Where parts lie."""
+    """Where parts lie, those for questions included."""
+    inner = _folders(bank / QUESTIONS) if is_bank(bank / QUESTIONS) else []
     features = [folder for name in get_args(Keep) for folder in folders_in(bank / name)]
     # Features come first: as long as their clip is there, their video is known.
-    return [*features, *folders_in(bank / "clips"), bank / "videos"]
+    return [*features, *folders_in(bank / "clips"), bank / "videos", *inner]
 
 
 def _measured(bank: Path) -> tuple[int, int]:

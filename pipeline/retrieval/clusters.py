@@ -61,7 +61,7 @@ class Cluster(Report):
             "clips": len(self.clips),
             "names": list(self.names),
             "labels": self.labels,
-            "example": f"{self.clips[0].video}@{self.clips[0].start_seconds:g}-{self.clips[0].stop_seconds:g}",
+            "example": f"{self.clips[0].video}@{self.clips[0].span}",
             "clip_ids": [clip.clip_id for clip in self.clips],
         }
 

@@ -14,7 +14,7 @@ from small_banks import extraction, fill, label
 from pipeline import add_class, remove_class, rename_class, train_head, undo
 from pipeline.bank.bank import Bank
 from pipeline.bank.labels import Labels
-from pipeline.core.errors import HeadError
+from pipeline.core.errors import HeadError, LabelError
 from pipeline.core.types import LabelRow
 from pipeline.core.vectors import class_products
 from pipeline.heads import heads, load_trained
@@ -217,8 +217,12 @@ class TestInABank:
     def test_moments_that_have_another_class_are_named(self, bank: Path) -> None:
         Labels(bank).add([LabelRow(row.video_id, row.video, "other") for row in self.new[:1]])
         (note,) = add_class("class 3", [row.video for row in self.new[:5]], bank=bank).warnings
-        assert "1 new label contradicts another one" in note
-        assert "is labelled 'class 3' now and 'other' as well" in note
+        assert "1 of the clips had another label before" in note
+        assert "'other'" in note
+
+    def test_a_class_name_that_differs_in_case_only_is_refused(self, bank: Path) -> None:
+        with pytest.raises(LabelError, match="'Class 0' differs from 'class 0' only in case or blanks"):
+            add_class("Class 0", [row.video for row in self.new[:5]], bank=bank)
 
     def test_a_class_of_clips_that_are_like_others_is_said_to_be_weak(self, bank: Path) -> None:
         head = load_trained(bank / "heads", "default").card
@@ -233,7 +237,7 @@ class TestInABank:
             report = add_class("odd", moments, bank=bank)
         assert (report.left_out, report.recognised) == (3, 0)
         contradiction, warning = report.warnings
-        assert "3 new labels contradict" in contradiction
+        assert "3 of the clips had another label before" in contradiction
         assert "recognised only 0 of the 3 clips of 'odd'" in warning
 
     def test_retraining_can_be_asked_for(self, bank: Path) -> None:

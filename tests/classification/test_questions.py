@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import Bank, detect, extract, predict, search, train_head
+from pipeline.maintenance.compact_prune import compact, prune
 from pipeline.maintenance.doctor import doctor
 from pipeline.maintenance.info import bank_info
 
@@ -73,3 +74,32 @@ def test_the_folder_of_questions_may_be_deleted_and_damage_in_it_is_found(bank: 
 def test_states_are_shown_and_not_the_outcome_of_the_last_run(bank: Path, videos: Path) -> None:
     extract([videos / "red"], bank=bank, clips="whole")
     assert bank_info(bank=bank).recipes[0]["videos"] == {"ok": len(Bank(bank).videos(Bank(bank).recipe().id))}
+
+
+def test_asking_about_what_is_stored_writes_nothing(bank: Path, videos: Path) -> None:
+    predict([videos / "red"], bank=bank)
+    assert not (bank / "questions").exists()
+
+
+def test_labels_of_what_is_asked_about_are_not_stored(bank: Path, videos: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.mp4"
+    new.write_bytes((videos / "red" / "0.mp4").read_bytes() + b"other content")
+    (tmp_path / "table.csv").write_text("path,label\nnew.mp4,walk\n")
+    before = Bank(bank).labels()
+    predict([tmp_path / "table.csv"], bank=bank)
+    assert Bank(bank).labels() == before == Bank(bank).questions().labels() + before
+
+
+def test_upkeep_merges_and_prunes_what_was_asked_about(bank: Path, videos: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        new = tmp_path / f"{number}.mp4"
+        new.write_bytes((videos / "red" / "0.mp4").read_bytes() + bytes([number]))
+        predict([new], bank=bank)
+    assert len(list((bank / "questions" / "clips").rglob("*.parquet"))) == 3
+    compact(bank=bank)
+    assert len(list((bank / "questions" / "clips").rglob("*.parquet"))) == 1
+    prune(bank=bank, dry_run=True)
+    assert (bank / "questions").exists()
+    prune(bank=bank)
+    assert not (bank / "questions" / "bank.json").exists()
+    assert len(predict([new], bank=bank)) == 1

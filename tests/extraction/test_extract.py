@@ -16,7 +16,7 @@ from small_banks import extraction
 
 from pipeline import Bank, extract, load_encoder, search
 from pipeline.bank.labels import Labels
-from pipeline.core.errors import BankError, EncoderError, SourceError, UsageError
+from pipeline.core.errors import BankError, EncoderError, LabelError, SourceError, UsageError
 from pipeline.core.files import path_of
 from pipeline.decoders import frame_numbers, open_video
 from pipeline.extraction import encode_loop as encoding
@@ -553,14 +553,27 @@ def test_the_limits_of_an_encoder_are_said_once(videos: Path, bank: Path) -> Non
     assert (second.encoded_clips, second.warnings) == (1, ())
 
 
-def test_labels_that_contradict_others_are_stored_with_a_warning(videos: Path, bank: Path, videomae: Path) -> None:
+def test_labels_that_contradict_others_are_not_stored_and_named(videos: Path, bank: Path, videomae: Path) -> None:
     (videos / "Red").mkdir()
     shutil.copy2(videos / "blue" / "2.mp4", videos / "Red")
     done = extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True)
-    contradiction, names = done.warnings
-    assert "1 new label contradicts another one" in contradiction
+    names, contradiction = done.warnings
+    assert "1 of the labels contradict others and were not stored" in contradiction
     assert "'Red'" in contradiction
     assert "'blue'" in contradiction
     assert "the new class 'red' differs from 'Red' only in case or blanks" in names
-    assert len(Labels(bank).rows()) == 4
-    assert extract([videos], bank=bank, encoder=str(videomae), labels_from_folders=True).warnings == ()
+    assert sorted(row.label for row in Labels(bank).rows()) == ["Red", "red", "red"]
+    pattern = r"(?P<label>\d)"  # a mistake does not put its classes in the place of those that are there
+    again = extract([videos], bank=bank, encoder=str(videomae), labels_from_names=pattern)
+    assert "3 of the labels contradict" in again.warnings[0] or "4 of the labels contradict" in again.warnings[0]
+    assert sorted(row.label for row in Labels(bank).rows()) == ["Red", "red", "red"]
+
+
+def test_a_label_that_is_no_class_is_refused_before_anything_is_encoded(
+    videos: Path, bank: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "manifest.csv"
+    table.write_text(f"path,label\n{videos}/red/0.mp4,walk\n{videos}/red/1.mp4,@home\n")
+    with pytest.raises(LabelError, match="'@home' looks like a part of a moment"):
+        extract([table], bank=bank, encoder="lite", num_frames=1)
+    assert not bank.exists()
