@@ -53,6 +53,7 @@ KNOWN_IN = {
     "fastapi": ("studio",),
     "starlette": ("studio",),
     "uvicorn": ("studio",),
+    "mcp": ("studio",),
     "jinja2": ("report", "studio"),
     "rich": ("commands",),
 }
