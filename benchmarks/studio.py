@@ -3,9 +3,9 @@
     python benchmarks/studio.py [--clips 100000] [--write]
 
 Makes a bank of so many clips with drawn vectors under the lite recipe, starts ``clipdex studio`` on it, and measures:
-the start until the first page of clips is answered (with the index built, and with it stored); further pages and a jump
-to the end, without a query and for a text; a label; the server's memory before and after 1,000 pages. With Chromium also
-the seconds until tiles are shown after a jump to the end, and the browser's heap after scrolling through all clips.
+the start until the first page of clips is answered (index built, index stored); further pages and a jump
+to the end, without a query and for a text; a label; the server's memory before and after 1,000 pages. With Chromium
+also the seconds until tiles are shown after a jump to the end, and the browser's heap after scrolling.
 """
 
 from __future__ import annotations

@@ -166,25 +166,26 @@ def assign_class(
         LabelError: the class has no name, or its name differs from another one only in case or blanks.
     """
     store = open_bank(bank)
-    rows = [
-        label_row(moment, class_name or "none", video_id=video_id, source="studio") for video_id, moment in stretches
-    ]
     stored = store.labels()
+    if class_name is not None:
+        check_names([class_name.strip()], [row.label for row in stored])
+    # A label for each stretch: to be added, or to find those that are removed by.
+    rows = [
+        label_row(moment, class_name or "any", video_id=video_id, source="studio") for video_id, moment in stretches
+    ]
     by_video: dict[str, list[LabelRow]] = {}
     for row in rows:
         by_video.setdefault(row.video_id, []).append(row)
-    whole = any(row.span is None and row.video_id in by_video for row in stored)
-    durations = durations_in(store) if whole else {}
+    some_whole = any(row.span is None and row.video_id in by_video for row in stored)
+    durations = durations_in(store) if some_whole else {}
 
     def replaced(old: LabelRow) -> bool:
         length = durations.get(old.video_id)
         here = any(same_stretch(old, row, length) for row in by_video.get(old.video_id, ()))
-        return here and (class_name is None or contradict(old.label, class_name))
+        return here and (class_name is None or contradict(old.label, class_name.strip()))
 
-    if class_name is None:
-        rows = []
-    check_names([row.label for row in rows], [row.label for row in stored])
-    return LabelChange(*map(tuple, labels_in(store.folder).exchange(rows, replaced=replaced)))
+    added, removed = labels_in(store.folder).exchange(rows if class_name is not None else (), replaced=replaced)
+    return LabelChange(tuple(added), tuple(removed))
 
 
 def revert_labels(change: LabelChange, *, bank: BankLike = "bank") -> LabelChange:
