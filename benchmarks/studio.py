@@ -61,10 +61,11 @@ class Studio:
 
 
 @contextlib.contextmanager
-def studio(bank: Path) -> Iterator[tuple[Studio, float]]:
+def studio(bank: Path, *, recipe: str | None = None) -> Iterator[tuple[Studio, float]]:
     """A studio, and the time at which it was started."""
     started = time.perf_counter()
     command = [sys.executable, "-W", "ignore", str(ROOT / "cli.py"), "studio", "--bank", str(bank), "--no-open"]
+    command += [] if recipe is None else ["--recipe", recipe]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     try:
         address = next(found[0] for line in process.stderr if (found := re.search(r"http://\S+", line)))
