@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank
+from ..bank.clip_table import ClipTable
 from ..bank.labels import covering_labels
 from ..bank.negative_labels import is_negative, negative_of
 from ..core.recipe import Recipe
@@ -59,10 +61,43 @@ class Learned:
         return ()
 
 
+class UnitVectors(Protocol):
+    """Vectors of all clips of a bank, each scaled to length 1.
+
+    Attributes:
+        clips: which these are.
+    """
+
+    clips: ClipTable
+
+    def products(self, direction: FloatArray) -> FloatArray:
+        """Inner products with a vector (dim,): (n,)."""
+
+    def vectors(self, numbers: Sequence[int]) -> FloatArray:
+        """Of some clips, (n, dim)."""
+
+
+class _InBank:
+    """Read from the bank: held in memory if they are few, else read each time."""
+
+    def __init__(self, clips: ClipTable, dim: int) -> None:
+        self.clips = clips
+        few = 0 < len(clips) * dim * 4 <= _MOST_BYTES
+        self._held = unit(clips.embeddings()) if few else None
+
+    def products(self, direction: FloatArray) -> FloatArray:
+        blocks = [self._held] if self._held is not None else (unit(block) for _, block in self.clips.blocks())
+        return np.concatenate([np.empty(0, np.float32), *(block @ direction for block in blocks)])
+
+    def vectors(self, numbers: Sequence[int]) -> FloatArray:
+        return unit(self.clips.embeddings(numbers)) if self._held is None else self._held[list(numbers)]
+
+
 class ClassLearner:
     """The clips of a bank, held ready to learn one class after another.
 
     Args:
+        vectors: of the clips; by default they are read from the bank.
         text_cosines: gives for each clip its cosine with what describes a class, (n,), by the class's name; None for
             classes or encoders without a text.
 
@@ -70,21 +105,22 @@ class ClassLearner:
         clips: of the bank when this was made.
     """
 
-    def __init__(self, bank: Bank, recipe: Recipe, *, text_cosines: Callable[[str], FloatArray | None]) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        recipe: Recipe,
+        *,
+        text_cosines: Callable[[str], FloatArray | None],
+        vectors: UnitVectors | None = None,
+    ) -> None:
         self._bank = bank
-        self.clips = bank.clips(recipe.id)
         self._text_cosines = text_cosines
-        self._held = (
-            unit(self.clips.embeddings())
-            if len(self.clips) * recipe.dim * 4 <= _MOST_BYTES and len(self.clips)
-            else None
-        )
+        self._vectors = vectors or _InBank(bank.clips(recipe.id), recipe.dim)
+        self.clips = self._vectors.clips
 
     def vectors(self, numbers: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
         """Of some clips, (n, dim), each of length 1."""
-        if self._held is not None:
-            return self._held[numbers]
-        return unit(self.clips.embeddings([int(number) for number in numbers]))
+        return self._vectors.vectors([int(number) for number in numbers])
 
     def learn(self, class_name: str, *, measured: bool = True) -> Learned:
         """What the bank's labels, as they are now, say of a class.
@@ -153,10 +189,7 @@ class ClassLearner:
 
     def _logits(self, weights: npt.NDArray[np.float64], intercept: float) -> npt.NDArray[np.float64]:
         """Of all clips, (n,)."""
-        direction = weights.astype(np.float32)
-        blocks = [self._held] if self._held is not None else [unit(block) for _, block in self.clips.blocks()]
-        found = [block @ direction for block in blocks]
-        return np.concatenate([np.empty(0, np.float32), *found]).astype(np.float64) + intercept
+        return self._vectors.products(weights.astype(np.float32)).astype(np.float64) + intercept
 
 
 def _standardised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

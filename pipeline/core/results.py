@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from .errors import UsageError
 from .notebook import Shown, table_html
+from .types import ClipRow
 
 
 class Report(Shown):
@@ -97,6 +98,22 @@ class Hit(Shown):
     clips: int = 1
     near_duplicates: int = 0
     why: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of_clip(cls, row: ClipRow, score: float, *, rank: int = 0) -> Hit:
+        """A hit that is one stored clip."""
+        return cls(
+            rank=rank,
+            score=score,
+            video=row.video,
+            video_id=row.video_id,
+            start_seconds=row.start_seconds,
+            stop_seconds=row.stop_seconds,
+            clip_id=row.clip_id,
+            metadata=row.metadata,
+            peak_start_seconds=row.start_seconds,
+            peak_stop_seconds=row.stop_seconds,
+        )
 
     def to_row(self) -> dict[str, Any]:
         """The fields as ``--json`` prints them; metadata columns stand beside them and never replace them."""

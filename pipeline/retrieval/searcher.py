@@ -18,7 +18,7 @@ from ..core.errors import UsageError
 from ..core.predicates import AllOf, Not, OneOf, Predicate
 from ..core.recipe import Recipe
 from ..core.results import Hit, Hits
-from ..core.types import ClipRow, Device, FloatArray
+from ..core.types import Device, FloatArray
 from ..core.vectors import unit
 from ..encoders import Encoder, far_text_notes, load_for, text_cosines
 from .build_index import AUTO, EXACT, open_index
@@ -164,6 +164,19 @@ class Searcher:
         allowed = _allowed(where, without, shown) if where or without or shown else None
         return parts, vectors, summed[None].astype(np.float32), allowed
 
+    def products(self, direction: FloatArray) -> FloatArray:
+        """Inner products of all clips' vectors, scaled to length 1, with a vector (dim,): (n,)."""
+        query = np.zeros((1, self._index.dim), np.float32)
+        query[0, : len(direction)] = direction  # a clip's own space is the first part of a row
+        (found,) = self._index.search(query, k=len(self.clips))
+        products = np.zeros(len(self.clips), np.float32)
+        products[[self.numbers[name] for name, _ in found]] = [score for _, score in found]
+        return products
+
+    def vectors(self, numbers: Sequence[int]) -> FloatArray:
+        """Of some clips, (n, dim), scaled to length 1."""
+        return self._index.vectors([self.clips.ids[number] for number in numbers])[:, : self.recipe.dim]
+
     def matching(self, where: str | Sequence[str]) -> npt.NDArray[np.int64]:
         """Numbers in ``clips`` of those that fulfil all conditions, (n,).
 
@@ -203,7 +216,7 @@ class Searcher:
         if grouping.same is not None and self._twins is not None:
             self._twins.read([name for name, _ in found])
         rows = self.clips.rows([self.numbers[name] for name, _ in found])
-        return [_hit(row, score) for row, (_, score) in zip(rows, found, strict=True)]
+        return [Hit.of_clip(row, score) for row, (_, score) in zip(rows, found, strict=True)]
 
     def _labels(self) -> list[str | None]:
         """What people called the clips."""
@@ -269,21 +282,6 @@ def search(
     """
     chosen = options_of(SearchOptions, options, keywords)  # a wrong call ends before anything is loaded
     return Searcher(bank, recipe=recipe, exact=exact, device=device).search(query, options=chosen)
-
-
-def _hit(row: ClipRow, score: float) -> Hit:
-    return Hit(
-        rank=0,
-        score=score,
-        video=row.video,
-        video_id=row.video_id,
-        start_seconds=row.start_seconds,
-        stop_seconds=row.stop_seconds,
-        clip_id=row.clip_id,
-        metadata=row.metadata,
-        peak_start_seconds=row.start_seconds,
-        peak_stop_seconds=row.stop_seconds,
-    )
 
 
 def _allowed(where: Sequence[Predicate], without: Collection[str], shown: Sequence[Predicate]) -> Predicate:

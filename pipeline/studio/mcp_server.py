@@ -57,13 +57,13 @@ def _with_errors(tool: Callable[..., Any]) -> Callable[..., Any]:
     from mcp.server.mcpserver.exceptions import ToolError
 
     @functools.wraps(tool)
-    def answered(*args: Any, **kwargs: Any) -> Any:
+    def _answered(*args: Any, **kwargs: Any) -> Any:
         try:
             return tool(*args, **kwargs)
         except ClipdexError as error:
             raise ToolError(str(error)) from error
 
-    return answered
+    return _answered
 
 
 class _Tools:

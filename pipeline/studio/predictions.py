@@ -81,13 +81,13 @@ class PredictionsOf:
         """
         workspace = self._workspace
         with self._lock:
-            searcher = workspace.searcher
-            now = (stamp(heads_in(workspace.bank.folder), head_name), workspace.version)
+            opened = workspace.opened
+            now = (stamp(heads_in(workspace.bank.folder), head_name), opened.version)
             held = self._held.get(head_name)
             if held is None or held[0] != now:
-                options = PredictOptions(head_name=head_name, recipe=searcher.recipe.id, device=workspace.device)
+                options = PredictOptions(head_name=head_name, recipe=workspace.recipe.id, device=workspace.device)
                 found = score_clips((), options, bank=workspace.bank)
-                numbers = np.array([searcher.numbers.get(clip.clip_id, -1) for clip in found.clips], np.int64)
+                numbers = np.array([opened.numbers.get(clip.clip_id, -1) for clip in found.clips], np.int64)
                 best = found.scores.argmax(axis=1) if found.scores.size else np.zeros(0, np.int64)
                 labels = [
                     None if why else found.classes[place] for place, why in zip(best, found.abstains, strict=True)

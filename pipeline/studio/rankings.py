@@ -79,7 +79,7 @@ class Rankings:
             EncoderError: a text, for an encoder without a text side.
             Unknown: there is no such clip, upload or selection.
         """
-        version = self._workspace.version
+        version = self._workspace.opened.version
         # Conditions may be on labels, which change with every key.
         labels = tuple(self._workspace.labels()) if query.where else ()
         return self.kept((query, version, labels), lambda: self._made(query))
@@ -108,14 +108,12 @@ class Rankings:
         return name
 
     def _made(self, query: Query) -> Ranking:
-        searcher = self._workspace.searcher
         where = list(query.where)
         if query.selection:
             return Ranking(self._selected(query.selection))
-        if not query.is_search:
-            numbers = searcher.matching(where) if where else np.arange(len(searcher.clips))
-            return Ranking(numbers)
-        parts = self._parts(query)
+        if not query.is_search:  # needs no index
+            return Ranking(self._workspace.matching(where))
+        parts, searcher = self._parts(query), self._workspace.searcher
         numbers, scores = searcher.ranking(
             parts, options=SearchOptions(k=min(MOST_RANKED, max(1, len(searcher.clips))), where=where)
         )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from ..bank.bank import Bank
 from ..bank.clip_table import ClipTable
@@ -17,6 +21,7 @@ from ..core.files import path_of
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, LabelRow, Span, VideoRow
 from ..extraction.resume import known_video_id
+from ..retrieval.filters import fulfilled
 from ..retrieval.searcher import Searcher
 
 # With more clips, a ranking has only the best of them and an approximate index may be used.
@@ -36,6 +41,25 @@ class Stretch:
     span: Span
 
 
+class Opened:
+    """The clips of a bank in one state.
+
+    Attributes:
+        state: what tells it from another one.
+        version: a number that grows with each state.
+    """
+
+    def __init__(self, state: object, version: int, clips: ClipTable) -> None:
+        self.state = state
+        self.version = version
+        self.clips = clips
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Places in ``clips``, by clip id."""
+        return {name: number for number, name in enumerate(self.clips.ids)}
+
+
 class Workspace:
     """A bank as the studio holds it; safe to use from several threads.
 
@@ -52,9 +76,10 @@ class Workspace:
         self.device: Device = device
         self._recipe = recipe
         self._lock = threading.Lock()
-        self._held: tuple[object, Searcher] | None = None
-        self._read: dict[str, VideoRow] | None = None
-        self._version = 0
+        self._searching = threading.Lock()
+        self._opened: Opened | None = None
+        self._searcher: tuple[int, Searcher] | None = None
+        self._read: tuple[int, dict[str, VideoRow]] | None = None
 
     @cached_property
     def previews(self) -> Path:
@@ -76,8 +101,8 @@ class Workspace:
         return self.bank.recipe(self._recipe)
 
     @property
-    def searcher(self) -> Searcher:
-        """Ready for the clips that the bank has now.
+    def opened(self) -> Opened:
+        """The clips that the bank has now.
 
         Raises:
             BankError: nothing was extracted yet.
@@ -85,25 +110,38 @@ class Workspace:
         with self._lock:
             recipe = self.recipe
             now = (recipe.id, tuple(self.bank.parts(recipe.id)), len(self.bank.outcomes()))
-            if self._held is None or self._held[0] != now:
-                if self._held is None or self._held[1].recipe.id != recipe.id:
-                    exact = len(self.bank.clips(recipe.id)) <= MOST_RANKED
-                    searcher = Searcher(self.bank, recipe=recipe.id, exact=exact, device=self.device)
-                else:
-                    searcher = self._held[1].reopened()
-                self._held, self._read, self._version = (now, searcher), None, self._version + 1
-            return self._held[1]
+            if self._opened is None or self._opened.state != now:
+                version = 1 if self._opened is None else self._opened.version + 1
+                self._opened = Opened(now, version, self.bank.clips(recipe.id))
+            return self._opened
 
     @property
     def clips(self) -> ClipTable:
         """The clips that the bank has now."""
-        return self.searcher.clips
+        return self.opened.clips
 
     @property
-    def version(self) -> int:
-        """A number that changes with the clips of the bank."""
-        _ = self.searcher
-        return self._version
+    def searcher(self) -> Searcher:
+        """Ready for the clips that the bank has now; the first call builds or opens an index."""
+        opened, recipe = self.opened, self.recipe
+        with self._searching:
+            if self._searcher is None or self._searcher[1].recipe.id != recipe.id:
+                exact = len(opened.clips) <= MOST_RANKED
+                searcher = Searcher(self.bank, recipe=recipe.id, exact=exact, device=self.device)
+                self._searcher = opened.version, searcher
+            elif self._searcher[0] != opened.version:
+                self._searcher = opened.version, self._searcher[1].reopened()
+            return self._searcher[1]
+
+    def matching(self, where: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Places in ``clips`` of those that fulfil all conditions.
+
+        Raises:
+            UsageError: one makes no sense.
+        """
+        clips = self.clips
+        labels = functools.partial(self.labels_of, list(clips.rows()))
+        return np.flatnonzero(fulfilled(clips, where, labels=labels)) if where else np.arange(len(clips))
 
     def labels(self) -> list[LabelRow]:
         """All labels, oldest first."""
@@ -115,7 +153,7 @@ class Workspace:
         Raises:
             Unknown: no clip has this id.
         """
-        number = self.searcher.numbers.get(clip_id)
+        number = self.opened.numbers.get(clip_id)
         if number is None:
             raise Unknown(f"no clip of this bank has the id {clip_id!r}")
         return number
@@ -160,11 +198,11 @@ class Workspace:
 
     def _as_read(self, video_id: str) -> VideoRow | None:
         """What is stored of a video's file."""
-        read = self._read
-        if read is None:
+        version, read = self.opened.version, self._read
+        if read is None or read[0] != version:
             rows = self.bank.videos(self.recipe.id).values()
-            read = self._read = {row.video_id: row for row in rows if row.video_id is not None}
-        return read.get(video_id)
+            read = self._read = version, {row.video_id: row for row in rows if row.video_id is not None}
+        return read[1].get(video_id)
 
     def stretch(self, video_id: str, start_seconds: float, stop_seconds: float) -> Stretch:
         """Some seconds of a video.

@@ -19,7 +19,6 @@ from ...classification.labelling import export_labels
 from ...classification.predict import detect, predict
 from ...classification.segments import Segment
 from ...core.results import Hit, Prediction
-from ...core.types import ClipRow
 from ...heads import load_trained, save_trained
 from ...report.formats import write_hits
 from ..state import StudioOf
@@ -70,7 +69,9 @@ def hits(
     ranking = studio.rankings.of(asked.query())
     rows = studio.workspace.clips.rows(ranking.numbers[:count].tolist())
     scores = [0.0] * count if ranking.scores is None else ranking.scores[:count].tolist()
-    found = [_hit(row, rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)]
+    found = [
+        Hit.of_clip(row, score, rank=rank) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)
+    ]
     label = asked.text.strip() or "hit"
     name = {"labelstudio": "labelstudio.json", "fiftyone": "fiftyone"}.get(suffix, f"hits.{suffix}")
     return _file(name, lambda path: write_hits(found, suffix, label=label, out=path))
@@ -103,18 +104,3 @@ def _file(name: str, write: Callable[[Path], object]) -> FileResponse:
         raise
     remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     return FileResponse(made, filename=made.name, background=remove)
-
-
-def _hit(row: ClipRow, rank: int, score: float) -> Hit:
-    return Hit(
-        rank=rank,
-        score=score,
-        video=row.video,
-        video_id=row.video_id,
-        start_seconds=row.start_seconds,
-        stop_seconds=row.stop_seconds,
-        clip_id=row.clip_id,
-        metadata=row.metadata,
-        peak_start_seconds=row.start_seconds,
-        peak_stop_seconds=row.stop_seconds,
-    )

@@ -60,7 +60,7 @@ def points(studio: StudioOf) -> Points:
 
 def _found(studio: Studio) -> Map:
     workspace = studio.workspace
-    version = workspace.version
+    version = workspace.opened.version
     with _LOCK:
         held = studio.maps.get(version)
         if held is None:

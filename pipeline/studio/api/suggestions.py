@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...classification.suggest_options import Feed, SuggestOptions
 from ...core.errors import EncoderError
 from ...core.types import FloatArray
 from ...retrieval.search_options import SearchOptions
+from ...retrieval.searcher import Searcher
 from ..state import Studio, StudioOf
 from .clips import Clip, as_clips
 
@@ -91,26 +93,20 @@ def _estimate(found: Separation | None) -> Estimate | None:
 def _learner(studio: Studio) -> ClassLearner:
     """The learner for the clips that the bank has now."""
     workspace = studio.workspace
-    version = workspace.version
+    version = workspace.opened.version
     with studio.learning:
         held = studio.learners.get(version)
         if held is None:
-            cosines: dict[str, FloatArray | None] = {}
-
-            def text_cosines(class_name: str) -> FloatArray | None:
-                if class_name not in cosines:
-                    cosines[class_name] = _by_text(studio, as_words(class_name))
-                return cosines[class_name]
-
-            held = ClassLearner(workspace.bank, workspace.recipe, text_cosines=text_cosines)
+            searcher = workspace.searcher
+            by_text = functools.cache(lambda class_name: _by_text(searcher, as_words(class_name)))
+            held = ClassLearner(workspace.bank, workspace.recipe, text_cosines=by_text, vectors=searcher)
             studio.learners.clear()
             studio.learners[version] = held
         return held
 
 
-def _by_text(studio: Studio, text: str) -> FloatArray | None:
+def _by_text(searcher: Searcher, text: str) -> FloatArray | None:
     """The cosine of each clip with a text, (n,); None for an encoder that reads no text."""
-    searcher = studio.workspace.searcher
     try:
         numbers, scores = searcher.ranking(text, options=SearchOptions(k=max(1, len(searcher.clips))))
     except EncoderError:
