@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -140,8 +139,9 @@ class Workspace:
             UsageError: one makes no sense.
         """
         clips = self.clips
-        labels = functools.partial(self.labels_of, list(clips.rows()))
-        return np.flatnonzero(fulfilled(clips, where, labels=labels)) if where else np.arange(len(clips))
+        if not where:
+            return np.arange(len(clips))
+        return np.flatnonzero(fulfilled(clips, where, labels=lambda: self.labels_of(list(clips.rows()))))
 
     def labels(self) -> list[LabelRow]:
         """All labels, oldest first."""
