@@ -27,8 +27,9 @@ from ..heads import HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
 from .dataset import frames_of
 from .figures import chance_note
+from .left_out import left_out
 from .predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
-from .segments import Segment, Windows, segments, why_none
+from .segments import Segment, SegmentLimits, Windows, detected
 from .train import DEFAULT_NAME
 
 
@@ -156,22 +157,20 @@ def detect(
     for number, clip in enumerate(scored.clips):
         by_video.setdefault((clip.video, clip.video_id), []).append(number)
     answered = np.array([why != "unknown" for why in scored.abstains], dtype=np.bool_)
+    thresholds = {} if chosen.never_abstain else scored.thresholds
+    limits = SegmentLimits(chosen.min_score, thresholds, chosen.merge_gap_seconds, chosen.min_seconds)
     found = [
-        one
-        for (video, video_id), numbers in by_video.items()
-        for one in segments(
+        detected(
             Windows(video, video_id, [scored.clips[number].span for number in numbers]),
             scored.scores[numbers],
             answered[numbers],
             scored.classes,
-            least=chosen.min_score,
-            thresholds={} if chosen.never_abstain else scored.thresholds,
-            merge_gap_seconds=chosen.merge_gap_seconds,
-            least_seconds=chosen.min_seconds,
+            limits,
         )
+        for (video, video_id), numbers in by_video.items()
     ]
-    none = [] if found else why_none(scored.scores, answered, scored.classes, least=chosen.min_score)
-    return Segments(found, scored.extraction, notes=[*scored.notes, *none])
+    notes = [*scored.notes, *left_out(found, scored.classes, limits, num_windows=len(scored.clips))]
+    return Segments((one for each in found for one in each.segments), scored.extraction, notes=notes)
 
 
 def score_clips(

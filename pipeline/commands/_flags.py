@@ -17,7 +17,9 @@ _OPTIONS = {
     "labels_from_folders": "--labels-from-folders",
     "labels_from_names": "--labels-from-names",
     "include_query": "--include-query",
+    "merge_gap_seconds": "--merge-gap",
     "min_score": "--min-score",
+    "min_seconds": "--min-seconds",
     "never_abstain": "--never-abstain",
 }
 _NAMES = re.compile("|".join(_OPTIONS).join((_ALONE[0] + "(", ")" + _ALONE[1])))

@@ -45,7 +45,7 @@ def _wilson(share: float, num_trials: float, side: int) -> float:
 def independent_trials(
     hits: npt.ArrayLike, groups: npt.ArrayLike, classes: npt.ArrayLike, *, folds: int = 1, deals: float = math.inf
 ) -> float:
-    """How many independent trials say as much of a share as these clips do.
+    """How many independent trials say as much of a share as these clips do; 0 for no clips.
 
     Args:
         hits: of each clip the share of its tests in which it was classified correctly, (n,), in [0, 1].
@@ -56,6 +56,8 @@ def independent_trials(
         deals: how often clips were dealt into folds at random; infinite if there was no chance in it.
     """
     right = np.asarray(hits, np.float64)
+    if not len(right):
+        return 0.0
     factor = 1.0 if folds < 2 else folds / (folds - 1) + _DEALING / deals
     _, codes = np.unique(np.asarray(groups), return_inverse=True)
     _, kinds = np.unique(np.asarray(classes), return_inverse=True)

@@ -23,6 +23,10 @@ def test_without_trials_nothing_is_known() -> None:
     assert share_interval(0.5, 0.0) == (0.0, 1.0)
 
 
+def test_no_clips_are_no_trials() -> None:
+    assert independent_trials([], [], []) == independent_trials([], [], [], folds=5, deals=1) == 0.0
+
+
 def test_a_cross_validated_share_may_be_half_a_hit_too_low() -> None:
     plain, corrected = share_interval(0.8, 20), share_interval(0.8, 20, cross_validated=True)
     assert corrected[0] == plain[0]

@@ -177,6 +177,20 @@ class TestEvaluate:
         by_clip = {clip.clip_id: scores for clip, scores in zip(done.clips, done.scores, strict=True)}
         assert by_clip[renamed[4].clip_id] == pytest.approx(judged.probabilities(X[1::2][4:5])[0], abs=1e-6)
 
+    def test_a_class_of_which_no_clip_was_tested_has_no_recall_to_speak_of(self, tmp_path: Path) -> None:
+        X, y = clusters(classes=3, each=20)
+        rows = fill(tmp_path, X)
+        label(tmp_path, rows[::2], y[::2])
+        train_head(bank=tmp_path)
+        Labels(tmp_path).remove(lambda _: False)
+        tested = [number for number in range(1, 60, 2) if y[number] != "class 2"]
+        label(tmp_path, [rows[number] for number in tested], y[tested])
+        done = evaluate(bank=tmp_path)
+        assert done.figures["protocol"] == "stored head on videos it has not seen"
+        facts = done.figures["per_class"]["class 2"]
+        assert (facts["clips"], facts["recall_interval"]) == (0, [0.0, 1.0])
+        write_evaluation(tmp_path / "out", done)
+
     @pytest.mark.parametrize(("protocol", "said"), [("cv", "5 folds by video"), ("holdout", "one of 5 parts")])
     def test_protocols_can_be_chosen(self, tmp_path: Path, protocol: str, said: str) -> None:
         taught(tmp_path)
