@@ -39,7 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Explore": {
         "studio": "Search, label and train in the browser.",
-        "mcp": "Let an assistant search the bank, by the Model Context Protocol.",
+        "mcp": "Let assistants search the bank (MCP).",
         "demo": "Run the whole workflow on real and drawn videos, offline.",
         "map": "Draw a map of the bank's clips.",
         "clusters": "Group similar clips and name the groups.",

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @recipe_option
 @device_option
 def command(bank: Path, recipe: str | None, device: Device) -> None:
-    """Let an assistant search the bank, by the Model Context Protocol.
+    """Let assistants search the bank (MCP).
 
-    It answers on standard input and output, and changes nothing. Name this command in the assistant's list of MCP
+    It speaks the Model Context Protocol on standard input and output, and changes nothing. Name this command in the assistant's list of MCP
     servers. Needs the extra mcp.
 
     \b

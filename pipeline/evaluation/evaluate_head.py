@@ -35,6 +35,7 @@ from .retrieval_metrics import retrieved
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
 _CHOICES = 20
 _UNKNOWN_SHARE = 0.2
+_WEAK_AUROC = 0.65  # below it, rejecting clips of unknown classes hardly works
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +74,15 @@ class Evaluation(Report):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence if the clips cannot tell the head from chance."""
-        return tuple(chance_note(self.figures, num_classes=len(self.classes)))
+        """A sentence if the clips cannot tell the head from chance, and one if unknown classes are hardly rejected."""
+        notes = chance_note(self.figures, num_classes=len(self.classes))
+        unknown = self.figures.get("unknown_auroc")
+        if unknown is not None and unknown["mean"] < _WEAK_AUROC:
+            notes.append(
+                "clips of unknown classes are hardly told from known ones with these vectors (AUROC "
+                f"{unknown['mean']:.2f}; 0.5 is chance): predict will give most of them a class"
+            )
+        return tuple(notes)
 
 
 def evaluate(

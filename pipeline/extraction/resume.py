@@ -30,7 +30,7 @@ def video_id_of(path: Path) -> str:
 
 
 def known_video_id(path: Path) -> str:
-    """The same, for who may ask again: a file whose size and date stay is read once.
+    """A video's identity as ``video_id_of`` gives it, remembered: a file whose size and date stay is read once.
 
     Raises:
         SourceError: the file cannot be read.
@@ -107,7 +107,7 @@ class ResumeState:
         return self._hashed[key]
 
     def seen(self, path: Path, plan: str) -> VideoRow | None:
-        """The same, looking at the file itself."""
+        """The outcome that makes reading an input again unnecessary, by the size and date that its file has now."""
         try:
             facts = path.stat()
         except (OSError, ValueError):

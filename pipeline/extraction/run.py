@@ -200,10 +200,14 @@ def run_job(
     recipe: Recipe,
     reader: Reader,
     caution: str | None,
+    started: float,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
-    """Encode and store what the reader reads; the labels of the inputs are added to the bank."""
-    started = time.monotonic()
+    """Encode and store what the reader reads; the labels of the inputs are added to the bank.
+
+    Args:
+        started: when the run began, by ``time.monotonic``, loading included.
+    """
     storage_of(store.folder).sweep(store.folder)
     run = EncodingRun(
         store,

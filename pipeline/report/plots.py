@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.metrics import confusion_matrix, precision_recall, reliability, risk_coverage
+from ..core.metrics import average_precision, confusion_matrix, precision_recall, reliability, risk_coverage
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate_head import Evaluation
@@ -96,7 +96,8 @@ def _curves(done: Evaluation, path: Path) -> Path:
         code = done.classes.index(name)
         precision, recall = precision_recall(done.truth == code, done.scores[:, code])
         if len(recall):
-            axes.plot(recall, precision, label=f"{name} ({precisions[name]:.2f})")
+            own = average_precision((done.truth == code)[np.argsort(-done.scores[:, code], kind="stable")])
+            axes.plot(recall, precision, label=f"{name} ({own:.2f})")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
     if len(done.classes) > _MOST_CURVES:
         axes.set_title(f"the {_MOST_CURVES} classes with the least average precision, of {len(done.classes)}")

@@ -545,3 +545,10 @@ def test_the_class_of_every_kind_is_imported_from_the_folder_itself_and_loads_no
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize("dropout", [-0.2, 1.0, 1.5])
+def test_a_dropout_that_is_no_share_is_refused(dropout: float) -> None:
+    X, y = clusters(classes=2, each=6)
+    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1"):
+        MLPHead(dropout=dropout).fit(X, y)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from ...bank.head_changes import heads_in
 from ...classification.predict import ClipScores
-from ...classification.segments import Windows, segments
+from ...classification.segments import SegmentLimits, Windows, detected
 from ...classification.train import train_head
 from ...core.training import TrainingProgress
 from ...evaluation.evaluate_head import Evaluation, evaluate
@@ -48,7 +48,7 @@ class Card:
 
 
 @dataclasses.dataclass(frozen=True)
-class Detected:
+class TimelineSegment:
     """A stretch in which a head sees a class."""
 
     label: str
@@ -65,7 +65,7 @@ class Timeline:
     name: str
     stop_seconds: float
     clips: list[Clip]
-    segments: list[Detected]
+    segments: list[TimelineSegment]
 
 
 @router.get("/heads/{name}")
@@ -126,7 +126,7 @@ def timeline(
     """A video's clips in order of time, and what a head sees when."""
     rows = studio.workspace.of_video(video_id)
     clips = as_clips(studio, rows)
-    found: list[Detected] = []
+    found: list[TimelineSegment] = []
     if head is not None:
         predicted = studio.predictions.of(head)
         places = predicted.places([row.clip_id for row in rows])
@@ -140,18 +140,17 @@ def timeline(
     return Timeline(video_id, clips[0].name, max(row.stop_seconds for row in rows), clips, found)
 
 
-def _segments(found: ClipScores, places: list[int], *, least: float) -> list[Detected]:
+def _segments(found: ClipScores, places: list[int], *, least: float) -> list[TimelineSegment]:
     """What is seen when in the clips of one video."""
     clips = [found.clips[place] for place in places]
-    runs = segments(
+    runs = detected(
         Windows(clips[0].video, clips[0].video_id, [clip.span for clip in clips]),
         found.scores[places],
         np.array([found.abstains[place] != "unknown" for place in places], np.bool_),
         found.classes,
-        least=least,
-        thresholds=found.thresholds,
-    )
-    return [Detected(run.label, run.start_seconds, run.stop_seconds, run.score) for run in runs]
+        SegmentLimits(least, found.thresholds),
+    ).segments
+    return [TimelineSegment(run.label, run.start_seconds, run.stop_seconds, run.score) for run in runs]
 
 
 def _trained(studio: Studio, training: Training, job: Job) -> dict[str, Any]:
