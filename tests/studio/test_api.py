@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipeline import Bank, Searcher, extract
 from pipeline.bank.labels import Labels
-from pipeline.classification.labelling import add_label
+from pipeline.classification.labelling import add_label, remove_labels
 from pipeline.studio.jobs import Job, JobCancelled, Jobs
 
 
@@ -265,8 +265,13 @@ class TestHeads:
         assert {clip["clip_id"] for clip in found["clips"]} == {clip["clip_id"] for clip in everything[:2]}
         assert (found["positives"] + found["negatives"], found["enough"]) == (len(everything) - 2, False)
 
-    def test_labels_to_check_and_the_map(self, taught: TestClient) -> None:
-        assert isinstance(taught.get("/api/labels/review").json(), list)
+    def test_labels_to_check_and_the_map(self, taught: TestClient, bank: Path) -> None:
+        one = clips(taught)[0]
+        moment = f"{one['video']}@{one['start_seconds']}-{one['stop_seconds']}"
+        add_label(moment, "green", bank=bank, also=True)
+        (odd,) = [found for found in taught.get("/api/labels/review").json() if found["why"] == "two classes"]
+        assert ({odd["label"], odd["other"]}, odd["clips"]) == ({one["label"], "green"}, [one["clip_id"]])
+        remove_labels(class_name="green", bank=bank)
         points = taught.get("/api/map").json()
         assert sorted(points["clips"]) == sorted(clip["clip_id"] for clip in clips(taught))
         assert min(points["x"]) == 0

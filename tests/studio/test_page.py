@@ -26,6 +26,8 @@ from pipeline import extract
 from pipeline.bank.labels import Labels
 from pipeline.report.drawn_actions import Performer, write_action
 
+expect.set_options(timeout=20_000)  # a busy machine is no failure
+
 _CLI = Path(__file__).parents[2] / "cli.py"
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _ACTIONS = ("wave", "jump")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from ...classification.label_review import review_labels
 from ...classification.labelling import LabelChange
@@ -66,10 +66,19 @@ def undo(studio: StudioOf) -> Changed:
 
 
 @router.get("/labels/review")
-def review(studio: StudioOf, limit: int = 20) -> list[dict[str, Any]]:
-    """Labels that may be wrong, see ``clipdex label review``."""
+def review(studio: StudioOf, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> list[dict[str, Any]]:
+    """Labels that may be wrong, see ``clipdex label review``; ``clips`` are the stored clips that they speak of."""
     workspace = studio.workspace
-    return review_labels(bank=workspace.bank, recipe=workspace.recipe.id, limit=limit).to_rows()
+    found = review_labels(bank=workspace.bank, recipe=workspace.recipe.id, limit=limit).to_rows()
+    labelled = workspace.clips.of_videos({row.video_id for row in workspace.labels()})
+    clips: dict[str, list[str]] = {}
+    for row in workspace.clips.rows(labelled):
+        for moment in (row.video, f"{row.video}@{row.span}"):
+            clips.setdefault(moment, []).append(row.clip_id)
+    for odd in found:
+        named = [clips.get(str(odd[name]), []) for name in ("moment", "other_moment")]
+        odd["clips"] = list(dict.fromkeys(name for names in named for name in names))
+    return found
 
 
 def _changed(studio: Studio, change: LabelChange | None) -> Changed:

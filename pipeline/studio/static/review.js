@@ -78,12 +78,19 @@ export class Review {
     search({ selection: stored.selection });
   }
 
+  /** The cell that opens the clips of a label. */
+  where(one) {
+    const names = [one.moment, one.other_moment].filter(Boolean).map((moment) => moment.split("/").pop());
+    if (!one.clips.length) return element("td", { text: names.join(", ") });
+    return element("td", {}, element("button", { type: "button", text: names.join(", "), title: one.moment, onclick: () => this.showSelection(one.clips) }));
+  }
+
   async drawOdd() {
     let odd = [];
     try { odd = await request("/api/labels/review"); } catch { at("odd").replaceChildren(); return; }
     const rows = odd.map((one) => element("tr", {},
       element("td", { text: one.why }), element("td", { text: one.label }), element("td", { text: one.other }),
-      element("td", { text: one.score === null ? "" : one.score.toFixed(2) }), element("td", { text: one.moment?.split("/").pop() ?? "", title: one.moment ?? "" })));
+      element("td", { text: one.score === null ? "" : one.score.toFixed(2) }), this.where(one)));
     const names = ["why", "label", "or", "score", "where"].map((text) => element("th", { scope: "col", text }));
     at("odd").replaceChildren(odd.length
       ? element("table", {}, element("thead", {}, element("tr", {}, ...names)), element("tbody", {}, ...rows))
