@@ -295,6 +295,9 @@ def test_nan_and_a_single_class_are_refused(kind: str) -> None:
         ("knn", {"temperature": 0.0}, "temperature must be above 0, not 0.0"),
         ("mlp", {"hidden_dim": 0}, "hidden_dim must be at least 1, not 0"),
         ("temporal", {"width": -1}, "width must be at least 1, not -1"),
+        ("mlp", {"dropout": 1.0}, "dropout must be at least 0 and less than 1, not 1.0"),
+        ("mlp", {"dropout": float("nan")}, "dropout must be at least 0 and less than 1, not nan"),
+        ("temporal", {"dropout": -0.1}, "dropout must be at least 0 and less than 1, not -0.1"),
         ("linear", {"max_iter": 0}, "max_iter must be at least 1, not 0"),
     ],
 )
