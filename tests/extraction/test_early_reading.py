@@ -109,8 +109,22 @@ def test_what_a_bank_turns_out_to_hold_is_not_encoded_again(
 ) -> None:
     extract([videos], bank=bank, encoder=str(videomae))
     monkeypatch.setattr(early_reading, "may_be_of", lambda *_: False)
+    honest, open_readers, at_once = Reader.start, [], []
+
+    def start(reader: Reader) -> None:
+        open_readers.append(reader)
+        at_once.append(len(open_readers))
+        honest(reader)
+
+    def close(reader: Reader, closed: Any = Reader.close) -> None:
+        closed(reader)
+        open_readers.remove(reader)
+
+    monkeypatch.setattr(Reader, "start", start)
+    monkeypatch.setattr(Reader, "close", close)
     done = extract([videos], bank=bank, encoder=str(videomae))
     assert (done.count("unchanged"), done.encoded_clips) == (3, 0)
+    assert (at_once, open_readers) == ([1, 1], [])  # what started early has ended before the second starts
 
 
 def test_an_encoder_that_takes_something_else_than_it_said_is_refused(
