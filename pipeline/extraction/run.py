@@ -40,7 +40,7 @@ class Extraction(Report):
         rows: one outcome for each input, in the same order.
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
-        seconds: from start to end.
+        seconds: from start to end, loading the encoder included.
         caution: what users of the vectors should know, if anything; limits of the encoder only with the first vectors
             of a recipe in the bank.
         profile: where the time went; see ``Profile``.
@@ -199,10 +199,14 @@ def run_job(
     recipe: Recipe,
     reader: Reader,
     caution: str | None,
+    started: float,
     on_progress: Callable[[Progress], None] | None,
 ) -> Extraction:
-    """Encode and store what the reader reads; the labels of the inputs are added to the bank."""
-    started = time.monotonic()
+    """Encode and store what the reader reads; the labels of the inputs are added to the bank.
+
+    Args:
+        started: when the run began to load the encoder, by ``time.monotonic``.
+    """
     storage_of(store.folder).sweep(store.folder)
     run = EncodingRun(
         store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,15 @@ def test_clips_are_read_before_the_weights_are_loaded(
     while_loading(monkeypatch, lambda: was_read.append(read.wait(_LONG_SECONDS)))
     done = extract([videos], bank=bank, encoder=str(videomae))
     assert (was_read, done.count("ok"), done.encoded_clips) == ([True], 3, 3)
+
+
+def test_the_time_of_a_run_holds_that_of_loading(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_loading(monkeypatch, lambda: time.sleep(0.5))
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert done.profile["load"] > 0.5
+    assert done.seconds >= sum(done.profile[name] for name in ("load", "wait", "encode", "write"))
 
 
 def test_of_a_banks_own_encoder_only_what_is_new_is_read_meanwhile(

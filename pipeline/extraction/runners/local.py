@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ class Local(Runner):
 
     def run(self, job: ExtractionJob, *, on_progress: Callable[[Progress], None] | None = None) -> Extraction:
         """See ``Runner.run``."""
+        started = time.monotonic()
         store = open_bank(job.bank, create=True)
         with EarlyReading(job, store) as reading:
             with reading.profile.timing("load"):
@@ -42,5 +44,6 @@ class Local(Runner):
                 recipe=recipe,
                 reader=reading.reader(recipe, encoder),
                 caution="; ".join(filter(None, [limits, slow])) or None,
+                started=started,
                 on_progress=on_progress,
             )
