@@ -178,7 +178,7 @@ def command(
     from ..classification.exports import check_format
     from ._terminal import troubles
 
-    _check_typed(whole)
+    _check_typed(whole, output.export)
     if output.export is not None:
         check_format(output.export)
     if whole:
@@ -191,13 +191,13 @@ def command(
         raise SystemExit(1)
 
 
-def _check_typed(whole: bool) -> None:
-    """Refuse options that have no effect on clips, or on segments."""
+def _check_typed(whole: bool, export: Path | None) -> None:
+    """Refuse options that have no effect on clips, on segments, or on the file that is written."""
     if whole and typed("top"):
         raise click.UsageError("--top lists the classes of clips and does not work with --segments")
     if not whole and (names := typed(*_ONLY_SEGMENTS)):
         raise click.UsageError(f"{names[0]} works only with --segments")
-    if typed("raw_cells") and not typed("export"):
+    if typed("raw_cells") and (export is None or export.suffix.lower() != ".csv"):
         raise click.UsageError("--raw-cells works only with --export FILE.csv")
 
 

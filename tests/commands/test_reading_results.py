@@ -92,8 +92,11 @@ def test_a_clip_is_one_line_that_says_why_there_is_no_label(bank: Path, monkeypa
     assert abstentions([one for one in found if one.label]) == ""
 
 
-def test_raw_cells_need_an_export(bank: Path) -> None:
-    assert "--raw-cells works only with --export" in run("predict", "--raw-cells", "--bank", bank, fails=2).stderr
+def test_raw_cells_need_a_csv_file(bank: Path, tmp_path: Path) -> None:
+    for more in ((), ("--export", tmp_path / "p.json"), ("--export", tmp_path / "p.vtt", "--segments")):
+        said = run("predict", "--raw-cells", *more, "--bank", bank, fails=2).stderr
+        assert "--raw-cells works only with --export FILE.csv" in said
+    run("predict", "--raw-cells", "--export", tmp_path / "p.CSV", "--bank", bank)
 
 
 def test_debug_may_stand_behind_the_command(tmp_path: Path) -> None:
