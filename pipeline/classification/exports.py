@@ -21,7 +21,7 @@ FORMATS = (".csv", ".json", ".vtt")
 
 _WHY = {
     "unknown": "unlike every class of the head",
-    "unsure": "below the precision that training was asked for",
+    "unsure": "below the minimum precision that was set in training",
 }
 
 Order = Literal["score", "unsure", "label", "video"]
@@ -34,10 +34,10 @@ def in_order(found: Sequence[Answer], order: Order) -> list[Answer]:
     keys: dict[Order, Callable[[Answer], Any]] = {
         "score": lambda one: -one.score,
         "unsure": lambda one: one.score,
-        "label": lambda one: (one.label is None, one.label, -one.score),
+        "label": lambda one: (one.label or "", -one.score),
         "video": lambda one: (one.video, one.start_seconds),
     }
-    return sorted(found, key=keys[order])
+    return sorted(found, key=lambda one: (one.label is None, keys[order](one)))
 
 
 def abstentions(found: Sequence[Prediction]) -> str:
