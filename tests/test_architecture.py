@@ -204,6 +204,11 @@ def test_what_is_no_file_operation_is_let_through(line: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_a_docstring_stands_on_its_own(module: str) -> None:
+    assert '"""The same, ' not in MODULES[module].read_text()
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_a_module_has_at_most_300_lines_and_a_function_fits_a_screen(module: str) -> None:
     text = MODULES[module].read_text()
     assert text.count("\n") <= 300

@@ -20,7 +20,7 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
-from ..core.training import on_cores
+from ..core.training import kept_warning_filters, on_cores
 from ..core.vectors import groups_per_class
 from ..heads import Head, NoveltyDetector
 from .dataset import LabelledClips
@@ -274,7 +274,7 @@ def splits_of(examples: LabelledClips, protocol: Protocol, *, seed: int = 0) -> 
 
 
 def _of(splitter: Any, examples: LabelledClips, codes: npt.NDArray[np.int64]) -> list[Split]:
-    with _SPLITTING, python_warnings.catch_warnings():
+    with kept_warning_filters(), _SPLITTING, python_warnings.catch_warnings():
         # It warns of classes with few members; ours says which, and what that means.
         python_warnings.simplefilter("ignore", UserWarning)
         return list(splitter.split(examples.y, codes, examples.groups))

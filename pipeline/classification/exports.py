@@ -21,7 +21,7 @@ FORMATS = (".csv", ".json", ".vtt")
 
 _WHY = {
     "unknown": "unlike every class of the head",
-    "unsure": "below the minimum precision set in training",
+    "unsure": "below the minimum precision that was set in training",
 }
 
 Order = Literal["score", "unsure", "label", "video"]
@@ -37,8 +37,7 @@ def in_order(found: Sequence[Answer], order: Order) -> list[Answer]:
         "label": lambda one: (one.label or "", -one.score),
         "video": lambda one: (one.video, one.start_seconds),
     }
-    key = keys[order]
-    return sorted(found, key=lambda one: (one.label is None, key(one)))
+    return sorted(found, key=lambda one: (one.label is None, keys[order](one)))
 
 
 def abstentions(found: Sequence[Prediction]) -> str:

@@ -20,7 +20,7 @@ def write_demo_page(out: Path, bank: Path) -> Path:
     figures = json.loads((out / "report" / "metrics.json").read_text(encoding="utf-8"))
     facts = {
         "top-1 accuracy on unseen performers": f"{figures['top1']:.2f}",
-        "by chance": f"{figures['chance_uniform']:.2f}",
+        "by chance": f"{figures['chance']:.2f}",
         "clips": str(figures["clips"]),
         "actions": str(figures["classes"]),
     }

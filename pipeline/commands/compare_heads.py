@@ -45,8 +45,9 @@ def command(bank: Path, terminal: Terminal, **options: Unpack[_Options]) -> None
 
     Results are printed as they come, on a terminal also as a table of all, best first.
 
-    The mlp is trained with every loss. All heads use the same folds. The intervals are those of
-    train-head. The temporal head takes part if frames were stored (extract --keep frames).
+    The mlp is trained with every loss. All heads use the same folds. The intervals are Wilson's at 95%, for as many
+    independent trials as the clips are worth. The temporal head takes part if frames were stored (extract --keep
+    frames).
 
     \b
     Examples:

@@ -117,7 +117,7 @@ _segment_options = several(
         "--sort",
         "order",
         type=click.Choice(["score", "unsure", "label", "video"]),
-        help="Order of the results: highest score, lowest score, label or video first [as stored].",
+        help="Order: highest score, lowest score, label or video first, clips without a label last [as stored].",
     ),
 )
 
@@ -164,7 +164,7 @@ def command(
 
     Without SOURCE it predicts all clips of the bank. New videos are encoded, but not added to the bank. The label is
     null if the clip is unlike every class that the head was trained on ("unknown"), or if the class does not reach the
-    precision requested in training ("unsure"). The field known is the share of held-out clips of known classes that
+    minimum precision set in training ("unsure"). The field known is the share of held-out clips of known classes that
     look at most as familiar as this clip.
 
     \b
@@ -192,7 +192,7 @@ def command(
 
 
 def _check_typed(whole: bool, export: Path | None) -> None:
-    """Refuse options that have no effect on clips, or on segments."""
+    """Refuse options that have no effect on clips, on segments, or on the file that is written."""
     if whole and typed("top"):
         raise click.UsageError("--top lists the classes of clips and does not work with --segments")
     if not whole and (names := typed(*_ONLY_SEGMENTS)):

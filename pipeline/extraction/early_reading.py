@@ -67,7 +67,7 @@ class EarlyReading:
         is_known = isinstance(self._job.encoder, Recipe) or recipe.id not in self._store.recipes()
         if self._early is not None and is_known:
             return self._early
-        self._readers.close()  # what has been read early is read again, as the bank may hold it
+        self._readers.close()  # else what started early would go on beside it
         return self._started(recipe.id, decoder=recipe.decoder)
 
     def _started(self, recipe_id: str, *, decoder: str) -> Reader:

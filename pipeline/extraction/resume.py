@@ -30,7 +30,7 @@ def video_id_of(path: Path) -> str:
 
 
 def known_video_id(path: Path) -> str:
-    """A video's identity as ``video_id_of`` gives it, remembered: a file whose size and date stay is read once.
+    """A video's identity, see ``video_id_of``; a file whose size and date have not changed is read only once.
 
     Raises:
         SourceError: the file cannot be read.
@@ -107,7 +107,9 @@ class ResumeState:
         return self._hashed[key]
 
     def seen(self, path: Path, plan: str) -> VideoRow | None:
-        """The outcome that makes reading an input again unnecessary, by the size and date that its file has now."""
+        """The stored outcome of the file at this path if its size and date have not changed and its clips are there;
+        None if not, or if the path or the content is news, see ``moved_to``.
+        """
         try:
             facts = path.stat()
         except (OSError, ValueError):

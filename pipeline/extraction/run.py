@@ -41,7 +41,7 @@ class Extraction(Report):
         rows: one outcome for each input, in the same order.
         recipe: how the vectors were made.
         encoded_clips: clips that went through the encoder.
-        seconds: from start to end.
+        seconds: from start to end, loading the encoder included.
         caution: what users of the vectors should know, if anything; limits of the encoder only with the first vectors
             of a recipe in the bank.
         profile: where the time went; see ``Profile``.
@@ -206,7 +206,7 @@ def run_job(
     """Encode and store what the reader reads; the labels of the inputs are added to the bank.
 
     Args:
-        started: when the run began, by ``time.monotonic``, loading included.
+        started: when the run began to load the encoder, by ``time.monotonic``.
     """
     storage_of(store.folder).sweep(store.folder)
     run = EncodingRun(

@@ -70,7 +70,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             if (name in _COUNTS and value < 1) or (name == "temperature" and value <= 0):
                 raise ValueError(f"{name} must be {'at least 1' if name in _COUNTS else 'above 0'}, not {value}")
             if name == "dropout" and not 0 <= value < 1:
-                raise ValueError(f"dropout must be at least 0 and below 1, not {value}")
+                raise ValueError(f"dropout must be at least 0 and less than 1, not {value}")
         checked: tuple[Rows, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32, allow_nd=self._nested)
         rows, names = checked
         check_classification_targets(names)

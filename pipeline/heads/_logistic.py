@@ -15,7 +15,8 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+
+from ..core.training import one_blas_thread
 
 # Of the covariance's mean, added so that directions without variance can be whitened too.
 _FLOOR = 1e-3
@@ -123,7 +124,7 @@ def fit_class(
     start = np.append(np.zeros(X.shape[1]), float(np.median(offset)))
     # Below a hundred-millionth single precision tells no better from worse, and steps lead nowhere.
     options = {"maxiter": 1000, "gtol": 1e-4, "ftol": 1e-8}
-    with threadpool_limits(1):  # small products, over which the threads of NumPy's and SciPy's BLAS would fight
+    with one_blas_thread():
         found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
     return found.x[:-1], float(found.x[-1])
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
+from ..core.shared_setting import SharedSetting
 from ..core.training import reached
 from ..core.types import Loss, Triplets
 from ..core.vectors import groups_per_class, softmax, unit
@@ -113,33 +114,29 @@ def seeded(build: Callable[[], Task], seed: int) -> Task:
     return task
 
 
-class _OneThread:
+@contextlib.contextmanager
+def _torch_threads() -> Iterator[int]:
+    import torch
+
+    yield torch.get_num_threads()
+
+
+_num_before = SharedSetting(_torch_threads)  # later a thread would begin with what another one has set
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
     """Threads that train use one of torch's each: its small products would spend more time on waiting for each other,
     and how their sums round would depend on the number of threads. What was set before is put back.
     """
+    import torch
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = self._before = 0
-
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        import torch
-
-        with self._lock:
-            if not self._users:  # later a thread would begin with what another one has set here
-                self._before = torch.get_num_threads()
-            self._users += 1
-            torch.set_num_threads(1)
+    with _num_before() as num_threads:
+        torch.set_num_threads(1)  # of the calling thread
         try:
             yield
         finally:
-            with self._lock:
-                self._users -= 1
-                torch.set_num_threads(self._before)
-
-
-one_thread = _OneThread()
+            torch.set_num_threads(num_threads)
 
 
 def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[int]:

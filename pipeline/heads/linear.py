@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
+from ..core.training import one_blas_thread
 from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._logistic import fit_class, fit_logistic
@@ -62,9 +62,7 @@ class LinearHead(Head):
             )
             return
         model = LogisticRegression(C=self.C, class_weight=self.class_weight, max_iter=self.max_iter)
-        # L-BFGS makes thousands of small products, over which BLAS threads only wait for each other: on two
-        # cores a fit of 90 clips took 3 s with two threads and 0.16 s with one.
-        with threadpool_limits(1):
+        with one_blas_thread():
             model.fit(self._scaled(X), y)
         # Two classes come with one row of weights, for the second; two rows keep one form for all.
         two = len(model.coef_) == 1

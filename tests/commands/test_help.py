@@ -221,3 +221,9 @@ class TestCompletion:
 
     def test_without_a_bank_nothing_is_completed_and_nothing_fails(self, tmp_path: Path) -> None:
         assert self.complete(f"--bank {tmp_path / 'none'} head show", "") == []
+
+
+def test_compare_heads_says_which_intervals_it_prints() -> None:
+    said = CliRunner().invoke(main, ["compare-heads", "--help"]).output
+    assert "Wilson" in said
+    assert "resamples" not in said

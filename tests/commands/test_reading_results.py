@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib
 import json
 import os
@@ -46,20 +47,23 @@ def bank(tmp_path: Path) -> Path:
 
 
 def test_predictions_are_sorted_on_request(bank: Path) -> None:
-    stored = lines(run("predict", "--bank", bank))
-    scores = [row["score"] for row in stored]
+    often = ("predict", "--accept-known", "0.5")
+    stored = lines(run(*often, "--bank", bank))
+    scores = [row["score"] for row in stored if row["label"] is not None]
     assert scores != sorted(scores)
 
     def by(order: str) -> list[dict]:
-        found = lines(run("predict", "--sort", order, "--bank", bank))
+        found = lines(run(*often, "--sort", order, "--bank", bank))
         assert sorted(row["clip_id"] for row in found) == sorted(row["clip_id"] for row in stored)
-        return found
+        assert len(scores) < len(found)
+        assert all(row["label"] is None for row in found[len(scores) :])  # in every order
+        return found[: len(scores)]
 
     assert [row["score"] for row in by("score")] == sorted(scores, reverse=True)
     assert [row["score"] for row in by("unsure")] == sorted(scores)
     named = [row["label"] for row in by("label")]
-    assert named == sorted(named, key=lambda name: (name is None, name or ""))
-    assert [row["video"] for row in by("video")] == sorted(row["video"] for row in stored)
+    assert named == sorted(named)
+    assert [row["video"] for row in by("video")] == sorted(row["video"] for row in stored if row["label"] is not None)
 
 
 def test_predictions_of_clips_are_exported_as_csv_json_and_subtitles(bank: Path, tmp_path: Path) -> None:
@@ -90,10 +94,15 @@ def test_a_clip_is_one_line_that_says_why_there_is_no_label(bank: Path, monkeypa
     assert sum(" unknown " in row for row in rows) == unknown
     assert f"{unknown} of 30 clips have no label: {unknown} unknown (unlike every class of the head)." in shown
     assert abstentions([one for one in found if one.label]) == ""
+    unsure = [dataclasses.replace(found[0], label=None, abstained="unsure")]
+    assert "1 unsure (below the minimum precision that was set in training)" in abstentions(unsure)
 
 
-def test_raw_cells_need_an_export(bank: Path) -> None:
-    assert "--raw-cells works only with --export" in run("predict", "--raw-cells", "--bank", bank, fails=2).stderr
+def test_raw_cells_need_a_csv_file(bank: Path, tmp_path: Path) -> None:
+    for more in ((), ("--export", tmp_path / "p.json"), ("--export", tmp_path / "p.vtt", "--segments")):
+        said = run("predict", "--raw-cells", *more, "--bank", bank, fails=2).stderr
+        assert "--raw-cells works only with --export FILE.csv" in said
+    run("predict", "--raw-cells", "--export", tmp_path / "p.CSV", "--bank", bank)
 
 
 def test_debug_may_stand_behind_the_command(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipeline.core import training
-from pipeline.core.training import Cancelled, TrainingProgress, on_cores, reached, reporting
+from pipeline.core.training import Cancelled, TrainingProgress, on_cores, one_blas_thread, reached, reporting
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -105,3 +108,54 @@ def test_ctrl_c_ends_the_trainings_that_run(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(KeyboardInterrupt):
         on_cores(endless, range(2))
     assert ended == [1]
+
+
+def set_blas_threads(number: int) -> None:
+    """For good, and not by a thread that stays the only one that can set it (threadpoolctl 3.8)."""
+    setter = threading.Thread(target=lambda: threadpool_limits(number, user_api="blas"))
+    setter.start()
+    setter.join()
+
+
+def num_blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_trainings_that_overlap_put_back_what_was_set_before_the_first() -> None:
+    entered, started, ended, seen = threading.Event(), threading.Event(), threading.Event(), []
+
+    def first(_: int) -> None:
+        entered.set()
+        warnings.simplefilter("ignore", DeprecationWarning)  # as a library may leave it behind
+        assert started.wait(30)
+
+    def second(_: int) -> None:
+        started.set()
+        assert ended.wait(30)
+        seen.append(num_blas_threads())
+
+    original = num_blas_threads()
+    set_blas_threads(2)
+    before = num_blas_threads(), list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(on_cores, first, [0])
+        assert entered.wait(30)
+        other = threads.submit(on_cores, second, [0])
+        one.result(30)
+        ended.set()
+        other.result(30)
+    after = num_blas_threads(), list(warnings.filters)
+    set_blas_threads(*original)
+    assert seen == [{1}]  # the end of one training leaves another its single thread
+    assert before == after
+
+
+def test_trainings_and_single_fits_leave_blas_as_it_was() -> None:
+    (original,) = num_blas_threads()
+    set_blas_threads(2)
+    seen = on_cores(lambda _: num_blas_threads(), range(2))
+    with one_blas_thread():
+        seen.append(num_blas_threads())
+    after = num_blas_threads()
+    set_blas_threads(original)
+    assert (seen, after) == ([{1}] * 3, {2})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ def test_clips_are_read_before_the_weights_are_loaded(
     assert (was_read, done.count("ok"), done.encoded_clips) == ([True], 3, 3)
 
 
+def test_the_time_of_a_run_holds_that_of_loading(
+    videos: Path, bank: Path, videomae: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_loading(monkeypatch, lambda: time.sleep(0.5))
+    done = extract([videos], bank=bank, encoder=str(videomae))
+    assert done.profile["load"] > 0.5
+    assert done.seconds >= sum(done.profile[name] for name in ("load", "wait", "encode", "write"))
+
+
 def test_of_a_banks_own_encoder_only_what_is_new_is_read_meanwhile(
     videos: Path, bank: Path, videomae: Path, read: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,8 +119,22 @@ def test_what_a_bank_turns_out_to_hold_is_not_encoded_again(
 ) -> None:
     extract([videos], bank=bank, encoder=str(videomae))
     monkeypatch.setattr(early_reading, "may_be_of", lambda *_: False)
+    honest, open_readers, at_once = Reader.start, [], []
+
+    def start(reader: Reader) -> None:
+        open_readers.append(reader)
+        at_once.append(len(open_readers))
+        honest(reader)
+
+    def close(reader: Reader, closed: Any = Reader.close) -> None:
+        closed(reader)
+        open_readers.remove(reader)
+
+    monkeypatch.setattr(Reader, "start", start)
+    monkeypatch.setattr(Reader, "close", close)
     done = extract([videos], bank=bank, encoder=str(videomae))
     assert (done.count("unchanged"), done.encoded_clips) == (3, 0)
+    assert (at_once, open_readers) == ([1, 1], [])  # what started early has ended before the second starts
 
 
 def test_an_encoder_that_takes_something_else_than_it_said_is_refused(

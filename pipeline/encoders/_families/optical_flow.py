@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import itertools
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...core.shared_setting import SharedSetting
 from ...core.types import FloatArray, Pixels
 
 SIDE = 160  # pixels of a picture's side when flow is computed
@@ -29,11 +29,6 @@ _ROUNDS = 4
 _LONGEST_REPEAT = 4  # frames
 _LEAST_PIXELS = 0.5  # shorter movement is noise
 _NOISE = 4.0  # so many times the median of what the camera's movement leaves is noise too
-
-# OpenCV's number of threads is one for the whole process, and several clips may be under way.
-_SETTING = threading.Lock()
-_users = 0
-_num_before = 0
 
 # From -1 to 1 over the picture.
 _Y, _X = np.meshgrid(*(np.linspace(-1, 1, SIDE, endpoint=False, dtype=np.float32),) * 2, indexing="ij")
@@ -97,23 +92,19 @@ def _spans(stops: Sequence[int], firsts: Sequence[int]) -> list[tuple[int, int]]
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let OpenCV use one thread for a call: flow depends on how it is shared out. Others get back what they had set."""
-    global _users, _num_before
+def _opencv_thread() -> Iterator[None]:
+    """Let OpenCV use one thread: flow depends on how it is shared out."""
     import cv2
 
-    with _SETTING:
-        if not _users:
-            _num_before = cv2.getNumThreads()
-            cv2.setNumThreads(1)
-        _users += 1
+    num_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     try:
         yield
     finally:
-        with _SETTING:
-            _users -= 1
-            if not _users:
-                cv2.setNumThreads(_num_before)
+        cv2.setNumThreads(num_before)
+
+
+_one_thread = SharedSetting(_opencv_thread)  # several clips may be under way
 
 
 def _grey(frame: Pixels) -> Pixels:
