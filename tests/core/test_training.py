@@ -134,7 +134,7 @@ def test_trainings_that_overlap_put_back_what_was_set_before_the_first() -> None
         assert ended.wait(30)
         seen.append(num_blas_threads())
 
-    original = num_blas_threads()
+    original = max(num_blas_threads())
     set_blas_threads(2)
     before = num_blas_threads(), list(warnings.filters)
     with ThreadPoolExecutor(2) as threads:
@@ -145,17 +145,18 @@ def test_trainings_that_overlap_put_back_what_was_set_before_the_first() -> None
         ended.set()
         other.result(30)
     after = num_blas_threads(), list(warnings.filters)
-    set_blas_threads(*original)
+    set_blas_threads(original)
     assert seen == [{1}]  # the end of one training leaves another its single thread
     assert before == after
 
 
 def test_trainings_and_single_fits_leave_blas_as_it_was() -> None:
-    (original,) = num_blas_threads()
+    original = max(num_blas_threads())
     set_blas_threads(2)
+    before = num_blas_threads()  # a library may be bound to a limit that another thread has set
     seen = on_cores(lambda _: num_blas_threads(), range(2))
     with one_blas_thread():
         seen.append(num_blas_threads())
     after = num_blas_threads()
     set_blas_threads(original)
-    assert (seen, after) == ([{1}] * 3, {2})
+    assert (seen, after) == ([{1}] * 3, before)
