@@ -21,6 +21,9 @@ _ENOUGH_FOR_ECE = 50
 # A class among the best five of five or fewer says nothing.
 _TOO_FEW_FOR_TOP5 = 5
 
+# Below this, in over a third of all pairs the clip of an unknown class looks more familiar than that of a known one.
+_USEFUL_AUROC = 0.65
+
 
 def figures_of(before: HeldOut, after: HeldOut) -> dict[str, Any]:
     """Figures by name, before and after calibration; None where there are too few classes or clips for one.
@@ -91,6 +94,16 @@ def chance_note(figures: Mapping[str, Any] | None, *, num_classes: int) -> list[
     needed = trials_to_tell(likely, chance) * clips / figures["independent_clips"]
     more = _rounded(max(1.0, (needed - clips) / num_classes))
     return [f"{found}. To tell, label about {more} more clips of each class, from other videos"]
+
+
+def unknown_note(unknown_auroc: Mapping[str, float] | None) -> list[str]:
+    """A sentence if clips of unknown classes look about as familiar as those of known ones; see ``evaluate``."""
+    if unknown_auroc is None or unknown_auroc["mean"] >= _USEFUL_AUROC:
+        return []
+    return [
+        "rejecting clips of unknown classes hardly works with these vectors: the AUROC of known against unknown clips "
+        f"is {unknown_auroc['mean']:.2f}, and 0.5 is chance"
+    ]
 
 
 def _rounded(number: float) -> int:

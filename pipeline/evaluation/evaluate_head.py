@@ -17,7 +17,7 @@ from ..bank.head_changes import heads_in
 from ..classification.calibrate import calibrated_across, calibrated_by
 from ..classification.cross_validation import HeldOut, Protocol, Split, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
-from ..classification.figures import chance_note, figures_of
+from ..classification.figures import chance_note, figures_of, unknown_note
 from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import check_choice
@@ -35,7 +35,6 @@ from .retrieval_metrics import retrieved
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
 _CHOICES = 20
 _UNKNOWN_SHARE = 0.2
-_WEAK_AUROC = 0.65  # below it, rejecting clips of unknown classes hardly works
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +73,11 @@ class Evaluation(Report):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence if the clips cannot tell the head from chance, and one if unknown classes are hardly rejected."""
-        notes = chance_note(self.figures, num_classes=len(self.classes))
-        unknown = self.figures.get("unknown_auroc")
-        if unknown is not None and unknown["mean"] < _WEAK_AUROC:
-            notes.append(
-                "clips of unknown classes are hardly told from known ones with these vectors (AUROC "
-                f"{unknown['mean']:.2f}; 0.5 is chance): predict will give most of them a class"
-            )
-        return tuple(notes)
+        """Sentences if clips cannot tell the head from chance, or unknown classes look as familiar as known ones."""
+        return (
+            *chance_note(self.figures, num_classes=len(self.classes)),
+            *unknown_note(self.figures["unknown_auroc"]),
+        )
 
 
 def evaluate(

@@ -204,6 +204,16 @@ class TestEvaluate:
         assert found["least"] <= found["mean"] <= found["largest"]
         assert found["mean"] > 0.55  # between clusters there is little room for a stranger
 
+    def test_a_warning_says_that_unknown_classes_are_hardly_told(self, tmp_path: Path) -> None:
+        taught(tmp_path, spread=0.5)
+        done = evaluate(bank=tmp_path)
+        for area, warned in ((0.64, True), (0.65, False), (0.9, False)):
+            unknown = {**done.figures["unknown_auroc"], "mean": area}
+            found = dataclasses.replace(done, figures={**done.figures, "unknown_auroc": unknown}).warnings
+            assert any("unknown classes hardly works" in one and f"is {area:.2f}" in one for one in found) == warned
+        none = dataclasses.replace(done, figures={**done.figures, "unknown_auroc": None})
+        assert none.warnings == ()
+
     def test_without_anything_to_hold_out_there_are_no_figures(self, tmp_path: Path) -> None:
         X, y = clusters(classes=2, each=1)
         label(tmp_path, fill(tmp_path, X), y)
