@@ -18,12 +18,12 @@ Format = Literal["csv", "json", "fiftyone", "labelstudio"]
 
 
 def write_hits(
-    hits: Sequence[Hit], how: Format, *, label: str, out: Path | None, raw_cells: bool = False
+    hits: Sequence[Hit], how: Format, *, label: str | Sequence[str], out: Path | None, raw_cells: bool = False
 ) -> str | None:
     """Hits in the format of another tool, into ``out``; without it, the text.
 
     Args:
-        label: what the moments are called there.
+        label: what the moments are called there; one for all, or one for each.
         raw_cells: in CSV, write text that a spreadsheet takes for a formula (``=x``) as it is, without an apostrophe
             in front.
 
@@ -32,7 +32,8 @@ def write_hits(
         SourceError: it cannot be written.
         DecodeError: a video's frames cannot be counted (Label Studio wants frame numbers).
     """
-    files = _fiftyone(hits, label) if how == "fiftyone" else {"": _text(hits, how, label, raw_cells)}
+    labels = [label] * len(hits) if isinstance(label, str) else list(label)
+    files = _fiftyone(hits, labels) if how == "fiftyone" else {"": _text(hits, how, labels, raw_cells)}
     if out is None:
         if len(files) > 1:
             raise UsageError("format='fiftyone' makes a folder of two files: name the folder (out)")
@@ -48,10 +49,10 @@ def write_hits(
     return None
 
 
-def _text(hits: Sequence[Hit], how: Format, label: str, raw_cells: bool) -> str:
+def _text(hits: Sequence[Hit], how: Format, labels: Sequence[str], raw_cells: bool) -> str:
     if how == "csv":
         return _csv(hits, raw_cells=raw_cells)
-    document = [hit.to_row() for hit in hits] if how == "json" else _label_studio(hits, label)
+    document = [hit.to_row() for hit in hits] if how == "json" else _label_studio(hits, labels)
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -70,26 +71,27 @@ def _plain(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _fiftyone(hits: Sequence[Hit], label: str) -> dict[str, str]:
+def _fiftyone(hits: Sequence[Hit], labels: Sequence[str]) -> dict[str, str]:
     """FiftyOne's temporal detections: ``fiftyone.Dataset.from_dir`` with ``FiftyOneTemporalDetectionDataset``."""
     by_video: dict[str, list[dict[str, Any]]] = {}
     paths = {hit.video_id: hit.video for hit in hits}
-    for hit in hits:
+    classes = list(dict.fromkeys(labels))
+    for hit, label in zip(hits, labels, strict=True):
         times = [hit.start_seconds, hit.stop_seconds]
         facts = {"rank": hit.rank, "clip_id": hit.clip_id}
-        found = {"label": 0, "timestamps": times, "confidence": hit.score, "attributes": facts}
+        found = {"label": classes.index(label), "timestamps": times, "confidence": hit.score, "attributes": facts}
         by_video.setdefault(hit.video_id, []).append(found)
     return {
         "data.json": json.dumps(paths, ensure_ascii=False, indent=1) + "\n",
-        "labels.json": json.dumps({"classes": [label], "labels": by_video}, ensure_ascii=False, indent=1) + "\n",
+        "labels.json": json.dumps({"classes": classes, "labels": by_video}, ensure_ascii=False, indent=1) + "\n",
     }
 
 
-def _label_studio(hits: Sequence[Hit], label: str) -> list[dict[str, Any]]:
+def _label_studio(hits: Sequence[Hit], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Tasks with predictions for ``<TimelineLabels name="label" toName="video">``; it counts in frames, from 1."""
     tasks: dict[str, dict[str, Any]] = {}
     times: dict[str, Any] = {}
-    for hit in hits:
+    for hit, label in zip(hits, labels, strict=True):
         if hit.video_id not in times:
             with reading_process() as process, process.open(path_of(hit.video)) as video:
                 times[hit.video_id] = video.info.frame_times

@@ -297,6 +297,22 @@ class TestExports:
         assert tasks[0]["predictions"][0]["result"]
         archive = zipfile.ZipFile(io.BytesIO(studio.get("/api/exports/hits.fiftyone").content))
         assert sorted(archive.namelist()) == ["data.json", "labels.json"]
+        for what in ("labels", "predictions", "segments"):
+            query = {} if what == "labels" else {"head": "default"}
+            tasks = studio.get(f"/api/exports/{what}.labelstudio", params=query).json()
+            named = {
+                result["value"]["timelinelabels"][0] for task in tasks for result in task["predictions"][0]["result"]
+            }
+            assert named <= {"red", "blue"}
+            archive = zipfile.ZipFile(io.BytesIO(studio.get(f"/api/exports/{what}.fiftyone", params=query).content))
+            detections = json.loads(archive.read("labels.json"))
+            if what == "labels":
+                assert named == set(detections["classes"]) == {"red", "blue"}
+                assert sum(map(len, detections["labels"].values())) == len(everything)
+                paths = json.loads(archive.read("data.json"))
+                for video, found in detections["labels"].items():
+                    folder = Path(paths[video]).parent.name
+                    assert {detections["classes"][one["label"]] for one in found} == {folder}
         head = zipfile.ZipFile(io.BytesIO(studio.get("/api/exports/heads/default.zip").content))
         assert json.loads(head.read("card.json"))["classes"] == ["blue", "red"]
 

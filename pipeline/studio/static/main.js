@@ -117,9 +117,10 @@ async function loadClips() {
 function drawExports() {
   const query = queryParameters();
   const link = (path, text) => element("li", {}, element("a", { href: path, text, download: "" }));
-  const links = [link("/api/exports/labels.csv", "Labels, CSV"), link("/api/exports/labels.json", "Labels, JSON")];
+  const tools = [["csv", "CSV"], ["json", "JSON"], ["labelstudio", "Label Studio"], ["fiftyone", "FiftyOne"]];
+  const links = tools.map(([suffix, name]) => link(`/api/exports/labels.${suffix}`, `Labels, ${name}`));
   if (state.view === "search" && !state.head) {
-    for (const [suffix, name] of [["csv", "CSV"], ["json", "JSON"], ["labelstudio", "Label Studio"], ["fiftyone", "FiftyOne"]]) {
+    for (const [suffix, name] of tools) {
       links.push(link(`/api/exports/hits.${suffix}?${query}`, `Best 100 clips, ${name}`));
     }
   }
