@@ -302,3 +302,24 @@ def test_no_view_has_a_barrier_that_axe_finds(
         page.wait_for_load_state("networkidle")
         found = axe.run(page)
         assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found.response["violations"]] == []
+
+
+def test_an_empty_bank_begins_with_its_videos(actions: Path, tmp_path: Path, serve: Callable, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(serve(tmp_path / "new")[0])
+    expect(page.locator("#bank-facts")).to_contain_text("is empty: extract a folder of videos")
+    page.fill("#source", str(actions.parent / "none"))
+    page.click("#extract button[type=submit]")
+    expect(page.locator("#jobs")).to_contain_text("failed")
+    page.fill("#source", str(actions.parent / "videos"))
+    page.click("#extract button[type=submit]")
+    expect(page.locator("#jobs")).to_contain_text("10 ok", timeout=120_000)
+    page.click("nav a[data-view=search]")
+    expect(page.locator("#summary")).to_have_text("10 clips")
+    page.fill("#where", "colour=red")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("no clip has a column 'colour'")
+    page.close()
+    assert errors == []

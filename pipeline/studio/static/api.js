@@ -7,6 +7,13 @@ export function say(text, { error = false } = {}) {
   status.classList.toggle("error", error);
 }
 
+/** An error that the foot of the page says already. */
+class Refused extends Error {}
+
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Refused || event.reason?.name === "AbortError") event.preventDefault();
+});
+
 /** The answer's JSON; an error is said and thrown. */
 export async function request(path, { method = "GET", json, body, signal } = {}) {
   const headers = json === undefined ? {} : { "Content-Type": "application/json" };
@@ -14,13 +21,14 @@ export async function request(path, { method = "GET", json, body, signal } = {})
   try {
     answer = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal });
   } catch (error) {
-    if (error.name !== "AbortError") say("The studio does not answer: was it ended in the terminal?", { error: true });
-    throw error;
+    if (error.name === "AbortError") throw error;
+    say("The studio does not answer: was it ended in the terminal?", { error: true });
+    throw new Refused(error.message);
   }
   const content = await answer.json().catch(() => ({ error: `status ${answer.status}` }));
   if (!answer.ok) {
     say(content.error, { error: true });
-    throw new Error(content.error);
+    throw new Refused(content.error);
   }
   return content;
 }

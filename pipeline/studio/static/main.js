@@ -206,7 +206,8 @@ listen([
 ]);
 at("similar").addEventListener("click", similar);
 
-await classes.load();
-enter();
+const facts = await classes.load();
+if (facts.encoder === null && state.view === "search") show({ view: "bank" }, { replace: true }); // nothing to search yet
+else enter();
 if (state.clip) open(await request(`/api/clips/${encodeURIComponent(state.clip)}`));
 at("grid").focus();
