@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.core.errors import BankError, LockHeld
-from pipeline.core.storage import Facts, Storage
+from pipeline.core.storage_contract import Facts, Storage
 
 Result = TypeVar("Result")
 
@@ -42,6 +42,9 @@ class InMemory(Storage):
     def folders(self, folder: Path) -> list[Path]:
         below = [path.relative_to(folder) for path in self._below(folder)]
         return sorted({folder / path.parts[0] for path in below if len(path.parts) > 1})
+
+    def below(self, folder: Path) -> list[Path]:
+        return sorted(self._below(folder))
 
     def facts(self, path: Path) -> Facts:
         content, version = self._found(path)
@@ -110,6 +113,9 @@ class InMemory(Storage):
             self._copies[path] = version, copy
         return copy
 
+    def fetch(self, path: Path, target: Path) -> None:
+        target.write_bytes(self.read(path))
+
     def scratch(self, folder: Path) -> Path | None:  # noqa: ARG002
         return None
 
@@ -152,6 +158,9 @@ class Failing(Storage):
     def folders(self, folder: Path) -> list[Path]:
         return self._inner.folders(folder)
 
+    def below(self, folder: Path) -> list[Path]:
+        return self._inner.below(folder)
+
     def facts(self, path: Path) -> Facts:
         return self._inner.facts(path)
 
@@ -187,6 +196,9 @@ class Failing(Storage):
 
     def local(self, path: Path) -> Path:
         return self._inner.local(path)
+
+    def fetch(self, path: Path, target: Path) -> None:
+        self._inner.fetch(path, target)
 
     def scratch(self, folder: Path) -> Path | None:
         return self._inner.scratch(folder)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ..core.errors import BankError
+from ..core.input_files import kind_of
 from ..core.storage import storage_of
 
 FORMAT_VERSION = 1
@@ -46,7 +47,7 @@ def check_format(folder: Path, *, create: bool) -> None:
                 f"there is no bank at {folder}; make one with: clipdex extract VIDEOS --bank {folder} "
                 "(with --encoder motion nothing is downloaded)"
             )
-        if folder.exists() and not folder.is_dir():
+        if kind_of(folder) not in (None, "folder"):
             raise BankError(f"{folder} is a file, so it cannot become a bank; choose another folder")
         facts = {"format": _FORMAT, "version": FORMAT_VERSION}
         storage_of(path).write_new(path, (json.dumps(facts) + "\n").encode())

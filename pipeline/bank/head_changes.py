@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BankError, HeadError
-from ..core.storage import Facts, storage_of
+from ..core.storage import storage_of
+from ..core.storage_contract import Facts
 from ..core.types import LabelRow
 from ..heads import (
     TrainedHead,

@@ -16,7 +16,8 @@ from typing import Literal
 import pyarrow as pa
 
 from ..core.errors import BankError
-from ..core.storage import Facts, storage_of
+from ..core.storage import storage_of
+from ..core.storage_contract import Facts
 from ..core.types import LabelRow
 from .parquet import columns_of, listed_again, named, next_stamp, open_part, parts_in, remove_part, stamp_of, write_part
 from .schema import require_fields, require_values

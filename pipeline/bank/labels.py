@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.errors import LabelError, SourceError
 from ..core.files import name_of, normalised
+from ..core.input_files import kind_of
 from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
@@ -173,7 +174,7 @@ def read_label_csv(path: Path, *, identify: Callable[[Path], str], raw_cells: bo
             if row.get(SUGGESTED):
                 continue
             raise LabelError(f"{path}: the label of {row['path']} is empty")
-        if not video.is_file():
+        if kind_of(video) != "file":
             raise SourceError(f"{path}: there is no file {video}; relative paths start at the table's folder")
         labels.append(
             label_row(

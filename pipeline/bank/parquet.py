@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.addresses import absolute
 from ..core.errors import BankError
 from ..core.storage import storage_of
 from ..core.stored_file import StoredFile
@@ -134,10 +135,12 @@ def _opened(path: Path) -> pq.ParquetFile:
         raise ValueError("its name was changed and tells no checksum")
     if match is not None:
         content, footer = match.groups()
-        file = open_verified(path, read_footer(path, footer)) if footer else None
+        facts = storage_of(path).facts(path)
+        size = facts.size_bytes
+        file = open_verified(path, read_footer(path, footer, size=size), size=size) if footer else None
         if file is not None:
             return file
-        verify_whole(path.absolute(), content, storage_of(path).facts(path))
+        verify_whole(absolute(path), content, facts)
     # Without threads of Arrow's: one that lets go of a Python file while the interpreter ends aborts the process.
     return pq.ParquetFile(StoredFile(path), page_checksum_verification=True, pre_buffer=False)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ..core.storage import Facts, storage_of
+from ..core.storage import storage_of
+from ..core.storage_contract import Facts
 from ..core.stored_file import StoredFile
 
 BLOCKS_KEY = b"clipdex.blocks"
@@ -58,14 +59,13 @@ def footer_of(content: bytes) -> bytes:
     return content[-size:]
 
 
-def read_footer(path: Path, expected: str) -> bytes:
-    """The footer of a file, verified against the hash in the file's name.
+def read_footer(path: Path, expected: str, *, size: int) -> bytes:
+    """The footer of a file of this size, verified against the hash in the file's name.
 
     Raises:
         ValueError: they do not match.
     """
     storage = storage_of(path)
-    size = storage.facts(path).size_bytes
     tail = storage.read(path, max(0, size - _TAIL_BYTES), size)
     length = int.from_bytes(tail[-_ENDING_BYTES:-4], "little") + _ENDING_BYTES
     if len(tail) < length <= size:
@@ -76,8 +76,8 @@ def read_footer(path: Path, expected: str) -> bytes:
     return footer
 
 
-def open_verified(path: Path, footer: bytes) -> pq.ParquetFile | None:
-    """Open a file by its verified footer; None if that has no checksums of blocks.
+def open_verified(path: Path, footer: bytes, *, size: int) -> pq.ParquetFile | None:
+    """Open a file of this size by its verified footer; None if that has no checksums of blocks.
 
     Raises:
         ValueError: it is no Parquet file.
@@ -87,9 +87,10 @@ def open_verified(path: Path, footer: bytes) -> pq.ParquetFile | None:
     if described is None:
         return None
     facts: Mapping[str, int | str] = json.loads(described)
-    sums, size = str(facts["crc32"]), int(facts["bytes"])
+    sums, block_bytes = str(facts["crc32"]), int(facts["bytes"])
     expected = [int(sums[start : start + 8], 16) for start in range(0, len(sums), 8)]
-    return pq.ParquetFile(_VerifiedFile(path, footer, expected, block_bytes=size), metadata=metadata, pre_buffer=False)
+    file = _VerifiedFile(path, footer, expected, size=size, block_bytes=block_bytes)
+    return pq.ParquetFile(file, metadata=metadata, pre_buffer=False)
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -109,8 +110,8 @@ def verify_whole(path: Path, expected: str, facts: Facts) -> None:
 class _VerifiedFile(StoredFile):
     """The bytes of a file, each block compared with its CRC-32 before any of it is given out."""
 
-    def __init__(self, path: Path, footer: bytes, expected: Sequence[int], *, block_bytes: int) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, footer: bytes, expected: Sequence[int], *, size: int, block_bytes: int) -> None:
+        super().__init__(path, size_bytes=size)
         self._footer = footer
         self._expected = expected
         self._block_bytes = block_bytes

@@ -25,6 +25,8 @@ Each message names the thing, the values that disagree and the way out.
 
 from __future__ import annotations
 
+from .addresses import spelled
+
 
 class ClipdexError(Exception):
     """Base of all errors raised on purpose.
@@ -36,6 +38,9 @@ class ClipdexError(Exception):
         ...     print(error)
         there is no bank at nothing...
     """
+
+    def __str__(self) -> str:
+        return spelled(super().__str__())
 
 
 class UsageError(ClipdexError):

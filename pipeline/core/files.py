@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
@@ -16,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from .addresses import absolute, is_address, spelled
 from .errors import BankError, SourceError
 
 # Temporary files of earlier releases do not say whose they are.
@@ -156,17 +156,6 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def is_there(path: Path) -> bool | None:
-    """Whether something lies at a path; None if that is unknown, as below a folder that may not be searched."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-    except OSError as error:
-        return False if error.errno == errno.ENAMETOOLONG else None
-    return True
-
-
 def refuse_special(path: Path) -> None:
     """Refuse pipes, devices and sockets that a user names as a file: opening one may wait for ever. What a shell
     redirects (``/dev/stdin``, ``/dev/fd/63``) is let through, and so is what does not exist.
@@ -214,19 +203,21 @@ def same_file(path: Path, another: Path) -> None:
 
 def name_of(path: Path | str) -> str:
     """A path, or a sentence with one in it, as text that any file can hold: bytes that are not UTF-8 are spelled
-    ``\\xff``.
+    ``\\xff``, and addresses as people write them.
     """
-    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    return spelled(os.fsencode(path).decode("utf-8", errors="backslashreplace"))
 
 
 def normalised(path: Path) -> Path:
     """The absolute path without ``..``, unless a link makes that another file."""
-    absolute = path.absolute()
-    plain = Path(os.path.normpath(absolute))
+    if is_address(path):
+        return absolute(path)
+    whole = path.absolute()
+    plain = Path(os.path.normpath(whole))
     try:
-        return plain if plain.samefile(absolute) else absolute
+        return plain if plain.samefile(whole) else whole
     except OSError:  # neither is there
-        return absolute
+        return whole
 
 
 def path_of(name: str) -> Path:

@@ -9,13 +9,17 @@ from .storage import storage_of
 
 
 class StoredFile(io.RawIOBase):
-    """An object as a file to read, which asks the storage for each range and keeps nothing open."""
+    """An object as a file to read, which asks the storage for each range and keeps nothing open.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        size_bytes: of the object, if that is known already.
+    """
+
+    def __init__(self, path: Path, *, size_bytes: int | None = None) -> None:
         super().__init__()
         self._path = path
         self._storage = storage_of(path)
-        self._size = self._storage.facts(path).size_bytes
+        self._size = self._storage.facts(path).size_bytes if size_bytes is None else size_bytes
         self._position = 0
 
     def readable(self) -> bool:

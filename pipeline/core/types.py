@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .addresses import address_of
 from .errors import UsageError
 
 FloatArray = npt.NDArray[np.float32]
@@ -100,8 +101,8 @@ class Moment:
 
     def __str__(self) -> str:
         if self.span is None:
-            return str(self.path)
-        return f"{self.path}@{self.span}"
+            return address_of(self.path)
+        return f"{address_of(self.path)}@{self.span}"
 
 
 @dataclasses.dataclass(frozen=True)

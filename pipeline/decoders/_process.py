@@ -23,7 +23,9 @@ from typing import Any, ClassVar
 import execnet
 import numpy as np
 
+from ..core.addresses import address_of
 from ..core.errors import ClipdexError, DecoderCrash, DecodeTimeout, OutOfMemory
+from ..core.input_files import local_copy
 from ..core.limits import READ_SECONDS_PER_VIDEO_SECOND, Limits
 from ..core.processes import start_in_lasting_thread
 from ..core.types import Pixels, Span, VideoInfo
@@ -66,7 +68,7 @@ class ReadingProcess:
         self._waited_seconds = 0.0
         self._budget_seconds = _START_SECONDS
         self._timed_out = False
-        self._path = Path()
+        self._path = self._local = Path()
         self._shared: SharedFrames | None = None
         self._group = execnet.Group()
         # execnet's own clean-up starts a thread, which Python 3.12 refuses at exit; ``close`` does without.
@@ -93,22 +95,30 @@ class ReadingProcess:
         """Whether it runs and can answer."""
         return bool(self._gateway.hasreceiver())
 
-    def open(self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0) -> Decoder:
+    def open(
+        self, path: Path, *, decoder: str = DEFAULT_DECODER, num_threads: int = 0, copy: Path | None = None
+    ) -> Decoder:
         """``decoders.open_video``, over there.
 
+        Args:
+            copy: a copy of the file on this machine, for one in an object store; by default it is fetched.
+
         Raises:
+            SourceError: a file in an object store that cannot be fetched.
             DecoderCrash: the child died; it cannot be used again.
             DecodeTimeout: it took longer than the limit, and was killed.
             NoVideoStream, DecoderRefusal, DecodeError, UnknownPart: see there.
         """
-        self._begin(path)
-        self._send(("open", os.fsencode(path.absolute()), decoder, num_threads))
-        (facts,) = self._receive("info")
-        times = np.frombuffer(facts["frame_times"], np.float64)
-        info = VideoInfo(**{**facts, "frame_times": times})
-        self.idle = True
-        self._allow(self.limits.budget_seconds(info))
-        return _Remote(path, info, self)
+        with contextlib.ExitStack() as copies:
+            local = copies.enter_context(local_copy(path)) if copy is None else copy
+            self._begin(path, local)
+            self._send(("open", os.fsencode(local.absolute()), decoder, num_threads))
+            (facts,) = self._receive("info")
+            times = np.frombuffer(facts["frame_times"], np.float64)
+            info = VideoInfo(**{**facts, "frame_times": times})
+            self.idle = True
+            self._allow(self.limits.budget_seconds(info))
+            return _Remote(path, info, self, copies.pop_all())
 
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """Those of the video opened last; see ``Decoder.frames``."""
@@ -121,22 +131,18 @@ class ReadingProcess:
 
     def is_video(self, path: Path) -> bool:
         """``decoders.is_video``, over there; also for a file that breaks the reader."""
-        self._begin(path)
         try:
-            self._send(("is_video", os.fsencode(path.absolute())))
-            answer = bool(self._receive("is_video")[0])
-            self.idle = True
-            return answer
+            with self._reading(path) as local:
+                self._send(("is_video", os.fsencode(local.absolute())))
+                return bool(self._receive("is_video")[0])
         except ClipdexError:
             return True
 
     def image(self, path: Path) -> Pixels:
         """``decoders.read_image``, over there."""
-        self._begin(path)
-        self._send(("image", os.fsencode(path.absolute())))
-        pixels = self._frame(self._receive("frame")).pixels
-        self.idle = True
-        return pixels
+        with self._reading(path) as local:
+            self._send(("image", os.fsencode(local.absolute())))
+            return self._frame(self._receive("frame")).pixels
 
     def cut(self, path: Path, span: Span, target: Path) -> None:
         """``_cut.write_stretch``, over there; it may take as long as reading a video of that length.
@@ -145,12 +151,11 @@ class ReadingProcess:
             SourceError: ``target`` cannot be written.
             DecodeError: the video cannot be read.
         """
-        self._begin(path)
-        self._allow(self.limits.time_seconds + READ_SECONDS_PER_VIDEO_SECOND * span.seconds)
-        where = os.fsencode(path.absolute()), os.fsencode(target.absolute())
-        self._send(("cut", *where, span.start_seconds, span.stop_seconds))
-        self._receive("cut")
-        self.idle = True
+        with self._reading(path) as local:
+            self._allow(self.limits.time_seconds + READ_SECONDS_PER_VIDEO_SECOND * span.seconds)
+            where = os.fsencode(local.absolute()), os.fsencode(target.absolute())
+            self._send(("cut", *where, span.start_seconds, span.stop_seconds))
+            self._receive("cut")
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -177,10 +182,18 @@ class ReadingProcess:
             os.dup2(nowhere, pipe.outfile.fileno())
             os.close(nowhere)
 
-    def _begin(self, path: Path) -> None:
+    @contextlib.contextmanager
+    def _reading(self, path: Path) -> Iterator[Path]:
+        """For one request: gives the file, or a copy of it on this machine."""
+        with local_copy(path) as local:
+            self._begin(path, local)
+            yield local
+            self.idle = True
+
+    def _begin(self, path: Path, local: Path) -> None:
         self.files += 1
         self.idle = False
-        self._path = path
+        self._path, self._local = path, local
         self._waited_seconds = 0.0
         self._allow(self.limits.time_seconds)
 
@@ -223,6 +236,8 @@ class ReadingProcess:
         if name == "error":
             self.idle = True  # it has given up on that file and waits for the next
             kind, message = arguments
+            if self._local != self._path:
+                message = message.replace(str(self._local.absolute()), address_of(self._path))
             fault = translated(kind, message, path=self._path, memory_bytes=self.limits.memory_bytes)
             if isinstance(fault, OutOfMemory):
                 self.close()
@@ -262,9 +277,14 @@ class _Remote(Decoder):
 
     library: ClassVar[str] = "execnet"
 
-    def __init__(self, path: Path, info: VideoInfo, process: ReadingProcess) -> None:
+    def __init__(self, path: Path, info: VideoInfo, process: ReadingProcess, copies: contextlib.ExitStack) -> None:
         super().__init__(path, info)
         self._process = process
+        self._copies = copies
+
+    def close(self) -> None:
+        """See ``Decoder.close``."""
+        self._copies.close()
 
     def frames(self, numbers: Sequence[int]) -> Iterator[DecodedFrame]:
         """See ``Decoder.frames``."""

@@ -20,6 +20,7 @@ from ..bank.head_changes import labels_in
 from ..bank.labels import label_row
 from ..core.errors import SourceError, UsageError
 from ..core.files import name_of
+from ..core.input_files import kind_of
 from ..core.recipe import IMPORTED, PreprocessSettings, Recipe
 from ..core.results import Report
 from ..core.types import ClipRow, FloatArray, LabelRow, Moment, Span, VideoRow, clip_id
@@ -126,7 +127,9 @@ def _described(rows: list[Row], table: Path) -> tuple[list[ClipRow], list[LabelR
     seen: dict[str, int] = {}
     for number, row in enumerate(rows):
         path, given = row_path(row, table=table), row_span(row, table=table)
-        identity = video_id_of(path) if path.is_file() else hashlib.sha256(f"imported {path}".encode()).hexdigest()
+        identity = (
+            video_id_of(path) if kind_of(path) == "file" else hashlib.sha256(f"imported {path}".encode()).hexdigest()
+        )
         span = given or _WITHOUT_TIMES
         metadata = {key: value for key, value in row.items() if key not in _NAMED}
         name = clip_id(identity, span)

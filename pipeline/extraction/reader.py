@@ -14,14 +14,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import queue
-import stat
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..core.errors import DecoderCrash, NoVideoStream, SourceError
 from ..core.files import name_of
+from ..core.input_files import input_facts, is_within, local_copy
 from ..core.limits import Limits
 from ..core.timing import Profile
 from ..core.types import Pixels, Source, Stage, VideoInfo, VideoRow, clip_id
@@ -203,30 +204,31 @@ class Reader:
                 row = failed_row(row, stage, SourceError(source.problem))
                 yield Done(index, row, news=not is_missing(source.path))
                 return
-            if source.root is not None and not source.path.resolve().is_relative_to(source.root.resolve()):
+            if source.root is not None and not is_within(source.path, source.root):
                 raise SourceError(f"{row.video} lies outside of {source.root}, the only folder that may be read (root)")
-            facts = source.path.stat()
-            if stat.S_ISDIR(facts.st_mode):  # it could not be read once, and now its videos are inputs of their own
+            facts = input_facts(source.path)
+            if facts.kind == "folder":  # it could not be read once, and now its videos are inputs of their own
                 yield Done(index, dataclasses.replace(row, status="skipped", reason=f"{row.video} is a folder"))
                 return
-            if not stat.S_ISREG(facts.st_mode):
+            if facts.kind == "special":
                 raise SourceError(f"{row.video} is not a file but a device or a pipe")
-            row = dataclasses.replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
-            if settled := self.stored.unchanged(source.path, str(row.plan), facts.st_size, facts.st_mtime_ns):
+            row = dataclasses.replace(row, size_bytes=facts.size_bytes, mtime_ns=facts.mtime_ns)
+            if settled := self.stored.unchanged(source.path, str(row.plan), facts.size_bytes, facts.mtime_ns):
                 yield Done(index, settled, news=self.stored.moved_to(settled))
                 return
-            row = dataclasses.replace(row, video_id=self.stored.content_of(source.path, row))
-            if settled := self.stored.known(row):
-                yield Done(index, settled)
-                return
-            if first := self.stored.claim(row):
-                yield Done(index, row, same_as=first)
-                return
-            stage = "scan"
-            for event in self._decode(index, source, row):
-                if isinstance(event, Opened):
-                    row, stage = event.row, "decode"
-                yield event
+            with local_copy(source.path) as copy:  # an object is fetched once, to be hashed and decoded
+                row = dataclasses.replace(row, video_id=self.stored.content_of(source.path, row, copy=copy))
+                if settled := self.stored.known(row):
+                    yield Done(index, settled)
+                    return
+                if first := self.stored.claim(row):
+                    yield Done(index, row, same_as=first)
+                    return
+                stage = "scan"
+                for event in self._decode(index, source, row, copy=copy):
+                    if isinstance(event, Opened):
+                        row, stage = event.row, "decode"
+                    yield event
         except DecoderCrash as error:
             yield Done(index, failed_row(row, stage, error)) if last else Crashed(index)
         except NoVideoStream as error:
@@ -234,13 +236,13 @@ class Reader:
         except Exception as error:  # a fault that one strange file brings out must not cost the others
             yield Done(index, failed_row(row, stage, error))
 
-    def _decode(self, index: int, source: Source, row: VideoRow) -> Iterator[Event]:
+    def _decode(self, index: int, source: Source, row: VideoRow, *, copy: Path) -> Iterator[Event]:
         # With several inputs at once, each codec gets one thread; a single one may use all cores.
         num_threads = 1 if self._num_workers > 1 else 0
         with (
             reading_process(self._limits) as process,
             self._watched(process),
-            process.open(source.path, decoder=self._decoder, num_threads=num_threads) as video,
+            process.open(source.path, decoder=self._decoder, num_threads=num_threads, copy=copy) as video,
         ):
             if video.info.span.seconds < self._limits.min_seconds:
                 wanted = f"{self._limits.min_seconds:g} s requested"
@@ -268,7 +270,8 @@ class Reader:
                 max_lost_frames=self._limits.max_lost_frames,
             )
             for frames in read:
-                check_unchanged(source.path, row)
+                if copy == source.path:
+                    check_unchanged(source.path, row)
                 yield Read(index, frames)
         yield Done(index)
 

@@ -10,8 +10,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..bank.bank import Bank
+from ..core.addresses import absolute
 from ..core.errors import SourceError
-from ..core.files import is_there, name_of, path_of, refuse_special
+from ..core.files import name_of, path_of, refuse_special
+from ..core.input_files import InputFacts, input_facts, is_there, local_copy
 from ..core.types import Keep, VideoRow
 
 
@@ -23,7 +25,7 @@ def video_id_of(path: Path) -> str:
     """
     refuse_special(path)
     try:
-        with path.open("rb") as file:
+        with local_copy(path) as local, local.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
@@ -36,21 +38,21 @@ def known_video_id(path: Path) -> str:
         SourceError: the file cannot be read.
     """
     try:
-        facts = path.stat()
+        facts = input_facts(path)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-    return _hashed(path.absolute(), facts.st_size, facts.st_mtime_ns)
+    return _hashed(absolute(path), facts)
 
 
 @functools.lru_cache(maxsize=4096)
-def _hashed(path: Path, size_bytes: int, mtime_ns: int) -> str:  # noqa: ARG001
+def _hashed(path: Path, facts: InputFacts) -> str:  # noqa: ARG001
     return video_id_of(path)
 
 
 def check_unchanged(path: Path, row: VideoRow) -> None:
     """Refuse frames of a file that is not any more what was hashed."""
-    facts = path.stat()
-    if (facts.st_size, facts.st_mtime_ns) != (row.size_bytes, row.mtime_ns):
+    facts = input_facts(path)
+    if (facts.size_bytes, facts.mtime_ns) != (row.size_bytes, row.mtime_ns):
         raise SourceError(f"{name_of(path)} was changed while it was read; run this again when nobody writes to it")
 
 
@@ -84,7 +86,7 @@ class ResumeState:
 
     def unchanged(self, path: Path, plan: str, size_bytes: int, mtime_ns: int) -> VideoRow | None:
         """The stored outcome of a file that looks the same from outside, if its clips are there."""
-        number = self._latest.get((str(path), plan))
+        number = self._latest.get((name_of(path), plan))
         row = None if number is None else self._outcomes.row(number)
         if row is None or (row.size_bytes, row.mtime_ns) != (size_bytes, mtime_ns):
             return None
@@ -99,11 +101,15 @@ class ResumeState:
         latest = self._outcomes.latest_paths.get(str(row.video_id))
         return latest is not None and latest != row.video and is_there(path_of(latest)) is False
 
-    def content_of(self, path: Path, row: VideoRow) -> str:
-        """The video's id; a file with many moments is hashed once."""
+    def content_of(self, path: Path, row: VideoRow, *, copy: Path) -> str:
+        """The video's id; a file with many moments is hashed once.
+
+        Args:
+            copy: the file, or a copy of it on this machine.
+        """
         key = (path, row.size_bytes, row.mtime_ns)
         if key not in self._hashed:
-            self._hashed[key] = video_id_of(path)
+            self._hashed[key] = video_id_of(copy)
         return self._hashed[key]
 
     def seen(self, path: Path, plan: str) -> VideoRow | None:
@@ -111,10 +117,10 @@ class ResumeState:
         None if not, or if the path or the content is news, see ``moved_to``.
         """
         try:
-            facts = path.stat()
+            facts = input_facts(path)
         except (OSError, ValueError):
             return None
-        row = self.unchanged(path, plan, facts.st_size, facts.st_mtime_ns)
+        row = self.unchanged(path, plan, facts.size_bytes, facts.mtime_ns)
         return None if row is not None and self.moved_to(row) else row
 
     def known(self, row: VideoRow) -> VideoRow | None:
@@ -130,8 +136,8 @@ class ResumeState:
     def claim(self, row: VideoRow) -> Path | None:
         """Take on this content; the path of another input of this run that has it already, else None."""
         with self._lock:
-            first = self._claimed.setdefault((str(row.video_id), str(row.plan)), Path(row.video))
-        return None if str(first) == row.video else first
+            first = self._claimed.setdefault((str(row.video_id), str(row.plan)), path_of(row.video))
+        return None if name_of(first) == row.video else first
 
     def _again(self, row: VideoRow) -> VideoRow | None:
         """The outcome of asking once more; None where clips that it speaks of are not there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..core.arguments import check_choice
 from ..core.errors import EmptyFolder
 from ..core.files import path_of
+from ..core.input_files import kind_of
 from ..core.limits import Limits
 from ..core.types import Device, Source, VideoRow
 from ..decoders import looks_readable
@@ -31,7 +31,7 @@ def _inputs_of(row: VideoRow) -> list[Source]:
     """What failed, and if it is a folder that can be read by now, the videos in it."""
     path = path_of(row.video)
     inputs = [Source.from_manifest_json(path, row.asked)]
-    if os.path.isdir(path):  # noqa: PTH112 -- Path's own raises an error for what it may not see
+    if kind_of(path) == "folder":
         with contextlib.suppress(EmptyFolder):
             inputs += find_sources([path], is_video=looks_readable)
     return inputs

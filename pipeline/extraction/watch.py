@@ -11,6 +11,7 @@ from typing import Unpack
 from ..bank.bank import BankLike
 from ..core.arguments import as_list, options_of
 from ..core.errors import EmptyFolder, SourceError
+from ..core.input_files import input_facts
 from ..core.limits import Limits
 from ..core.types import Source
 from ..decoders import looks_readable
@@ -69,12 +70,12 @@ class Arrivals:
                 problems[source.path] = source.problem
                 continue
             try:
-                facts = source.path.stat()
+                facts = input_facts(source.path)
             except OSError:
                 continue  # it went between listing and looking
-            look = (facts.st_size, facts.st_mtime_ns)
+            look = (facts.size_bytes, facts.mtime_ns)
             now[source.path] = look
-            if self._last.get(source.path) == look and self._given.get(source.path) != look and facts.st_size:
+            if self._last.get(source.path) == look and self._given.get(source.path) != look and facts.size_bytes:
                 ready.append(source)
         self._last, self._problems = now, problems
         self._given |= {source.path: now[source.path] for source in ready if source.path in now}

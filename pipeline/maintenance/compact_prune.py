@@ -13,7 +13,8 @@ from ..bank.format_file import QUESTIONS, is_bank
 from ..bank.head_changes import labels_in
 from ..bank.parquet import fast_to_verify, folders_in, part_bytes, parts_in, read_columns
 from ..core.errors import BankError, LockHeld
-from ..core.files import is_there, path_of
+from ..core.files import path_of
+from ..core.input_files import holds_something, is_there
 from ..core.results import Report
 from ..core.storage import storage_of
 from ..core.types import Keep
@@ -122,17 +123,10 @@ def _gone(store: Bank) -> tuple[dict[str, str], dict[str, str]]:
     unreachable: dict[str, str] = {}
     for key, path in last_seen.items():
         if key not in there and not (key == path and presence[path]):
-            is_gone = presence[path] is not None and _has_files(path_of(path).parent)
+            # A folder that a disk is mounted on is empty without the disk.
+            is_gone = presence[path] is not None and holds_something(path_of(path).parent)
             (gone if is_gone else unreachable)[key] = path
     return gone, unreachable
-
-
-def _has_files(folder: Path) -> bool:
-    """Whether a folder is there and holds something: one that a disk is mounted on is empty without the disk."""
-    try:
-        return folder.is_dir() and any(folder.iterdir())
-    except OSError:  # it may not be looked into
-        return False
 
 
 def _remove(store: Bank, ids: set[str], clip_ids: set[str], paths: set[str]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..core.errors import BankError
 from ..core.files import replacing
+from ..core.input_files import input_facts
 from ..core.types import Span
 from .thumbnails import frames_of
 
@@ -63,7 +64,7 @@ def _made(path: Path, span: Span) -> bytes | None:
 
 def _name(path: Path, span: Span) -> str:
     try:
-        changed = path.stat().st_mtime_ns
+        changed = input_facts(path).mtime_ns
     except OSError:
         changed = 0
     what = f"{path}\0{changed}\0{span.start_seconds:.6f}\0{span.stop_seconds:.6f}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import mimetypes
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..bank.clip_table import ClipTable
 from ..core.arguments import as_list, check_choice
 from ..core.errors import DecodeError, UsageError
 from ..core.files import name_of
+from ..core.input_files import kind_of
 from ..core.predicates import OneOf, Predicate
 from ..core.recipe import Recipe
 from ..core.results import Hit
@@ -111,7 +111,7 @@ class Part:
         match = _WEIGHTED.fullmatch(text)
         # "the clock shows 12:30" is a time of day, not a weight.
         clock = kind == "text" and match is not None and match["value"][-1].isdigit()
-        if match is None or clock or (kind != "text" and os.path.exists(text)):  # noqa: PTH110 -- see ``_is_moment``
+        if match is None or clock or (kind != "text" and kind_of(Path(text)) is not None):
             return cls(kind, text)
         return cls(kind, match["value"], float(match["weight"]))
 
@@ -189,8 +189,7 @@ def several(values: QueryValue | Iterable[QueryValue]) -> list[QueryValue]:
 
 
 def _is_moment(text: object) -> bool:
-    # Path's own raises an error for texts that are too long for a name.
-    return os.path.isfile(Moment.parse(str(text)).path)  # noqa: PTH113
+    return kind_of(Moment.parse(str(text)).path) == "file"
 
 
 class QueryEncoder:
@@ -231,7 +230,7 @@ class QueryEncoder:
                 frame = self._prepared(process.image(Path(str(part.value))))
             return self._encoded(np.stack([frame] * self._recipe.num_frames))
         moment = Moment.parse(part.value) if isinstance(part.value, str) else part.value
-        if not os.path.exists(moment.path) and len(self._fitting(str(part.value))) == 1:  # noqa: PTH110 -- see ``_is_moment``
+        if kind_of(moment.path) is None and len(self._fitting(str(part.value))) == 1:
             return self._of_hit(str(part.value))
         return self._of_moment(moment)
 
@@ -242,7 +241,7 @@ class QueryEncoder:
         if part.kind not in ("clip", "hit") or isinstance(part.value, Frames):
             return None
         moment = Moment.parse(part.value) if isinstance(part.value, str) else part.value
-        if part.kind == "hit" or not os.path.exists(moment.path):  # noqa: PTH110 -- see ``_is_moment``
+        if part.kind == "hit" or kind_of(moment.path) is None:
             (row,) = self._clips.rows(self._fitting(str(part.value)))
             video_id, span = row.video_id, row.span
         elif moment.span is None:

@@ -16,20 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.addresses import absolute, is_address
 from ..core.errors import EmptyFolder, SourceError
 from ..core.files import name_of
+from ..core.input_files import input_facts, kind_of
 from ..core.types import LOST_FRAMES, Moment, Source, Span
+from .at_addresses import VIDEO_SUFFIXES, moments_at
 from .label_names import labelled_by_name, name_pattern
 from .tables import TABLE_SUFFIXES, read_table, row_path, row_span
 
 # Everything else in a manifest is metadata; the group too, so that hits can be filtered by it.
 _NOT_METADATA = ("path", "start_seconds", "stop_seconds", "label")
-
-# Names that promise a video and nothing else (".ts" may be TypeScript: that one is decided by content).
-_VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
-    | {".mpeg", ".mpg", ".mts", ".ogv", ".vob", ".webm", ".wmv"}
-)
 
 _PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -98,13 +95,13 @@ def _distinct(
 
 def unusable(name: str | Path, error: SourceError) -> Source:
     """A name that leads to no video, as an input with the reason."""
-    return Source(_absolute(Path(name)), problem=str(error))
+    return Source(absolute(Path(name)), problem=str(error))
 
 
 def is_missing(path: Path) -> bool:
     """Whether there is nothing of this name, not even a broken link."""
     try:
-        path.lstat()
+        input_facts(path) if is_address(path) else path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):  # it may be there
@@ -126,7 +123,7 @@ def _labelled_by_folder(sources: list[Source], named: Path) -> list[Source]:
     """Each with the name of its folder, unless it has a label. Videos that lie in the named folder itself get none
     where there are others in folders below: the upper folder's name is then not one of the classes.
     """
-    top = _absolute(named)
+    top = absolute(named)
     nested = any(top in source.path.parent.parents for source in sources)
     return [
         source
@@ -139,29 +136,30 @@ def _labelled_by_folder(sources: list[Source], named: Path) -> list[Source]:
 def names_several(name: str) -> bool:
     """Whether a name stands for videos that have to be looked up: a folder or a glob pattern."""
     # Not Path's own, which raise an error for what is too long for a name.
-    return os.path.isdir(name) or (glob.has_magic(name) and not os.path.exists(name))  # noqa: PTH110, PTH112
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute and without ``..``, so that one file has one spelling; links stay as they are."""
-    return Path(os.path.abspath(path))
+    kind = kind_of(Path(name))
+    return kind == "folder" or (glob.has_magic(name) and kind is None)
 
 
 def _sources(name: str, is_video: Callable[[Path], bool]) -> Iterator[Source]:
     path = Path(name)
+    if is_address(path):
+        for moment in moments_at(name):
+            is_table = moment.span is None and moment.path.suffix.lower() in TABLE_SUFFIXES
+            yield from _manifest(moment.path) if is_table else [Source(moment.path, moment.span)]
+        return
     problem = _unreadable(path)
     if problem is not None:
-        yield Source(_absolute(path), problem=problem)
+        yield Source(absolute(path), problem=problem)
     elif path.is_dir():
         yield from _in_folder(path, is_video)
     elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         yield from _manifest(path)
     elif path.exists():
-        yield Source(_absolute(path))
+        yield Source(absolute(path))
     elif (moment := Moment.parse(name)).span is not None:
         if not os.path.isfile(moment.path):  # noqa: PTH113 -- Path's own raises an error for what it may not see
             raise SourceError(f"there is no file {moment.path} (from the moment {name})")
-        yield Source(_absolute(moment.path), moment.span)
+        yield Source(absolute(moment.path), moment.span)
     elif glob.has_magic(name):
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:
@@ -178,19 +176,19 @@ def _unreadable(path: Path) -> str | None:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if os.path.islink(path):  # noqa: PTH114
-            return f"cannot read {name_of(_absolute(path))}: it is a link to something that is missing"
+            return f"cannot read {name_of(absolute(path))}: it is a link to something that is missing"
         return None
     except OSError as error:
-        return f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
+        return f"cannot read {name_of(absolute(path))}: {error.strerror or error}"
     except ValueError as error:  # a zero byte
-        return f"cannot read {name_of(_absolute(path))}: {error}"
+        return f"cannot read {name_of(absolute(path))}: {error}"
     return None
 
 
 def _in_folder(folder: Path, is_video: Callable[[Path], bool]) -> Iterator[Source]:
     files, problems = _files(folder)
-    sources = [Source(_absolute(file)) for file in files if looks_like_video(file, is_video)]
-    sources += [Source(_absolute(path), problem=problem) for path, problem in problems.items()]
+    sources = [Source(absolute(file)) for file in files if looks_like_video(file, is_video)]
+    sources += [Source(absolute(path), problem=problem) for path, problem in problems.items()]
     if sources:
         yield from sorted(sources, key=lambda source: source.path)
         return
@@ -214,7 +212,7 @@ def _files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
 
     def note(error: OSError) -> None:
         path = Path(os.fsdecode(error.filename or folder))
-        problems[path] = f"cannot read the folder {name_of(_absolute(path))}: {error.strerror or error}"
+        problems[path] = f"cannot read the folder {name_of(absolute(path))}: {error.strerror or error}"
 
     for here, folders, names in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -223,10 +221,10 @@ def _files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
                 if stat.S_ISREG(path.stat().st_mode):
                     files.append(path)
             except (FileNotFoundError, NotADirectoryError) as error:
-                if path.suffix.lower() in _VIDEO_SUFFIXES:
-                    problems[path] = _unreadable(path) or f"cannot read {name_of(_absolute(path))}: {error.strerror}"
+                if path.suffix.lower() in VIDEO_SUFFIXES:
+                    problems[path] = _unreadable(path) or f"cannot read {name_of(absolute(path))}: {error.strerror}"
             except OSError as error:
-                problems[path] = f"cannot read {name_of(_absolute(path))}: {error.strerror or error}"
+                problems[path] = f"cannot read {name_of(absolute(path))}: {error.strerror or error}"
     return files, problems
 
 
@@ -236,7 +234,7 @@ def looks_like_video(path: Path, is_video: Callable[[Path], bool]) -> bool:
     A video's extension is enough, so that a damaged one is reported rather than passed over; anything
     else is an input if its content is a video.
     """
-    if path.suffix.lower() in _VIDEO_SUFFIXES:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
         return True
     try:
         with path.open("rb") as file:

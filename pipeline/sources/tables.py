@@ -12,14 +12,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.addresses import absolute, is_address
 from ..core.errors import SourceError
 from ..core.files import refuse_special
+from ..core.input_files import local_copy
 from ..core.types import Span
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -57,7 +58,7 @@ def read_table(path: Path, *, required: Collection[str], raw_cells: bool = False
 
 
 def _read_csv(path: Path, *, raw_cells: bool) -> tuple[list[Row], list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with local_copy(path) as local, local.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True, restkey="(cells beyond the header)")
         bare: Callable[[Any], Any] = (lambda cell: cell) if raw_cells else _unguarded
         rows = [{bare(name): _cell(bare(cell)) for name, cell in row.items()} for row in reader]
@@ -69,7 +70,8 @@ def _read_parquet(path: Path) -> tuple[list[Row], list[str]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        with local_copy(path) as local:
+            table = pq.ParquetFile(local, page_checksum_verification=True).read()
         table.validate(full=True)
         names: list[str] = table.column_names
         if doubles := {name for name in names if names.count(name) > 1}:
@@ -129,10 +131,11 @@ def _unguarded(cell: Any) -> Any:
 
 
 def row_path(row: Mapping[str, Any], *, table: Path) -> Path:
-    """The row's ``path``, absolute; relative ones start at the table's folder."""
+    """The row's ``path``, absolute; relative ones start at the table's folder, wherever that is."""
     if not row.get("path"):
         raise SourceError(f"{table} has a row with an empty path: {dict(row)}")
-    return Path(os.path.abspath(table.absolute().parent / str(row["path"])))
+    path = Path(str(row["path"]))
+    return absolute(path if is_address(path) else absolute(table).parent / path)
 
 
 def row_span(row: Mapping[str, Any], *, table: Path) -> Span | None:

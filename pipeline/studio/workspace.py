@@ -17,6 +17,7 @@ from ..bank.head_changes import labels_in
 from ..bank.labels import label_of_clips
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import path_of
+from ..core.input_files import input_facts
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, LabelRow, Span, VideoRow
 from ..extraction.resume import known_video_id
@@ -186,9 +187,9 @@ class Workspace:
         """
         path = path_of(self.of_video(video_id)[0].video)
         try:
-            facts, read = path.stat(), self._as_read(video_id)
+            facts, read = input_facts(path), self._as_read(video_id)
             # A file with the size and date that it had is not read again, which may take minutes.
-            known = read is not None and (read.size_bytes, read.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
+            known = read is not None and (read.size_bytes, read.mtime_ns) == (facts.size_bytes, facts.mtime_ns)
             same = known or known_video_id(path) == video_id
         except (ClipdexError, OSError, ValueError) as error:
             raise Unknown(f"the file {path.name} cannot be read any more: {error}") from error

@@ -17,8 +17,10 @@ from storages import Failing, InMemory
 from pipeline import Bank, Processes
 from pipeline.bank.damaged import damaged_parts
 from pipeline.bank.labels import Labels
+from pipeline.core.disk import Disk
 from pipeline.core.errors import BankError, LockHeld, UsageError
-from pipeline.core.storage import Disk, Storage, mounted, storage_of
+from pipeline.core.storage import mounted, storage_of
+from pipeline.core.storage_contract import Storage
 from pipeline.core.stored_file import StoredFile
 from pipeline.core.types import LabelRow
 from pipeline.extraction.run import EncoderSpec, ExtractionJob

@@ -12,7 +12,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import stat
 import time
 import traceback
 from collections import defaultdict
@@ -25,8 +24,9 @@ from typing import Any
 from ...bank.bank import Bank
 from ...core import errors as _errors
 from ...core.errors import ClipdexError, MissingExtra, UsageError
+from ...core.input_files import input_facts
 from ...core.processes import end_with_parent, start_in_lasting_thread
-from ...core.storage import is_on_disk
+from ...core.storage import is_shared
 from ...core.types import Device, Source
 from ...encoders import Encoder, confine, cuda_devices
 from ..encode_loop import Progress
@@ -87,7 +87,7 @@ class Processes(Runner):
         started = time.monotonic()
         if isinstance(job.encoder, Encoder):
             raise UsageError("each process loads its own encoder: give its name")
-        if not is_on_disk(bank := job.bank.folder if isinstance(job.bank, Bank) else Path(job.bank)):
+        if not is_shared(bank := job.bank.folder if isinstance(job.bank, Bank) else Path(job.bank)):
             raise UsageError(f"other processes do not see what this one stores at {bank}: extract in this process")
         if is_stored(job):
             return Local().run(job, on_progress=on_progress)
@@ -129,10 +129,10 @@ def deal(inputs: Sequence[Source], num_shares: int) -> list[list[int]]:
 
 def _size(path: Path, *, default: int) -> int:
     try:
-        facts = path.stat()
+        facts = input_facts(path)
     except (OSError, ValueError):
         return default
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else default
+    return facts.size_bytes if facts.kind == "file" else default
 
 
 def _places(num_processes: int, *, device: Device) -> list[dict[str, Any]]:
