@@ -85,7 +85,6 @@ FILES_OF_THEIR_OWN = {
     "indexes.sq8": ({"read_text", "write_text"}, _LOCAL),
     "heads._trained.onnx": ({"replacing", "write_bytes"}, "a file that the user names"),
     "classification.exports": ({"mkdir", "write_text"}, "files that the user names"),
-    "maintenance.compact_prune": ({"iterdir"}, "folders of videos"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ..core.addresses import address_of
 from ._options import bank_option, output_option, recipe_option
 from ._terminal import Terminal
 
@@ -70,7 +71,7 @@ def command(
         write_map(
             out,
             found,
-            title=str(bank),
+            title=address_of(bank),
             colour=colour,
             on_picture=lambda done, of: now(f"Drawing picture {done} of {of}"),
         )

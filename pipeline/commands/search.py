@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from ..core.arguments import as_list
+from ..core.local_copies import folder_beside
 from ._options import (
     bank_option,
     cost_options,
@@ -109,7 +110,7 @@ def _showing(given: dict[str, Any]) -> Showing:
     from ._show_hits import Showing
 
     shown = {name: given.pop(name) for name in _SHOWN}
-    cache, limits = given["bank"] / "previews", given.pop("limits")
+    cache, limits = folder_beside(given["bank"], "previews"), given.pop("limits")
     return Showing(**shown, cache=cache, limits=limits, include_query=given["include_query"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from ..core.local_copies import folder_beside
 from ._options import bank_option, device_option, output_option, recipe_option
 from ._terminal import Terminal
 
@@ -66,4 +67,5 @@ def command(
     if html is not None or table is not None:
         from ..report.contact_sheet import write_sheet
 
-        terminal.say(*(f"Wrote {path}" for path in write_sheet(found, html=html, table=table, cache=bank / "previews")))
+        written = write_sheet(found, html=html, table=table, cache=folder_beside(bank, "previews"))
+        terminal.say(*(f"Wrote {path}" for path in written))

@@ -175,7 +175,7 @@ def refuse_special(path: Path) -> None:
 
 def printable(text: str, *, keep: str = "") -> str:
     """Text for a terminal: control characters, and those that turn the direction of writing, are spelled out as
-    ``\\x1b`` or ``\\u202e``, so that no name can hide itself or steer the terminal.
+    ``\\x1b`` or ``\\u202e``, so that no name can hide itself or steer the terminal; addresses as people write them.
 
     Args:
         keep: characters to leave as they are.
@@ -185,7 +185,7 @@ def printable(text: str, *, keep: str = "") -> str:
         char.encode("unicode_escape").decode("ascii")
         if unicodedata.category(char) in _UNSEEN and char not in keep
         else char
-        for char in text
+        for char in spelled(text)
     )
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import errno
 import os
 import stat
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -94,17 +95,46 @@ def local_copy(path: Path) -> Iterator[Path]:
     if not is_address(path):
         yield path
         return
-    storage, copies = storage_of(path), LocalCopies()
     with contextlib.ExitStack() as used:
-        try:
-            facts = storage.facts(path)
-            name = f"{address_of(path)} {facts.size_bytes} {facts.version}"
-            copy = used.enter_context(copies.used(name, path.suffix, lambda target: storage.fetch(path, target)))
-            if copy.stat().st_size != facts.size_bytes and facts.size_bytes:
-                raise SourceError(f"{path} was changed while it was fetched; run this again when nobody writes to it")
-        except OSError as error:
-            raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+        with _named(path):
+            copy = used.enter_context(LocalCopies().used(*_fetched(path)))
         yield copy
+
+
+def kept_copy(path: Path) -> Path:
+    """A file on this machine's disk with a file's content, which stays for minutes after this call.
+
+    Raises:
+        SourceError: see ``local_copy``.
+    """
+    if not is_address(path):
+        return path
+    with _named(path):
+        return LocalCopies().kept(*_fetched(path))
+
+
+def _fetched(path: Path) -> tuple[str, str, Callable[[Path], None]]:
+    """The name of an object's copy, its suffix, and what fetches it."""
+    storage = storage_of(path)
+    facts = storage.facts(path)
+
+    def fetch(target: Path) -> None:
+        storage.fetch(path, target)
+        now = storage.facts(path)
+        came = target.stat().st_size
+        if (now.size_bytes, now.version) != (facts.size_bytes, facts.version) or facts.size_bytes not in (0, came):
+            raise SourceError(f"{path} was changed while it was fetched; run this again when nobody writes to it")
+
+    version = facts.version or uuid.uuid4().hex  # a copy of what tells no version is not taken for the next one
+    return f"{address_of(path)} {facts.size_bytes} {version}", path.suffix, fetch
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def is_within(path: Path, root: Path) -> bool:

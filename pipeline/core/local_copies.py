@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .addresses import address_of, is_address
 from .errors import BankError, UsageError
 from .files import bytes_in, make_folder, same_file, sweep, temporary_for
 
@@ -151,3 +152,10 @@ def _touched(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def folder_beside(bank: Path, name: str) -> Path:
+    """A folder for what is made from a bank and can be made again: in it, or on this machine for a bank in a store."""
+    if not is_address(bank):
+        return bank / name
+    return LocalCopies().folder / name / hashlib.sha256(address_of(bank).encode()).hexdigest()[:16]

@@ -6,7 +6,6 @@ Credentials come in these packages' own ways (environment, profiles, roles), and
 from __future__ import annotations
 
 import contextlib
-import datetime
 import fnmatch
 import functools
 import importlib
@@ -14,7 +13,6 @@ import importlib.util
 import random
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .addresses import STORES, address_of
 from .errors import BankError, MissingExtra, UsageError
 from .local_copies import LocalCopies
+from .object_facts import as_os_error, facts_of
 from .object_lock import ObjectLock
 from .storage_contract import Facts, Storage
 
@@ -42,10 +41,6 @@ _BLOCK_SECONDS = 60.0
 
 # What trying again does not change.
 _FINAL = (FileNotFoundError, PermissionError, FileExistsError, IsADirectoryError, NotADirectoryError)
-
-# Where the services' packages say what changes with the content, and when that was.
-_VERSIONS = ("ETag", "etag", "generation", "content_md5", "md5Hash", "blob_id", "commit")
-_DATES = ("LastModified", "last_modified", "updated", "mtime", "last_commit")
 
 
 class ObjectStore(Storage):
@@ -111,9 +106,7 @@ class ObjectStore(Storage):
         entry = self._tried(lambda: self._files.info(address), address)
         if entry["type"] != "file":
             raise FileNotFoundError(2, "there is no such object", address)
-        date = _date(entry)
-        version = next((str(entry[name]) for name in _VERSIONS if entry.get(name)), str(date))
-        return Facts(int(entry.get("size") or 0), version, modified_ns=_modified_ns(date, version))
+        return facts_of(entry)
 
     def read(self, path: Path, start: int = 0, stop: int | None = None) -> bytes:
         """See ``Storage.read``."""
@@ -272,7 +265,7 @@ class ObjectStore(Storage):
                 raise
             except Exception as error:  # each service's package has errors of its own
                 if not left or not isinstance(error, OSError):
-                    raise _as_os_error(error, address) from error
+                    raise as_os_error(error, address) from error
                 time.sleep(_FIRST_WAIT_SECONDS * 2 ** (_TRIES - 1 - left) * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")
 
@@ -290,38 +283,6 @@ class ObjectStore(Storage):
                 f"cannot write {address}: {error.strerror or error}. Nothing stored before was changed; check the "
                 "address, the connection and your right to write there, then run the command again"
             ) from error
-
-
-def _date(entry: dict[str, Any]) -> datetime.datetime | None:
-    """When an object was written, as far as its service tells."""
-    for name in _DATES:
-        value = getattr(entry.get(name), "date", None) if name == "last_commit" else entry.get(name)
-        if isinstance(value, datetime.datetime):
-            return value
-        if isinstance(value, int | float):
-            return datetime.datetime.fromtimestamp(value, datetime.UTC)
-        if isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                return datetime.datetime.fromisoformat(value)
-    return None
-
-
-def _modified_ns(date: datetime.datetime | None, version: str) -> int:
-    """Nanoseconds since 1970. Services tell seconds only; below them stands a checksum of the version, so that an
-    object that is written twice in a second does not look unchanged.
-    """
-    seconds = 0 if date is None else int(date.timestamp())
-    return seconds * 10**9 + zlib.crc32(version.encode()) % 10**9
-
-
-def _as_os_error(error: Exception, address: str) -> OSError:
-    """An error of a service's package as one that says what could not be reached."""
-    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        reason = error.strerror
-    if "credential" in reason.lower():
-        reason += "; sign in as the service's own tools do (for S3: aws configure, or AWS_PROFILE)"
-    return OSError(getattr(error, "errno", None) or 5, f"{reason} ({address})")
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.format_file import is_bank
+from ..core.files import name_of
 from ..core.results import Report, Results
 from ..core.storage import storage_of
 from ..core.types import VideoRow
@@ -124,7 +125,7 @@ def bank_info(*, bank: BankLike = "bank") -> BankInfo:
     labels = Counter(row.label for row in store.labels())
     heads, damaged = read_cards(store.heads_folder)
     return BankInfo(
-        bank=str(store.folder),
+        bank=name_of(store.folder),
         recipes=tuple(recipes),
         labels=dict(sorted(labels.items())),
         heads=tuple(card.name for card in heads),

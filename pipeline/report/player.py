@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from ..core.errors import SourceError
+from ..core.input_files import kept_copy, kind_of
 
 # Players that know how to start somewhere, best first.
 _PLAYERS = {
@@ -23,8 +24,9 @@ def play(path: Path, start_seconds: float, stop_seconds: float) -> str:
     Raises:
         SourceError: the file is gone, or nothing here can play it.
     """
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise SourceError(f"{path} is not there any more")
+    path = kept_copy(path)
     for name, words in _PLAYERS.items():
         program = shutil.which(name)
         if program is not None:

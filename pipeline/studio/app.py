@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from .._version import __version__
+from ..core.addresses import absolute
 from ..core.errors import ClipdexError
 from .api import bank, clips, exports, heads, labels, points, suggestions
 from .guard import Guard
@@ -64,7 +65,7 @@ def _page(request: Request) -> HTMLResponse:
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     folder = request.app.state.studio.workspace.bank.folder
-    return HTMLResponse(environment.get_template("studio.html").render(bank=folder.absolute().name))
+    return HTMLResponse(environment.get_template("studio.html").render(bank=absolute(folder).name))
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -18,6 +18,7 @@ from ..bank.labels import label_of_clips
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import path_of
 from ..core.input_files import input_facts
+from ..core.local_copies import folder_beside
 from ..core.recipe import Recipe
 from ..core.types import ClipRow, Device, LabelRow, Span, VideoRow
 from ..extraction.resume import known_video_id
@@ -84,7 +85,7 @@ class Workspace:
     @cached_property
     def previews(self) -> Path:
         """The folder for pictures that were made."""
-        return self.bank.folder / "previews"
+        return folder_beside(self.bank.folder, "previews")
 
     @property
     def is_empty(self) -> bool:

@@ -187,7 +187,7 @@ class TestProcess:
         text = tmp_path / "notes.dat"
         text.write_text("no video" * 100)
         with reading_process() as process:
-            process._begin(video)
+            process._begin(video, video)
             process._send(("is_video", os.fsencode(video)))  # and here Ctrl-C came
         with reading_process() as process:
             assert not process.is_video(text)

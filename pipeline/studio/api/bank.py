@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...bank.head_changes import heads_in
+from ...core.addresses import absolute
 from ...core.errors import SourceError
+from ...core.files import name_of
 from ...encoders import encoder_class_for
 from ...extraction.encode_loop import Progress
 from ...extraction.extract import extract
@@ -70,7 +72,7 @@ def facts(studio: StudioOf) -> BankFacts:
     """Clips, classes and heads of the bank."""
     workspace = studio.workspace
     heads = [path.stem for path in head_files(heads_in(workspace.bank.folder))]
-    folder = str(workspace.bank.folder.absolute())
+    folder = name_of(absolute(workspace.bank.folder))
     if workspace.is_empty:
         return BankFacts(folder, None, False, 0, 0, classes_of(studio), heads)
     recipe, clips = workspace.recipe, workspace.clips

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
+from ...core.input_files import kept_copy
 from ...core.types import ClipRow, Span
 from ...report.sprites import excerpt, sprite
 from ..rankings import Query as ClipQuery
@@ -134,7 +135,8 @@ def clip_sprite(studio: StudioOf, clip_id: str) -> Response:
 @router.get("/videos/{video_id}", response_class=FileResponse)
 def video(studio: StudioOf, video_id: str) -> FileResponse:
     """The file of a video; ranges of it can be asked for."""
-    return FileResponse(studio.workspace.file(video_id), headers={"Cache-Control": "private, max-age=3600"})
+    path = kept_copy(studio.workspace.file(video_id))
+    return FileResponse(path, headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.get("/videos/{video_id}/excerpt.mp4", response_class=Response)
