@@ -22,6 +22,7 @@ import checkpoints
 import hard_videos
 import hypothesis
 import numpy as np
+import object_stores
 import pytest
 
 from pipeline.core.recipe import PreprocessSettings, Recipe
@@ -67,6 +68,13 @@ def class_names_encoded_once() -> Iterator[None]:
 def lite_recipe() -> Recipe:
     """The recipe of the built-in encoder."""
     return load_encoder("lite").recipe(decoder="pyav")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object_stores.S3]:
+    """A real S3 server."""
+    with object_stores.s3_server(tmp_path_factory.mktemp("copies")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,8 @@ KNOWN_IN = {
     "execnet": ("decoders",),
     "faiss": ("indexes", "heads.knn"),
     "click": ("commands",),
+    "fsspec": ("core.object_store", "sources.at_addresses"),
+    "platformdirs": ("core.local_copies",),
     "onnx": ("heads._graph", "heads._trained.onnx"),
     "matplotlib": ("report",),
     "torch": ("encoders", "heads.mlp", "heads.temporal", "heads._layers", "heads._network"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import clusters
 from head_changes import VERBS, clips_are_stored, trained_bank
+from object_stores import S3
 from small_banks import fill, label
 from storages import Failing, InMemory
 
@@ -24,7 +25,7 @@ from pipeline import (
     undo,
 )
 from pipeline.core.errors import BankError, HeadError
-from pipeline.core.storage import mounted
+from pipeline.core.storage import mounted, storage_of
 from pipeline.indexes import local_kinds
 from pipeline.maintenance.compact_prune import compact
 from pipeline.maintenance.doctor import _bank_checks
@@ -79,6 +80,14 @@ def test_all_that_is_done_with_a_bank_comes_to_the_same_in_an_object_store(tmp_p
     assert not any(path.name.endswith((".lock", ".journal", ".next")) for path in memory.held)
     folders = {path.relative_to(tmp_path / "bank").parts[0] for path in memory.held}
     assert folders == {"bank.json", "clips", "heads", "labels"}
+
+
+def test_all_that_is_done_with_a_bank_comes_to_the_same_on_a_server(tmp_path: Path, s3: S3) -> None:
+    bucket = s3.new_bucket()
+    assert story(bucket / "bank") == story(tmp_path / "bank")
+    left = storage_of(bucket).below(bucket)
+    assert {path.relative_to(bucket / "bank").parts[0] for path in left} == {"bank.json", "clips", "heads", "labels"}
+    assert not any(path.name.endswith((".journal", ".next")) or ".lock" in path.name for path in left)
 
 
 def test_a_head_or_an_entry_of_its_history_that_is_damaged_there_is_named(tmp_path: Path) -> None:

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# The services' packages try again by themselves; this is for what they let through, such as a connection that is cut
-# while a body arrives.
-_TRIES = 4
+# The services' packages try again by themselves, but for that of the web; this is for what they let through.
+_TRIES, _WEB_TRIES = 2, 5
 _FIRST_WAIT_SECONDS = 0.2
 
 # Small reads fetch such blocks, of which the latest are in memory for a minute.
@@ -158,8 +157,10 @@ class ObjectStore(Storage):
         try:
             self._written(lambda: self._files.pipe_file(address, content, mode="create"), address)
         except FileExistsError:
-            # Perhaps by this very call, if only the answer to its first try was lost.
-            return self.facts(path).size_bytes == len(content) and self.read(path) == content
+            with contextlib.suppress(FileNotFoundError):  # it may be gone by now
+                # Perhaps it was written by this very call, if only the answer to its first try was lost.
+                return self.facts(path).size_bytes == len(content) and self.read(path) == content
+            return False
         return True
 
     def replace(self, path: Path, content: bytes) -> None:
@@ -258,7 +259,8 @@ class ObjectStore(Storage):
             OSError: of the service, of its package, or of the connection.
         """
         self._files  # noqa: B018 -- a missing package is no fault of the connection
-        for left in reversed(range(_TRIES)):
+        tries = _WEB_TRIES if self._scheme in ("http", "https") else _TRIES
+        for left in reversed(range(tries)):
             try:
                 return ask()
             except _FINAL:
@@ -266,7 +268,7 @@ class ObjectStore(Storage):
             except Exception as error:  # each service's package has errors of its own
                 if not left or not isinstance(error, OSError):
                     raise as_os_error(error, address) from error
-                time.sleep(_FIRST_WAIT_SECONDS * 2 ** (_TRIES - 1 - left) * random.uniform(0.5, 1.5))  # noqa: S311
+                time.sleep(_FIRST_WAIT_SECONDS * 2 ** (tries - 1 - left) * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")
 
     def _written(self, write: Callable[[], object], address: str) -> None:
