@@ -1,6 +1,7 @@
 """Labels that say what is *not* shown: ``not:walk`` on a stretch in which nobody walks.
 
-They are stored like other labels. Heads do not train on them, and they are no classes; ``suggest`` learns from them.
+They are stored like other labels, and are no classes. A clip for which one prevails over its class is not of that
+class, so that heads do not train on it as such; ``suggest`` learns from them.
 """
 
 from __future__ import annotations

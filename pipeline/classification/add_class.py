@@ -155,7 +155,8 @@ def _add(
     """Learn the class and commit it, the head's lock held."""
     card = before.card
     stored = store.clips(card.recipe.id)
-    known, learned = with_labels(card, stored, labels_of(extraction, class_name))
+    given = labels_of(extraction, class_name)
+    known, learned = with_labels(card, stored, given, in_bank=Labels(store.folder).rows())
     examples, after, is_alone = _learned(before, store, stored, known, class_name, retrain=retrain)
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]
