@@ -73,7 +73,7 @@ def facts(studio: StudioOf) -> BankFacts:
     folder = str(workspace.bank.folder.absolute())
     if workspace.is_empty:
         return BankFacts(folder, None, False, 0, 0, classes_of(studio), heads)
-    recipe, clips = workspace.recipe, workspace.clips
+    recipe, clips = workspace.recipe, workspace.opened.clips
     return BankFacts(
         folder=folder,
         encoder=recipe.encoder,

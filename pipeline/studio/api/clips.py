@@ -171,7 +171,7 @@ def select(studio: StudioOf, given: Selection) -> StoredSelection:
 def clip_page(studio: Studio, ranking: Ranking, start: int, count: int) -> ClipPage:
     """The clips from ``start`` on."""
     numbers = ranking.numbers[start : start + count]
-    rows = list(studio.workspace.clips.rows(numbers.tolist()))
+    rows = list(ranking.clips.rows(numbers.tolist()))
     scores = None if ranking.scores is None else ranking.scores[start : start + count].tolist()
     return ClipPage(len(ranking.numbers), start, as_clips(studio, rows, scores), list(ranking.notes))
 

@@ -70,9 +70,10 @@ def review(studio: StudioOf, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -
     """Labels that may be wrong, see ``clipdex label review``; ``clips`` are the stored clips that they speak of."""
     workspace = studio.workspace
     found = review_labels(bank=workspace.bank, recipe=workspace.recipe.id, limit=limit).to_rows()
-    labelled = workspace.clips.of_videos({row.video_id for row in workspace.labels()})
+    stored = workspace.opened.clips
+    labelled = stored.of_videos({row.video_id for row in workspace.labels()})
     clips: dict[str, list[str]] = {}
-    for row in workspace.clips.rows(labelled):
+    for row in stored.rows(labelled):
         for moment in (row.video, f"{row.video}@{row.span}"):
             clips.setdefault(moment, []).append(row.clip_id)
     for odd in found:
