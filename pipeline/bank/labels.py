@@ -64,15 +64,23 @@ class Labels:
         return len(replay(changes, before)) - len(before)
 
     def exchange(
-        self, rows: Iterable[LabelRow], *, replaced: Callable[[LabelRow], bool]
+        self,
+        rows: Iterable[LabelRow],
+        *,
+        replaced: Callable[[LabelRow], bool],
+        check: Callable[[Sequence[LabelRow]], None] = lambda _: None,
     ) -> tuple[list[LabelRow], list[LabelRow]]:
         """Add labels in the place of those for which ``replaced`` is true, as one change that is there completely or
         not at all. Gives the labels that are new, and those that are gone.
+
+        Args:
+            check: is given the labels that stay, before anything is changed; what it raises ends the change.
         """
         wanted = {key_of(row): row for row in rows}
         with self._locked():
             before = self._state()
             after = {key: row for key, row in before.items() if key in wanted or not replaced(row)}
+            check(list(after.values()))
             new = {key: row for key, row in wanted.items() if key not in before}
             self._write(before, {**after, **new})
         return list(new.values()), [row for key, row in before.items() if key not in after]
@@ -89,12 +97,13 @@ class Labels:
         those that were removed since do not come back.
 
         Args:
-            before, after: all labels; what was renamed has its new form on the same stretch of the same video.
+            before, after: all labels; what was renamed has its new form on the same stretch of the same video, a
+                negative label as a negative one.
         """
         before, made = list(before), list(after)
         unchanged = set(before).intersection(made)
-        new_on = {_stretch(row): row for row in made if row not in unchanged}
-        new_form = {row: new_on[_stretch(row)] for row in before if row not in unchanged and _stretch(row) in new_on}
+        new_on = {_place(row): row for row in made if row not in unchanged}
+        new_form = {row: new_on[_place(row)] for row in before if row not in unchanged and _place(row) in new_on}
         with self._locked():
             state = self._state()
             present = set(state.values())
@@ -145,8 +154,9 @@ class Labels:
         return storage_of(self._folder).locked(self._folder / ".labels.lock")
 
 
-def _stretch(row: LabelRow) -> tuple[str, float | None, float | None]:
-    return (row.video_id, row.start_seconds, row.stop_seconds)
+def _place(row: LabelRow) -> tuple[str, float | None, float | None, bool]:
+    """What a renamed label keeps."""
+    return (row.video_id, row.start_seconds, row.stop_seconds, is_negative(row.label))
 
 
 def _news(changes: Sequence[Change], before: State) -> list[Change]:

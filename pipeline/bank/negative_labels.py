@@ -24,6 +24,12 @@ def is_negative(label: str) -> bool:
     return label.startswith(_PREFIX) and len(label) > len(_PREFIX)
 
 
+def renamed(label: str, class_name: str, new_name: str) -> str:
+    """A label after a class got another name: the class and its negative label change, others stay."""
+    changes = {class_name: new_name, negative_of(class_name): negative_of(new_name)}
+    return changes.get(label, label)
+
+
 def contradict(one: str, other: str) -> bool:
     """Whether two labels cannot both be right of the same stretch, if it has one class."""
     if is_negative(one) or is_negative(other):

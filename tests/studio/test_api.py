@@ -259,6 +259,71 @@ class TestLabels:
         label(studio, "not:walk", one)
         assert [row.label for row in Labels(bank).rows()] == ["not:run", "not:walk"]
 
+    def test_negative_labels_are_no_classes(self, studio: TestClient) -> None:
+        one, other = (clip["clip_id"] for clip in clips(studio)[:2])
+        label(studio, "run", one)
+        assert label(studio, "not:walk", one, other)["classes"] == [{"name": "run", "labels": 1}]
+        assert studio.get("/api/bank").json()["classes"] == studio.get("/api/classes").json()
+        tasks = studio.get("/api/exports/labels.labelstudio").json()
+        named = [one["value"]["timelinelabels"] for task in tasks for one in task["predictions"][0]["result"]]
+        assert named == [["run"]]
+        archive = zipfile.ZipFile(io.BytesIO(studio.get("/api/exports/labels.fiftyone").content))
+        assert json.loads(archive.read("labels.json"))["classes"] == ["run"]
+        assert len(studio.get("/api/exports/labels.json").json()) == 3  # which clipdex reads back
+
+    @pytest.mark.parametrize("name", ["", "  "])
+    def test_a_class_needs_a_name(self, studio: TestClient, bank: Path, name: str) -> None:
+        answer = studio.post("/api/labels", json={"class_name": name, "clips": [clips(studio)[0]["clip_id"]]})
+        assert (answer.status_code, "has no name" in answer.json()["error"]) == (400, True)
+        assert Labels(bank).rows() == []
+
+    def test_undo_says_what_it_took_back(self, studio: TestClient) -> None:
+        one, other = (clip["clip_id"] for clip in clips(studio)[:2])
+        label(studio, "wave", one, other)
+        label(studio, None, one)
+        answers = [studio.post("/api/labels/undo").json()["undone"] for _ in range(3)]
+        assert answers == ["1 stretch: wave removed", "2 stretches: wave", None]
+
+    def test_each_page_undoes_its_own_changes(self, studio: TestClient, bank: Path) -> None:
+        one, other, third = (clip["clip_id"] for clip in clips(studio)[:3])
+        for page, name, clip in (("a", "walk", one), ("b", "run", other), (None, "jump", third)):
+            headers = {} if page is None else {"X-Clipdex-Page": page}
+            studio.post("/api/labels", json={"class_name": name, "clips": [clip]}, headers=headers)
+        undone = studio.post("/api/labels/undo", headers={"X-Clipdex-Page": "a"}).json()
+        assert (undone["undone"], undone["removed"]) == ("1 stretch: walk", 1)
+        assert studio.post("/api/labels/undo", headers={"X-Clipdex-Page": "a"}).json()["undone"] is None
+        assert sorted(row.label for row in Labels(bank).rows()) == ["jump", "run"]
+        assert studio.post("/api/labels/undo").json()["undone"] == "1 stretch: jump"
+
+    def test_undo_does_not_bring_back_what_was_contradicted_since(self, studio: TestClient, bank: Path) -> None:
+        one = clips(studio)[0]["clip_id"]
+        label(studio, "run", one)
+        label(studio, "walk", one)
+        Labels(bank).change(lambda row: dataclasses.replace(row, label="stroll"))  # as rename-class does
+        refused = studio.post("/api/labels/undo")
+        assert refused.status_code == 400
+        assert "is labelled 'stroll' by now, so that 'run' cannot be brought back" in refused.json()["error"]
+        assert [row.label for row in Labels(bank).rows()] == ["stroll"]
+        remove_labels(class_name="stroll", bank=bank)
+        assert studio.post("/api/labels/undo").json()["undone"] == "1 stretch: walk"  # it was not forgotten
+        assert [row.label for row in Labels(bank).rows()] == ["run"]
+
+    def test_undo_says_if_nothing_was_left_of_a_change(self, studio: TestClient, bank: Path) -> None:
+        label(studio, "walk", clips(studio)[0]["clip_id"])
+        Labels(bank).change(lambda row: dataclasses.replace(row, label="stroll"))
+        undone = studio.post("/api/labels/undo").json()
+        assert (undone["added"], undone["removed"], undone["undone"].startswith("nothing: ")) == (0, 0, True)
+        assert [row.label for row in Labels(bank).rows()] == ["stroll"]
+
+    def test_a_second_class_that_was_there_before_does_not_stop_undo(self, studio: TestClient, bank: Path) -> None:
+        one = clips(studio)[0]
+        moment = f"{one['video']}@{one['start_seconds']}-{one['stop_seconds']}"
+        add_label(moment, "calm", bank=bank)
+        add_label(moment, "slow", bank=bank, also=True)
+        label(studio, "fast", one["clip_id"])
+        studio.post("/api/labels/undo")
+        assert sorted(row.label for row in Labels(bank).rows()) == ["calm", "slow"]
+
     def test_a_stretch_between_clips_can_be_labelled(self, studio: TestClient, bank: Path) -> None:
         one = clips(studio)[0]
         stretch = {"video_id": one["video_id"], "start_seconds": 0.2, "stop_seconds": 0.7}

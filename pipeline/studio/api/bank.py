@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...bank.head_changes import heads_in
+from ...bank.negative_labels import is_negative
 from ...core.errors import SourceError
 from ...encoders import encoder_class_for
 from ...extraction.encode_loop import Progress
@@ -87,10 +88,11 @@ def facts(studio: StudioOf) -> BankFacts:
 
 @router.get("/classes")
 def classes_of(studio: StudioOf) -> list[ClassCount]:
-    """All classes that have labels, in the order in which they were first used."""
+    """All classes that have labels, in the order in which they were first used; negative labels are no classes."""
     counts: dict[str, int] = {}
     for row in studio.workspace.labels():
-        counts[row.label] = counts.get(row.label, 0) + 1
+        if not is_negative(row.label):
+            counts[row.label] = counts.get(row.label, 0) + 1
     return [ClassCount(name, count) for name, count in counts.items()]
 
 
