@@ -32,6 +32,7 @@ from ..heads import (
     write_note,
 )
 from .labels import Labels
+from .negative_labels import renamed
 
 
 @contextlib.contextmanager
@@ -152,7 +153,7 @@ def change_labels(table: Labels, change: Mapping[str, Any]) -> None:
         table.remove(lambda row: row not in removed)
     if "rename" in change:
         old, new = change["rename"]
-        table.change(lambda row: dataclasses.replace(row, label=new) if row.label == old else row)
+        table.change(lambda row: dataclasses.replace(row, label=renamed(row.label, old, new)))
     if "undo" in change:
         _undo_labels(table, change["undo"])
 

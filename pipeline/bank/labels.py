@@ -7,8 +7,9 @@ stretch, or of a whole video; which stored clips it covers is worked out when a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.errors import LabelError, SourceError
 from ..core.files import name_of, normalised
@@ -17,7 +18,7 @@ from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
 from .label_parts import OLD_LABELS, Change, State, append, changes_between, key_of, read_labels, remove_merged, replay
-from .negative_labels import is_negative
+from .negative_labels import is_negative, negative_of
 
 CSV_COLUMNS = ["path", "start_seconds", "stop_seconds", "label", "group", "split"]
 
@@ -64,15 +65,23 @@ class Labels:
         return len(replay(changes, before)) - len(before)
 
     def exchange(
-        self, rows: Iterable[LabelRow], *, replaced: Callable[[LabelRow], bool]
+        self,
+        rows: Iterable[LabelRow],
+        *,
+        replaced: Callable[[LabelRow], bool],
+        check: Callable[[Sequence[LabelRow]], None] = lambda _: None,
     ) -> tuple[list[LabelRow], list[LabelRow]]:
         """Add labels in the place of those for which ``replaced`` is true, as one change that is there completely or
         not at all. Gives the labels that are new, and those that are gone.
+
+        Args:
+            check: is given the labels that stay, before anything is changed; what it raises ends the change.
         """
         wanted = {key_of(row): row for row in rows}
         with self._locked():
             before = self._state()
             after = {key: row for key, row in before.items() if key in wanted or not replaced(row)}
+            check(list(after.values()))
             new = {key: row for key, row in wanted.items() if key not in before}
             self._write(before, {**after, **new})
         return list(new.values()), [row for key, row in before.items() if key not in after]
@@ -89,12 +98,13 @@ class Labels:
         those that were removed since do not come back.
 
         Args:
-            before, after: all labels; what was renamed has its new form on the same stretch of the same video.
+            before, after: all labels; what was renamed has its new form on the same stretch of the same video, a
+                negative label as a negative one.
         """
         before, made = list(before), list(after)
         unchanged = set(before).intersection(made)
-        new_on = {_stretch(row): row for row in made if row not in unchanged}
-        new_form = {row: new_on[_stretch(row)] for row in before if row not in unchanged and _stretch(row) in new_on}
+        new_on = {_place(row): row for row in made if row not in unchanged}
+        new_form = {row: new_on[_place(row)] for row in before if row not in unchanged and _place(row) in new_on}
         with self._locked():
             state = self._state()
             present = set(state.values())
@@ -145,8 +155,9 @@ class Labels:
         return storage_of(self._folder).locked(self._folder / ".labels.lock")
 
 
-def _stretch(row: LabelRow) -> tuple[str, float | None, float | None]:
-    return (row.video_id, row.start_seconds, row.stop_seconds)
+def _place(row: LabelRow) -> tuple[str, float | None, float | None, bool]:
+    """What a renamed label keeps."""
+    return (row.video_id, row.start_seconds, row.stop_seconds, is_negative(row.label))
 
 
 def _news(changes: Sequence[Change], before: State) -> list[Change]:
@@ -244,28 +255,62 @@ def csv_row(row: LabelRow) -> dict[str, str | float | None]:
 
 
 def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
-    """For each clip the class that covers most of it, at least half; of equals, the narrower, then the newer. Negative
-    labels are no classes.
+    """For each clip the class that covers most of it, at least half; of equals, the narrower, then the newer.
+
+    A negative label competes with its class by the same rules: where ``not:walk`` covers more of a clip than ``walk``
+    does, or as much and is narrower or newer, the clip is not of the class ``walk``, and the next best class counts.
+
+    Args:
+        labels: oldest first.
     """
-    return covering_labels(clips, [label for label in labels if not is_negative(label.label)])
+    return [_class_of(covering) for covering in _covering(clips, labels)]
 
 
-def covering_labels(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
-    """``label_of_clips`` among these labels, whatever they say."""
-    by_video: dict[str, list[LabelRow]] = {}
-    for label in labels:
-        by_video.setdefault(label.video_id, []).append(label)
-    return [_best(clip, by_video.get(clip.video_id, ())) for clip in clips]
+def denial_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow], class_name: str) -> list[LabelRow | None]:
+    """For each clip the negative label of a class that covers it, if it prevails over the class there.
+
+    Args:
+        labels: oldest first.
+    """
+    found = []
+    for covering in _covering(clips, labels):
+        denial = covering.get(negative_of(class_name))
+        found.append(denial.label if denial is not None and _is_denied(class_name, covering) else None)
+    return found
 
 
-def _best(clip: ClipRow, labels: Sequence[LabelRow]) -> LabelRow | None:
-    best: tuple[tuple[float, float], LabelRow] | None = None
-    for label in labels:
-        span = label.span
-        share = 1.0 if span is None else clip.span.overlap_seconds(span) / clip.span.seconds
-        if share + 1e-9 < _COVERED:
-            continue
-        rank = (round(share, 6), float("-inf") if span is None else -span.seconds)
-        if best is None or rank >= best[0]:
-            best = (rank, label)
-    return None if best is None else best[1]
+class _Covering(NamedTuple):
+    """A label that covers a clip; the larger of two prevails."""
+
+    share: float
+    narrowness: float
+    place: int
+    label: LabelRow
+
+
+def _covering(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> Iterator[dict[str, _Covering]]:
+    """For each clip the labels that cover at least half of it, of each class or denial the one that prevails."""
+    by_video: dict[str, list[tuple[int, LabelRow]]] = {}
+    for place, label in enumerate(labels):
+        by_video.setdefault(label.video_id, []).append((place, label))
+    for clip in clips:
+        best: dict[str, _Covering] = {}
+        for place, label in by_video.get(clip.video_id, ()):
+            span = label.span
+            share = 1.0 if span is None else clip.span.overlap_seconds(span) / clip.span.seconds
+            narrowness = float("-inf") if span is None else -span.seconds
+            found = _Covering(round(share, 6), narrowness, place, label)
+            if share + 1e-9 >= _COVERED and (label.label not in best or found[:3] > best[label.label][:3]):
+                best[label.label] = found
+        yield best
+
+
+def _class_of(covering: Mapping[str, _Covering]) -> LabelRow | None:
+    classes = [one for name, one in covering.items() if not is_negative(name) and not _is_denied(name, covering)]
+    return max(classes, key=lambda one: one[:3]).label if classes else None
+
+
+def _is_denied(class_name: str, covering: Mapping[str, _Covering]) -> bool:
+    """Whether the class's negative label prevails over it."""
+    own, denial = covering.get(class_name), covering.get(negative_of(class_name))
+    return denial is not None and (own is None or denial[:3] > own[:3])

@@ -1,6 +1,7 @@
 """Labels that say what is *not* shown: ``not:walk`` on a stretch in which nobody walks.
 
-They are stored like other labels. Heads do not train on them, and they are no classes; ``suggest`` learns from them.
+They are stored like other labels, and are no classes. A clip for which one prevails over its class is not of that
+class, so that heads do not train on it as such; ``suggest`` learns from them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ def negative_of(class_name: str) -> str:
 def is_negative(label: str) -> bool:
     """Whether a label says what is not shown."""
     return label.startswith(_PREFIX) and len(label) > len(_PREFIX)
+
+
+def renamed(label: str, class_name: str, new_name: str) -> str:
+    """A label after a class got another name: the class and its negative label change, others stay."""
+    changes = {class_name: new_name, negative_of(class_name): negative_of(new_name)}
+    return changes.get(label, label)
 
 
 def contradict(one: str, other: str) -> bool:

@@ -34,7 +34,7 @@ from .class_effects import clips_to_compare, effect_on_others, recognised_elsewh
 from .cross_validation import fit
 from .dataset import LabelledClips
 from .edit_classes import note
-from .label_checks import check_names
+from .label_checks import check_is_class, check_names
 from .train import DEFAULT_NAME, build_head, class_texts
 
 
@@ -127,6 +127,7 @@ def add_class(
     check_choice("device", device, Device)
     started = time.monotonic()
     class_name = class_name.strip()
+    check_is_class(class_name)
     store = open_bank(bank)
     card = _trained_here(load_trained(heads_in(store.folder), head_name)).card
     recipe = card.recipe
@@ -155,7 +156,8 @@ def _add(
     """Learn the class and commit it, the head's lock held."""
     card = before.card
     stored = store.clips(card.recipe.id)
-    known, learned = with_labels(card, stored, labels_of(extraction, class_name))
+    given = labels_of(extraction, class_name)
+    known, learned = with_labels(card, stored, given, in_bank=Labels(store.folder).rows())
     examples, after, is_alone = _learned(before, store, stored, known, class_name, retrain=retrain)
     compared = clips_to_compare(before, examples, class_name)
     X, y = examples.X[compared], examples.y[compared]

@@ -8,7 +8,9 @@ import numpy as np
 
 from ..bank.bank import Bank
 from ..bank.clip_table import ClipTable
+from ..bank.label_parts import key_of
 from ..bank.labels import label_of_clips, label_row
+from ..bank.negative_labels import negative_of
 from ..core.errors import HeadError, LabelError
 from ..core.types import LabelRow, Moment
 from ..extraction.run import Extraction
@@ -28,9 +30,14 @@ def labels_of(extraction: Extraction, class_name: str) -> list[LabelRow]:
 
 
 def with_labels(
-    card: HeadCard, stored: ClipTable, labels: Sequence[LabelRow]
+    card: HeadCard, stored: ClipTable, labels: Sequence[LabelRow], *, in_bank: Sequence[LabelRow] = ()
 ) -> tuple[dict[str, tuple[str, str]], list[LabelRow]]:
-    """Class and group of all clips that the head is then trained on, by clip, and the labels that it learned from."""
+    """Class and group of all clips that the head is then trained on, by clip, and the labels that it learned from.
+
+    Args:
+        labels: those of the class that is added.
+        in_bank: all labels of the bank, oldest first; negative ones of the class may prevail over ``labels``.
+    """
     there = set(stored.ids)
     gone = [name for name, _, _ in card.examples if name not in there]
     if gone:
@@ -42,7 +49,16 @@ def with_labels(
     clips = list(stored.rows(stored.of_videos({label.video_id for label in labels})))
     group_of = {clip.video_id: known[clip.clip_id][1] for clip in clips if clip.clip_id in known}
     learned: list[LabelRow] = []
-    for clip, label in zip(clips, label_of_clips(clips, labels), strict=True):
+    age = {key_of(row): place for place, row in enumerate(in_bank)}
+    denials = [row for row in in_bank if row.label == negative_of(labels[0].label)]
+    competing = sorted((*denials, *labels), key=lambda row: age.get(key_of(row), len(age)))
+    found = label_of_clips(clips, competing)
+    if not any(found) and any(label_of_clips(clips, labels)):
+        raise LabelError(
+            f"the clips of these moments are labelled {negative_of(labels[0].label)!r}. Remove these labels (label "
+            "remove), or name other moments"
+        )
+    for clip, label in zip(clips, found, strict=True):
         # A label on a whole file does not override the label of a stretch of it.
         other = clip.clip_id in known and known[clip.clip_id][0] != labels[0].label
         if label is not None and not (other and label.span is None):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank
 from ..bank.clip_table import ClipTable
-from ..bank.labels import covering_labels
+from ..bank.labels import denial_of_clips, label_of_clips
 from ..bank.negative_labels import is_negative, negative_of
 from ..core.recipe import Recipe
 from ..core.types import FloatArray, LabelRow
@@ -152,11 +152,10 @@ class ClassLearner:
         """Clips that are known to be of the class or not, whether they are, and the label of each with its age."""
         rows = self._bank.labels()
         age = {row: place for place, row in enumerate(rows)}
-        ours = [row for row in rows if not is_negative(row.label) or row.label == negative_of(class_name)]
-        numbers = self.clips.of_videos({row.video_id for row in ours})
+        ours = {row.video_id for row in rows if not is_negative(row.label) or row.label == negative_of(class_name)}
+        numbers = self.clips.of_videos(ours)
         clips = list(self.clips.rows(numbers))
-        classes = covering_labels(clips, [row for row in ours if not is_negative(row.label)])
-        denied = covering_labels(clips, [row for row in ours if is_negative(row.label)])
+        classes, denied = label_of_clips(clips, rows), denial_of_clips(clips, rows, class_name)
         found = [
             (number, known, label)
             for number, label, no in zip(numbers, classes, denied, strict=True)

@@ -140,9 +140,8 @@ def dataset(
 
 
 def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
-    """The classes of stretches in a CSV or Parquet table, or in the bank."""
-    read = read_label_csv(table, identify=functools.cache(video_id_of)) if table else labels_in(bank.folder).rows()
-    return [row for row in read if not is_negative(row.label)]
+    """The labels of a CSV or Parquet table, or of the bank, oldest first; negative ones too."""
+    return read_label_csv(table, identify=functools.cache(video_id_of)) if table else labels_in(bank.folder).rows()
 
 
 def labelled_examples(
@@ -150,11 +149,15 @@ def labelled_examples(
 ) -> LabelledClips:
     """The stored clips that the labels cover, with their vectors and, where those are read, their frames' features.
 
+    Args:
+        labels: oldest first; clips of which a negative label prevails are not of that class.
+
     Raises:
         LabelError: there are no labels, or no stored clip answers to any.
         UsageError: frames are read, and some clips were stored without.
     """
-    if not labels:
+    classes = [row for row in labels if not is_negative(row.label)]
+    if not classes:
         raise LabelError(
             "there are no labels yet: use clipdex label add, clipdex label import, or extract with labels_from_folders"
         )
@@ -166,8 +169,8 @@ def labelled_examples(
     numbers = [number for number in order if found[number] is not None]
     if not numbers:
         raise LabelError(
-            f"none of the {len(labels)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
-            f"Extract what is labelled, for example: clipdex extract {labels[0].video} --encoder {recipe.encoder}"
+            f"none of the {len(classes)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
+            f"Extract what is labelled, for example: clipdex extract {classes[0].video} --encoder {recipe.encoder}"
         )
     rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
     vectors = stored.embeddings(numbers)
@@ -183,7 +186,7 @@ def labelled_examples(
     # A recording that a split puts on both sides under two files may be tested on, not trained on as well.
     crossing = {a if held_out[b] else b for a, b in pairs if held_out[a] != held_out[b]}
     pairs = [(a, b) for a, b in pairs if held_out[a] == held_out[b]]
-    groups = group_of_videos(labels)
+    groups = group_of_videos(classes)
     examples = LabelledClips(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in rows]),
@@ -248,7 +251,8 @@ def imbalance(counts: Mapping[str, int]) -> list[str]:
 
 
 def without_clips(labels: Sequence[LabelRow], examples: LabelledClips) -> list[str]:
-    """A warning if whole classes that were labelled, or some labels, have no stored clip."""
+    """A warning if whole classes that were labelled, or some labels, have no stored clip. Negative labels need none."""
+    labels = [row for row in labels if not is_negative(row.label)]
     missing = sorted({label.label for label in labels} - set(examples.y.tolist()))
     if not missing:
         return _of_other_videos(labels, examples)

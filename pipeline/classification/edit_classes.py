@@ -12,10 +12,12 @@ import numpy as np
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import changing, commit_change, commit_undo, rows_from
 from ..bank.labels import Labels
+from ..bank.negative_labels import negative_of, renamed
 from ..core.errors import HeadError, LabelError
 from ..core.results import Report
 from ..core.types import LabelRow
 from ..heads import HeadCard, TrainedHead, latest_change, load_trained, read_head_file
+from .label_checks import check_is_class
 from .train import DEFAULT_NAME
 
 
@@ -41,7 +43,8 @@ def remove_class(
     """Make a head forget a class; the scores of the others stay, but where neighbours vote: there the next move up.
 
     Args:
-        labels: remove the bank's labels of that class too; else the next ``train-head`` learns it again.
+        labels: remove the bank's labels of that class too, and those that deny it (``not:CLASS``); else the next
+            ``train-head`` learns it again.
 
     Raises:
         HeadError: there is no such head, it does not know the class, or would be left with fewer than two.
@@ -64,7 +67,7 @@ def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *
         raise HeadError(f"cannot remove {class_name!r} from the head {head_name!r}: {error}") from error
     table = Labels(store.folder)
     rows = table.rows()
-    gone = [row for row in rows if labels and row.label == class_name]
+    gone = [row for row in rows if labels and row.label in (class_name, negative_of(class_name))]
     remaining_labels = [row for row in rows if row not in gone]
     classes = [str(name) for name in after.classes_]
     remaining = [number for number, name in enumerate(before.card.classes) if name != class_name]
@@ -89,11 +92,11 @@ def _remove(store: Bank, before: TrainedHead, class_name: str, head_name: str, *
 def rename_class(
     class_name: str, new_name: str, *, bank: BankLike = "bank", head_name: str = DEFAULT_NAME
 ) -> ChangeReport:
-    """Call a class of a head, and the bank's labels of it, by another name.
+    """Call a class of a head, and the bank's labels of it and against it (``not:CLASS``), by another name.
 
     Raises:
         HeadError: there is no such head, it does not know the class, or knows one of the new name.
-        LabelError: the new name is empty.
+        LabelError: the new name is empty, or that of a negative label.
 
     Example:
         >>> change = rename_class("wave", "greet")
@@ -103,6 +106,7 @@ def rename_class(
     new_name = new_name.strip()
     if not new_name:
         raise LabelError(f"the new name of {class_name!r} is empty")
+    check_is_class(new_name)
     store = open_bank(bank)
     with changing(store.folder, head_name) as folder:
         return _rename(store, _opened(folder, head_name, class_name), class_name, new_name, head_name)
@@ -120,8 +124,8 @@ def _rename(store: Bank, before: TrainedHead, class_name: str, new_name: str, he
 
     table = Labels(store.folder)
     rows = table.rows()
-    old = [row for row in rows if row.label == class_name]
-    new = [dataclasses.replace(row, label=called(row.label)) for row in rows]
+    new = [dataclasses.replace(row, label=renamed(row.label, class_name, new_name)) for row in rows]
+    num_changed = sum(one != other for one, other in zip(rows, new, strict=True))
     classes = tuple(map(called, before.card.classes))
     before.head.classes_ = np.array(classes)
     now = _with_card(
@@ -132,7 +136,7 @@ def _rename(store: Bank, before: TrainedHead, class_name: str, new_name: str, he
     )
     what = note("rename-class", class_name, before=rows, after=new)
     commit_change(store.folder, now, what, {"rename": [class_name, new_name]})
-    return ChangeReport("rename-class", head_name, classes, len(old))
+    return ChangeReport("rename-class", head_name, classes, num_changed)
 
 
 def undo(*, bank: BankLike = "bank", head_name: str = DEFAULT_NAME) -> ChangeReport:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..bank.bank import Bank
 from ..bank.label_conflicts import contradictions, durations_in, spelled_alike, stretch_of
 from ..bank.label_parts import key_of
+from ..bank.negative_labels import is_negative
 from ..core.errors import ClipdexError, LabelError
 from ..core.files import path_of
 from ..core.types import LabelRow, Span
@@ -34,6 +35,19 @@ def check_labels(new: Sequence[LabelRow], bank: Bank, *, also: bool = False) -> 
     if not also:
         check_names([row.label for row in new], [row.label for row in stored], may_keep=True)
         _check_contradictions(new, stored, durations)
+
+
+def check_is_class(name: str) -> None:
+    """Refuse a negative label as the class of a head.
+
+    Raises:
+        LabelError: it is one.
+    """
+    if is_negative(name):
+        raise LabelError(
+            f"{name!r} says what is not shown, so that it cannot be the class of a head; label stretches with it "
+            "(label add)"
+        )
 
 
 def check_names(new: Sequence[str], stored: Sequence[str], *, may_keep: bool = False) -> None:

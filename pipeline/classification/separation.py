@@ -20,9 +20,12 @@ Bools = npt.NDArray[np.bool_]
 _FOLDS = 5
 _RESAMPLES = 200
 
-# "Enough": so many clips of each side, of which the last quarter moved average precision by less than the half width of
-# its interval.
-_ENOUGH = 10
+# "Enough": so many clips and groups of each side, an average precision that is known so well and lies above chance, and
+# that the newest quarter of the clips moved by no more than that.
+_ENOUGH_CLIPS = 10
+_ENOUGH_GROUPS = 5
+_WIDEST_INTERVAL = 0.3
+_LARGEST_MOVE = 0.03
 _EARLIER = 0.75
 
 
@@ -44,7 +47,9 @@ class Separation:
         precision: of the clips taken for the class, those that are of it.
         recall: of the clips of the class, those taken for it.
         average_precision: of the clips ranked by score.
-        enough: whether the last quarter of the labels hardly changed average precision.
+        enough: whether more labels will hardly change how well the class is told: there are at least 10 clips of 5
+            groups on each side, the interval of average precision is at most 0.3 wide and above chance, and the newest
+            quarter of the clips moved it by at most 0.03.
 
     Example:
         >>> separation = suggest("kick").separation
@@ -83,16 +88,32 @@ def separation_of(
 
     trials = independent_trials(is_class[is_class], groups[is_class], is_class[is_class], folds=folds, deals=1)
     ranked = _average_precision(scores, is_class, groups, trials=trials)
-    early = age <= np.quantile(age, _EARLIER)
-    before = _held_out(X[early], is_class[early], groups[early])
-    counts = min(int(is_class.sum()), int((~is_class).sum()))
-    moved = np.inf if before is None else abs(ranked.value - _ranked(before, is_class[early]))
     return Separation(
         precision=share(is_class, taken),
         recall=share(taken, is_class),
         average_precision=ranked,
-        enough=bool(counts >= _ENOUGH and moved <= (ranked.high - ranked.low) / 2),
+        enough=_is_known(ranked, is_class, groups) and _moved(ranked, X, is_class, groups, age) <= _LARGEST_MOVE,
     )
+
+
+def _is_known(ranked: Share, is_class: Bools, groups: npt.NDArray[np.str_]) -> bool:
+    """Whether there are clips and groups enough, and an average precision that they tell well from chance."""
+    counts = min(int(is_class.sum()), int((~is_class).sum()))
+    num_groups = int(groups_per_class(is_class, groups).min())
+    chance = float(is_class.mean())  # of a ranking at random
+    narrow = ranked.high - ranked.low <= _WIDEST_INTERVAL
+    return counts >= _ENOUGH_CLIPS and num_groups >= _ENOUGH_GROUPS and narrow and ranked.low > chance
+
+
+def _moved(
+    ranked: Share, X: FloatArray, is_class: Bools, groups: npt.NDArray[np.str_], age: npt.NDArray[np.int64]
+) -> float:
+    """How far the newest quarter of the clips moved average precision; infinite if nothing can be measured without.
+    Clips of one label have one age, and are divided where the quarter ends.
+    """
+    early = np.sort(np.argsort(age, kind="stable")[: int(_EARLIER * len(age))])
+    before = _held_out(X[early], is_class[early], groups[early])
+    return np.inf if before is None else abs(ranked.value - _ranked(before, is_class[early]))
 
 
 def _folds(is_class: Bools, groups: npt.NDArray[np.str_]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,7 +14,9 @@ from ..core.types import Pixels
 _QUALITY = {"preset": "veryfast", "crf": "20"}
 
 
-def write_video(path: Path, frames: Iterable[Pixels], *, size: tuple[int, int], frames_per_second: int) -> None:
+def write_video(
+    path: Path, frames: Iterable[Pixels], *, size: tuple[int, int], frames_per_second: int | Fraction
+) -> None:
     """Write frames, (h, w, 3) uint8 RGB, as H.264 in MP4.
 
     Args:

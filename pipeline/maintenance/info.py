@@ -10,6 +10,7 @@ from typing import Any
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.format_file import is_bank
+from ..bank.negative_labels import is_negative
 from ..core.files import name_of
 from ..core.results import Report, Results
 from ..core.storage import storage_of
@@ -26,6 +27,7 @@ class BankInfo(Report):
     Attributes:
         recipes: of each its id, encoder, checkpoint, frames, dim, clips, and videos by status.
         labels: how many there are of each class.
+        negative_labels: how many there are that deny a class (``not:CLASS``), in all.
         damaged_heads: for each head whose file is damaged, a sentence that names it.
         bytes: that the bank takes.
     """
@@ -33,6 +35,7 @@ class BankInfo(Report):
     bank: str
     recipes: tuple[dict[str, Any], ...]
     labels: dict[str, int]
+    negative_labels: int
     heads: tuple[str, ...]
     damaged_heads: tuple[str, ...]
     indexes: tuple[str, ...]
@@ -122,12 +125,14 @@ def bank_info(*, bank: BankLike = "bank") -> BankInfo:
         }
         for recipe in store.recipes().values()
     ]
-    labels = Counter(row.label for row in store.labels())
+    names = [row.label for row in store.labels()]
+    labels = Counter(name for name in names if not is_negative(name))
     heads, damaged = read_cards(store.heads_folder)
     return BankInfo(
         bank=name_of(store.folder),
         recipes=tuple(recipes),
         labels=dict(sorted(labels.items())),
+        negative_labels=len(names) - labels.total(),
         heads=tuple(card.name for card in heads),
         damaged_heads=tuple(str(error) for error in damaged),
         indexes=tuple(f"{folder.parent.name}/{folder.name}" for folder in stored_indexes(store.folder)),

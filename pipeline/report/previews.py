@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from ..core.errors import BankError
-from ..core.files import replacing
 from ..core.input_files import input_facts
 from ..core.types import Span
+from .preview_cache import cached_bytes
 from .thumbnails import frames_of
 
 # Beyond that a moment is shown in fast motion: a page is to be looked over, not watched.
@@ -32,20 +29,6 @@ def preview(path: Path, span: Span, *, cache: Path | None = None) -> str | None:
     """
     data = cached_bytes(None if cache is None else cache / _name(path, span), lambda: _made(path, span))
     return None if data is None else "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
-
-
-def cached_bytes(cached: Path | None, make: Callable[[], bytes | None]) -> bytes | None:
-    """What a file holds, or what is made now and stored there; None if it cannot be made."""
-    if cached is not None and cached.is_file():
-        with contextlib.suppress(OSError):
-            return cached.read_bytes()
-    data = make()
-    if data is not None and cached is not None:
-        with contextlib.suppress(OSError, BankError):  # a bank that cannot be written is looked at all the same
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(cached) as temporary:
-                temporary.write_bytes(data)
-    return data
 
 
 def _made(path: Path, span: Span) -> bytes | None:

@@ -117,21 +117,20 @@ class _Tools:
         """
         found = self._predictions.of(head)
         numbers, scores = found.ranked(class_name or None, "best")
-        rows = list(self._workspace.clips.rows(numbers[:number_of_clips].tolist()))
-        places = found.places([row.clip_id for row in rows])
+        rows = list(found.clips.rows(numbers[:number_of_clips].tolist()))
         return [
             {
                 "clip_id": row.clip_id,
                 "video": row.video,
                 "start_seconds": row.start_seconds,
                 "stop_seconds": row.stop_seconds,
-                "label": found.labels[place],
+                "label": found.label(row.clip_id),
                 "score": float(score),
             }
-            for row, place, score in zip(rows, places, scores, strict=False)
+            for row, score in zip(rows, scores, strict=False)
         ]
 
     def info(self) -> dict[str, Any]:
         """What the bank holds: encoders, videos, clips, labels and trained classifiers."""
         row = bank_info(bank=self._workspace.bank).to_row()
-        return {**row, "clips": 0 if self._workspace.is_empty else len(self._workspace.clips)}
+        return {**row, "clips": 0 if self._workspace.is_empty else len(self._workspace.opened.clips)}

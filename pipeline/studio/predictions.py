@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ..bank.clip_table import ClipTable
 from ..bank.head_changes import heads_in, stamp
 from ..classification.predict import ClipScores, score_clips
 from ..classification.predict_options import PredictOptions
@@ -26,26 +26,32 @@ class Predicted:
 
     Attributes:
         stamp: tells one state of head and clips from the next.
-        numbers: places of the clips in the workspace's clips, (n,).
+        clips: those of the bank when the head was applied.
+        numbers: places of the scored clips in ``clips``, (n,); -1 for those that came while it was.
         labels: predicted classes, None where the head abstains, (n,).
     """
 
     stamp: object
     found: ClipScores
+    clips: ClipTable
     numbers: npt.NDArray[np.int64]
     labels: list[str | None]
 
-    def places(self, clip_ids: Sequence[str]) -> list[int]:
-        """Where clips stand in ``found``."""
-        place_of = self._place_of
-        return [place_of[name] for name in clip_ids]
+    def place(self, clip_id: str) -> int | None:
+        """Where a clip stands in ``found``; None if it came since."""
+        return self._place_of.get(clip_id)
+
+    def label(self, clip_id: str) -> str | None:
+        """The predicted class of a clip; None if the head abstains, or the clip came since."""
+        place = self.place(clip_id)
+        return None if place is None else self.labels[place]
 
     @cached_property
     def _place_of(self) -> dict[str, int]:
         return {clip.clip_id: place for place, clip in enumerate(self.found.clips)}
 
     def ranked(self, class_name: str | None, order: Order) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Places of clips and their scores, (n,) each: best first, or least sure first.
+        """Places in ``clips`` and scores, (n,) each: best first, or least sure first.
 
         Args:
             class_name: whose score counts; by default each clip's best class.
@@ -62,6 +68,7 @@ class Predicted:
             own = scores[:, list(self.found.classes).index(class_name)]
         margin = np.abs(own - 0.5) if class_name is not None else own
         places = np.argsort(margin if order == "unsure" else -own, kind="stable")
+        places = places[self.numbers[places] >= 0]
         return self.numbers[places], own[places].astype(np.float32)
 
 
@@ -92,5 +99,5 @@ class PredictionsOf:
                 labels = [
                     None if why else found.classes[place] for place, why in zip(best, found.abstains, strict=True)
                 ]
-                held = self._held[head_name] = (now, Predicted(now, found, numbers, labels))
+                held = self._held[head_name] = (now, Predicted(now, found, opened.clips, numbers, labels))
             return held[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ..bank.clip_table import ClipTable
 from ..core.types import FloatArray
 from ..retrieval.query import Part
 from ..retrieval.search_options import SearchOptions
 from .uploads import Uploads
-from .workspace import MOST_RANKED, Unknown, Workspace
+from .workspace import MOST_RANKED, Opened, Unknown, Workspace
 
 _MOST_CACHED = 32
 
@@ -51,11 +53,13 @@ class Ranking:
     """Clips in order.
 
     Attributes:
-        numbers: their places in the bank's clips, (n,).
+        clips: those of the bank when the query was answered.
+        numbers: places in ``clips``, (n,).
         scores: larger is closer, (n,); None where nothing was compared.
         notes: what to know about them, as sentences.
     """
 
+    clips: ClipTable
     numbers: npt.NDArray[np.int64]
     scores: FloatArray | None = None
     notes: tuple[str, ...] = ()
@@ -67,7 +71,7 @@ class Rankings:
     def __init__(self, workspace: Workspace, uploads: Uploads) -> None:
         self._workspace = workspace
         self._uploads = uploads
-        self._selections: OrderedDict[str, npt.NDArray[np.int64]] = OrderedDict()
+        self._selections: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._cached: OrderedDict[object, Ranking] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,10 +83,10 @@ class Rankings:
             EncoderError: a text, for an encoder without a text side.
             Unknown: there is no such clip, upload or selection.
         """
-        version = self._workspace.opened.version
+        opened = self._workspace.opened
         # Conditions may be on labels, which change with every key.
         labels = tuple(self._workspace.labels()) if query.where else ()
-        return self.kept((query, version, labels), lambda: self._made(query))
+        return self.kept((query, opened.version, labels), lambda: self._made(query, opened))
 
     def kept(self, key: object, make: Callable[[], Ranking]) -> Ranking:
         """What was made for a key before, or is made now."""
@@ -98,41 +102,52 @@ class Rankings:
         return found
 
     def select(self, clip_ids: list[str]) -> str:
-        """Remember some clips, in this order; gives the id of the selection."""
-        numbers = np.array([self._workspace.number(name) for name in clip_ids], np.int64)
+        """Remember some clips, in this order; gives the id of the selection.
+
+        Raises:
+            Unknown: there is no such clip.
+        """
+        opened = self._workspace.opened
+        for clip_id in clip_ids:
+            opened.number(clip_id)
         with self._lock:
-            name = f"s{hash(numbers.tobytes()) & 0xFFFFFFFFFFFF:012x}"
-            self._selections[name] = numbers
+            name = f"s{hashlib.sha256(chr(0).join(clip_ids).encode()).hexdigest()[:12]}"
+            self._selections[name] = tuple(clip_ids)
+            self._selections.move_to_end(name)
             while len(self._selections) > _MOST_CACHED:
                 self._selections.popitem(last=False)
         return name
 
-    def _made(self, query: Query) -> Ranking:
+    def _made(self, query: Query, opened: Opened) -> Ranking:
         where = list(query.where)
         if query.selection:
-            return Ranking(self._selected(query.selection))
+            return self._selected(query.selection, opened)
         if not query.is_search:  # needs no index
-            return Ranking(self._workspace.matching(where))
-        parts, searcher = self._parts(query), self._workspace.searcher
+            return Ranking(opened.clips, self._workspace.matching(opened.clips, where))
+        parts, searcher = self._parts(query, opened), self._workspace.searcher
         numbers, scores = searcher.ranking(
             parts, options=SearchOptions(k=min(MOST_RANKED, max(1, len(searcher.clips))), where=where)
         )
-        return Ranking(numbers, scores, tuple(searcher.notes(parts)))
+        return Ranking(searcher.clips, numbers, scores, tuple(searcher.notes(parts)))
 
-    def _parts(self, query: Query) -> list[Part]:
+    def _parts(self, query: Query, opened: Opened) -> list[Part]:
         parts = [Part.parse("text", query.text)] if query.text.strip() else []
         if query.exclude.strip():
             parts.append(Part("text", query.exclude, -1.0))
         if query.upload:
             parts.append(self._uploads.part(query.upload))
         for name in (*query.like, *query.unlike):
-            self._workspace.number(name)
+            opened.number(name)
         # One clip alone is what is searched for; beside other parts it is feedback, which may be found again.
         alone = not parts and len(query.like) == 1 and not query.unlike
         return parts + ([Part("hit", query.like[0])] if alone else Part.feedback(query.like, query.unlike))
 
-    def _selected(self, name: str) -> npt.NDArray[np.int64]:
+    def _selected(self, name: str, opened: Opened) -> Ranking:
         with self._lock:
-            if name not in self._selections:
-                raise Unknown(f"the selection {name!r} is gone; select the clips again")
-            return self._selections[name]
+            clip_ids = self._selections.get(name)
+        if clip_ids is None:
+            raise Unknown(f"the selection {name!r} is gone; select the clips again")
+        found = [number for clip_id in clip_ids if (number := opened.numbers.get(clip_id)) is not None]
+        missing = len(clip_ids) - len(found)
+        notes = (f"{missing} of the {len(clip_ids)} selected clips are no longer in the bank",) if missing else ()
+        return Ranking(opened.clips, np.array(found, np.int64), notes=notes)

@@ -11,21 +11,30 @@ from fastapi import Depends, Request
 from ..classification.class_learner import ClassLearner
 from ..retrieval.clusters import Map
 from .jobs import Jobs
-from .label_history import LabelHistory
+from .label_history import LabelHistories, LabelHistory
 from .predictions import PredictionsOf
 from .rankings import Rankings
 from .uploads import Uploads
 from .workspace import Workspace
 
+# Pages send an id in this header, so that each undoes its own changes.
+PAGE_HEADER = "X-Clipdex-Page"
+_MOST_PAGE_LETTERS = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Studio:
-    """An open bank and everything that is held beside it while the studio runs."""
+    """An open bank and everything that is held beside it while the studio runs.
+
+    Attributes:
+        history: of the page that a request comes from.
+    """
 
     workspace: Workspace
     rankings: Rankings
     uploads: Uploads
     jobs: Jobs
+    histories: LabelHistories
     history: LabelHistory
     predictions: PredictionsOf
     learning: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -35,13 +44,14 @@ class Studio:
     @classmethod
     def of(cls, workspace: Workspace) -> Studio:
         """A studio for an open bank."""
-        uploads = Uploads()
+        uploads, histories = Uploads(), LabelHistories(workspace.bank)
         return cls(
             workspace,
             Rankings(workspace, uploads),
             uploads,
             Jobs(),
-            LabelHistory(workspace.bank),
+            histories,
+            histories.of(""),
             PredictionsOf(workspace),
         )
 
@@ -53,7 +63,8 @@ class Studio:
 
 def _studio(request: Request) -> Studio:
     studio: Studio = request.app.state.studio
-    return studio
+    page = request.headers.get(PAGE_HEADER, "")[:_MOST_PAGE_LETTERS]
+    return dataclasses.replace(studio, history=studio.histories.of(page)) if page else studio
 
 
 StudioOf = Annotated[Studio, Depends(_studio)]

@@ -43,7 +43,8 @@ class Stretch:
 
 
 class Opened:
-    """The clips of a bank in one state.
+    """The clips of a bank in one state. A request takes one and uses it to its end: a place in these clips may be of
+    another clip in the next state.
 
     Attributes:
         state: what tells it from another one.
@@ -59,6 +60,37 @@ class Opened:
     def numbers(self) -> dict[str, int]:
         """Places in ``clips``, by clip id."""
         return {name: number for number, name in enumerate(self.clips.ids)}
+
+    def number(self, clip_id: str) -> int:
+        """The place of a clip in ``clips``.
+
+        Raises:
+            Unknown: no clip has this id.
+        """
+        number = self.numbers.get(clip_id)
+        if number is None:
+            raise Unknown(f"no clip of this bank has the id {clip_id!r}")
+        return number
+
+    def clip(self, clip_id: str) -> ClipRow:
+        """The clip of an id.
+
+        Raises:
+            Unknown: there is none.
+        """
+        (row,) = self.clips.rows([self.number(clip_id)])
+        return row
+
+    def of_video(self, video_id: str) -> list[ClipRow]:
+        """The clips of a video, in order of time.
+
+        Raises:
+            Unknown: the bank has no clip of it.
+        """
+        rows = list(self.clips.rows(self.clips.of_videos({video_id})))
+        if not rows:
+            raise Unknown(f"this bank has no video {video_id!r}")
+        return sorted(rows, key=lambda row: (row.start_seconds, row.stop_seconds))
 
 
 class Workspace:
@@ -117,11 +149,6 @@ class Workspace:
             return self._opened
 
     @property
-    def clips(self) -> ClipTable:
-        """The clips that the bank has now."""
-        return self.opened.clips
-
-    @property
     def searcher(self) -> Searcher:
         """Ready for the clips that the bank has now; the first call builds or opens an index."""
         opened, recipe = self.opened, self.recipe
@@ -134,13 +161,12 @@ class Workspace:
                 self._searcher = opened.version, self._searcher[1].reopened()
             return self._searcher[1]
 
-    def matching(self, where: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Places in ``clips`` of those that fulfil all conditions.
+    def matching(self, clips: ClipTable, where: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Places of those clips that fulfil all conditions.
 
         Raises:
             UsageError: one makes no sense.
         """
-        clips = self.clips
         if not where:
             return np.arange(len(clips))
         return np.flatnonzero(fulfilled(clips, where, labels=lambda: self.labels_of(list(clips.rows()))))
@@ -149,36 +175,13 @@ class Workspace:
         """All labels, oldest first."""
         return labels_in(self.bank.folder).rows()
 
-    def number(self, clip_id: str) -> int:
-        """The place of a clip in ``clips``.
-
-        Raises:
-            Unknown: no clip has this id.
-        """
-        number = self.opened.numbers.get(clip_id)
-        if number is None:
-            raise Unknown(f"no clip of this bank has the id {clip_id!r}")
-        return number
-
     def clip(self, clip_id: str) -> ClipRow:
-        """The clip of an id.
+        """The clip of an id that the bank has now.
 
         Raises:
             Unknown: there is none.
         """
-        (row,) = self.clips.rows([self.number(clip_id)])
-        return row
-
-    def of_video(self, video_id: str) -> list[ClipRow]:
-        """The clips of a video, in order of time.
-
-        Raises:
-            Unknown: the bank has no clip of it.
-        """
-        rows = list(self.clips.rows(self.clips.of_videos({video_id})))
-        if not rows:
-            raise Unknown(f"this bank has no video {video_id!r}")
-        return sorted(rows, key=lambda row: (row.start_seconds, row.stop_seconds))
+        return self.opened.clip(clip_id)
 
     def file(self, video_id: str) -> Path:
         """The file of a video, if it still has the content that was extracted.
@@ -186,9 +189,10 @@ class Workspace:
         Raises:
             Unknown: the bank has no such video, or the file is gone or another one by now.
         """
-        path = path_of(self.of_video(video_id)[0].video)
+        opened = self.opened
+        path = path_of(opened.of_video(video_id)[0].video)
         try:
-            facts, read = input_facts(path), self._as_read(video_id)
+            facts, read = input_facts(path), self._as_read(video_id, opened.version)
             # A file with the size and date that it had is not read again, which may take minutes.
             known = read is not None and (read.size_bytes, read.mtime_ns) == (facts.size_bytes, facts.mtime_ns)
             same = known or known_video_id(path) == video_id
@@ -198,9 +202,9 @@ class Workspace:
             raise Unknown(f"{path.name} holds another video than the one that was extracted; extract it again")
         return path
 
-    def _as_read(self, video_id: str) -> VideoRow | None:
+    def _as_read(self, video_id: str, version: int) -> VideoRow | None:
         """What is stored of a video's file."""
-        version, read = self.opened.version, self._read
+        read = self._read
         if read is None or read[0] != version:
             rows = self.bank.videos(self.recipe.id).values()
             read = self._read = version, {row.video_id: row for row in rows if row.video_id is not None}
@@ -213,7 +217,7 @@ class Workspace:
             Unknown: the bank has no such video.
             UsageError: they do not end after they start.
         """
-        row = self.of_video(video_id)[0]
+        row = self.opened.of_video(video_id)[0]
         if not 0 <= start_seconds < stop_seconds < float("inf"):
             raise UsageError(f"a stretch must end after it starts, not {start_seconds} to {stop_seconds} s")
         return Stretch(video_id, row.video, Span(start_seconds, stop_seconds))

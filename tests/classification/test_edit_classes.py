@@ -195,6 +195,32 @@ class TestInABank:
         undo(bank=bank)
         assert set(Labels(bank).rows()) == {*before, later}
 
+    def test_negative_labels_go_with_their_class_and_come_back(self, bank: Path) -> None:
+        of_0 = [row for row in Labels(bank).rows() if row.label == "class 0"]
+        first = dataclasses.replace(of_0[0], label="not:class 0")  # beside the class itself: the newer one counts
+        others = [
+            dataclasses.replace(row, label="not:class 0") for row in Labels(bank).rows() if row.label == "class 1"
+        ]
+        Labels(bank).add([first, *others, dataclasses.replace(of_0[1], label="not:class 1")])
+        before = Labels(bank).rows()
+        report = rename_class("class 0", "zero", bank=bank)
+        assert report.labels_changed == 10 + 11
+        assert [row.label for row in Labels(bank).rows()] == [row.label.replace("class 0", "zero") for row in before]
+        undo(bank=bank)
+        assert Labels(bank).rows() == before
+        report = remove_class("class 0", bank=bank, labels=True)
+        assert report.labels_changed == 10 + 11
+        assert not [row for row in Labels(bank).rows() if "class 0" in row.label]
+        assert "not:class 1" in {row.label for row in Labels(bank).rows()}
+        undo(bank=bank)
+        assert Labels(bank).rows() == before
+
+    def test_a_negative_label_is_no_class_of_a_head(self, bank: Path) -> None:
+        with pytest.raises(LabelError, match="says what is not shown"):
+            rename_class("class 0", "not:class 1", bank=bank)
+        with pytest.raises(LabelError, match="says what is not shown"):
+            add_class("not:class 1", [row.video for row in self.new[:5]], bank=bank)
+
     def test_a_new_clip_of_a_video_joins_its_group(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         X, y = clusters(classes=3, each=8)
         rows = fill(tmp_path, X, clips_each=2)

@@ -12,15 +12,19 @@ from click.testing import CliRunner
 from conftest import clusters
 from small_banks import fill
 
-from pipeline import Bank, SuggestOptions, suggest, train_head
+from pipeline import Bank, SuggestOptions, dataset, suggest, train_head
+from pipeline.bank.head_changes import heads_in
 from pipeline.bank.labels import Labels, label_of_clips
 from pipeline.bank.negative_labels import contradict, is_negative, negative_of
+from pipeline.classification import separation
+from pipeline.classification.class_clips import with_labels
 from pipeline.classification.class_learner import ClassLearner
 from pipeline.classification.separation import separation_of
 from pipeline.classification.suggest import suggestions
 from pipeline.commands import main
-from pipeline.core.errors import BankError, UsageError
+from pipeline.core.errors import BankError, LabelError, UsageError
 from pipeline.core.types import ClipRow, LabelRow
+from pipeline.heads import load_trained
 
 
 def label(bank: Path, rows: list[ClipRow], name: str) -> None:
@@ -63,6 +67,74 @@ class TestNegativeLabels:
         label(bank, rows[:1], "walk")
         label(bank, rows[:2], "not:run")
         assert [own and own.label for own in label_of_clips(rows[:3], Labels(bank).rows())] == ["walk", None, None]
+
+
+def whole(bank: Path, rows: list[ClipRow], name: str) -> None:
+    """A label for all of each video."""
+    Labels(bank).add([LabelRow(row.video_id, row.video, name) for row in {row.video_id: row for row in rows}.values()])
+
+
+class TestNegativeLabelsCompete:
+    """``not:C`` and ``C`` compete by share, narrowness and age, as two classes do."""
+
+    @pytest.fixture
+    def windows(self, tmp_path: Path) -> tuple[Path, list[ClipRow]]:
+        X, _ = clusters(classes=2, each=20)
+        return tmp_path / "bank", fill(tmp_path / "bank", X, clips_each=5)
+
+    @staticmethod
+    def labels_of(bank: Path, rows: list[ClipRow]) -> list[str | None]:
+        return [own and own.label for own in label_of_clips(rows, Labels(bank).rows())]
+
+    def test_a_narrow_denial_takes_a_clip_out_of_a_class_of_the_whole_video(self, windows: tuple) -> None:
+        bank, rows = windows
+        whole(bank, rows[:20], "walk")
+        whole(bank, rows[20:], "run")
+        label(bank, rows[1:2], "not:walk")
+        assert self.labels_of(bank, rows[:3]) == ["walk", None, "walk"]
+        found = suggest("walk", bank=bank)
+        assert (found.positives, found.negatives) == (19, 21)
+        assert train_head(bank=bank).class_counts == {"walk": 19, "run": 20}
+        assert rows[1].clip_id not in set(dataset(bank).clip_ids)
+
+    def test_a_narrow_class_holds_against_a_denial_of_the_whole_video(self, windows: tuple) -> None:
+        bank, rows = windows
+        label(bank, rows[1:2], "walk")
+        whole(bank, rows[:5], "not:walk")
+        assert self.labels_of(bank, rows[:3]) == [None, "walk", None]
+        found = suggest("walk", bank=bank)
+        assert (found.positives, found.negatives) == (1, 4)
+
+    def test_of_equal_stretches_the_newer_counts(self, windows: tuple) -> None:
+        bank, rows = windows
+        label(bank, rows[:1], "walk")
+        label(bank, rows[:2], "not:walk")
+        label(bank, rows[1:2], "walk")
+        assert self.labels_of(bank, rows[:2]) == [None, "walk"]
+
+    def test_the_next_best_class_counts_where_one_is_denied(self, windows: tuple) -> None:
+        bank, rows = windows
+        whole(bank, rows[:5], "run")
+        whole(bank, rows[:5], "walk")
+        label(bank, rows[:1], "not:walk")
+        label(bank, rows[1:2], "not:run")
+        assert self.labels_of(bank, rows[:3]) == ["run", "walk", "walk"]
+
+    def test_add_class_leaves_denied_clips_out(self, windows: tuple) -> None:
+        bank, rows = windows
+        label(bank, rows[:10], "walk")
+        label(bank, rows[10:20], "run")
+        train_head(bank=bank)
+        card = load_trained(heads_in(bank), "default").card
+        stored = Bank(bank).clips(card.recipe.id)
+        label(bank, rows[21:22], "not:jump")
+        new = [LabelRow(rows[20].video_id, rows[20].video, "jump")]
+        known, learned = with_labels(card, stored, new, in_bank=Labels(bank).rows())
+        assert [known.get(row.clip_id, (None,))[0] for row in rows[20:25]] == ["jump", None, *["jump"] * 3]
+        assert len(learned) == 4
+        label(bank, rows[20:25], "not:jump")
+        with pytest.raises(LabelError, match=r"are labelled 'not:jump'"):
+            with_labels(card, stored, new, in_bank=Labels(bank).rows())
 
 
 class TestSuggestions:
@@ -166,6 +238,43 @@ class TestSeparation:
         found = separation_of(X, is_class, np.array([str(n) for n in range(60)]), age=np.arange(60))
         assert found is not None
         assert found.precision.low < 0.5 < found.precision.high
+
+    @pytest.mark.parametrize("count", [24, 60, 200])
+    def test_labels_of_noise_are_never_enough(self, count: int) -> None:
+        groups = np.array([str(number) for number in range(count)])
+        for seed in range(20):
+            X = np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
+            found = separation_of(X, np.arange(count) % 2 == 0, groups, age=np.arange(count))
+            assert found is not None
+            assert not found.enough, seed
+
+    def test_few_groups_are_not_enough_however_many_their_clips_are(self) -> None:
+        X, y = clusters(classes=2, each=60)
+        groups = np.array([f"video {number // 20}" for number in range(120)])
+        found = separation_of(X, y == "class 0", groups, age=np.random.default_rng(0).permutation(120))
+        assert found is not None
+        assert not found.enough
+
+    def test_a_newest_label_on_many_clips_is_held_back_in_part(self) -> None:
+        """One label on whole videos can cover more than a quarter of all clips, which then have one age."""
+        X, y = clusters(classes=2, each=30, seed=3)
+        random = np.random.default_rng(0)
+        X[30:] += random.normal(size=(30, 8)).astype(np.float32)
+        groups = np.array([f"video {number}" for number in range(60)])
+        age = np.where(np.arange(60) >= 30, 1, 0)  # all of the other class in one label
+        sizes = []
+        fit = separation._held_out
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(separation, "_held_out", lambda X, *rest: sizes.append(len(X)) or fit(X, *rest))
+            separation_of(X, y == "class 0", groups, age=age)
+        assert sizes == [60, 45]
+
+    def test_what_cannot_be_compared_is_not_enough(self) -> None:
+        X, y = clusters(classes=2, each=30)
+        rows = np.arange(40)  # 30 of the class, then 10 of the rest: the older three quarters are of one class
+        found = separation_of(X[rows], y[rows] == "class 0", np.array([str(row) for row in rows]), age=rows)
+        assert found is not None
+        assert not found.enough
 
     def test_one_video_of_a_class_cannot_be_measured(self) -> None:
         X, y = clusters(classes=2, each=6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import clusters
 from small_banks import fill, label
 
 from pipeline import train_head
+from pipeline.bank.labels import Labels
 from pipeline.commands import main
 from pipeline.encoders import encoders
 from pipeline.maintenance.info import bank_info, encoder_list, head_list
@@ -30,6 +32,14 @@ def test_a_bank_whose_heads_can_be_read_has_not_failed(bank: Path) -> None:
     (row,) = heads.to_rows()
     assert (row["name"], row["classes"], row["clips"]) == ("default", ["class 0", "class 1"], 8)
     assert "examples" not in row
+
+
+def test_negative_labels_are_counted_apart_from_classes(bank: Path) -> None:
+    before = bank_info(bank=bank)
+    assert (before.labels, before.negative_labels) == ({"class 0": 4, "class 1": 4}, 0)
+    Labels(bank).add(dataclasses.replace(row, label="not:class 0") for row in Labels(bank).rows()[4:6])
+    after = bank_info(bank=bank)
+    assert (after.labels, after.negative_labels) == (before.labels, 2)
 
 
 def test_a_damaged_head_is_a_failure_and_a_warning_of_the_reports_beside_what_can_be_read(bank: Path) -> None:

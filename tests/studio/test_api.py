@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import threading
@@ -20,7 +21,12 @@ from PIL import Image
 from pipeline import Bank, Searcher, extract
 from pipeline.bank.labels import Labels
 from pipeline.classification.labelling import add_label, remove_labels
+from pipeline.classification.predict import ClipScores, score_clips
+from pipeline.maintenance.compact_prune import prune
+from pipeline.studio import predictions
+from pipeline.studio.api.clips import clip_page
 from pipeline.studio.jobs import Job, JobCancelled, Jobs
+from pipeline.studio.rankings import Query
 
 
 def clips(studio: TestClient, **query: Any) -> list[dict[str, Any]]:
@@ -103,6 +109,66 @@ class TestClips:
         studio = open_studio(tmp_path / "new")
         assert studio.get("/api/clips").json() == {"total": 0, "start": 0, "clips": [], "notes": []}
         assert studio.get("/api/bank").json()["encoder"] is None
+
+
+class TestBanksThatChange:
+    """A place in the clips is of another clip when the bank changed, so that no request mixes two states."""
+
+    @staticmethod
+    def without_red_0(bank: Path, videos: Path) -> None:
+        (videos / "red" / "0.mp4").unlink()
+        prune(bank=bank)
+
+    def test_a_selection_holds_the_same_clips_after_others_went(
+        self, studio: TestClient, bank: Path, videos: Path
+    ) -> None:
+        everything = clips(studio)
+        ids = [clip["clip_id"] for clip in everything[::-1]]
+        stored = studio.post("/api/selections", json={"clips": ids}).json()["selection"]
+        self.without_red_0(bank, videos)
+        gone = {clip["clip_id"] for clip in everything if clip["video"] == str(videos / "red" / "0.mp4")}
+        assert gone
+        page = studio.get("/api/clips", params={"selection": stored}).json()
+        assert [clip["clip_id"] for clip in page["clips"]] == [name for name in ids if name not in gone]
+        assert page["total"] == len(ids) - len(gone)
+        assert page["notes"] == [f"{len(gone)} of the {len(ids)} selected clips are no longer in the bank"]
+
+    @pytest.mark.parametrize("text", ["", "a bar code"])
+    def test_a_page_is_cut_from_the_clips_that_were_ranked(
+        self, studio: TestClient, bank: Path, videos: Path, text: str
+    ) -> None:
+        ids = [clip["clip_id"] for clip in clips(studio, text=text)]
+        ranking = studio.app.state.studio.rankings.of(Query(text=text))
+        self.without_red_0(bank, videos)
+        assert studio.get("/api/bank").json()["clips"] < len(ids)
+        page = clip_page(studio.app.state.studio, ranking, 0, 500)
+        assert [clip.clip_id for clip in page.clips] == ids
+
+    def test_predictions_are_of_the_clips_that_are_there(
+        self, studio: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        everything = clips(studio)
+        for name in ("red", "blue"):
+            label(studio, name, *(clip["clip_id"] for clip in everything if f"/{name}/" in clip["video"]))
+        finished(studio, studio.post("/api/trainings", json={}).json())
+
+        def changed(*args: Any, **kwargs: Any) -> ClipScores:
+            """The bank lost its first clip and got another one while the head was applied."""
+            found = score_clips(*args, **kwargs)
+            new = dataclasses.replace(found.clips[0], clip_id="f" * 16 + "@0.000-0.500")
+            return dataclasses.replace(found, clips=[new, *found.clips[1:]])
+
+        monkeypatch.setattr(predictions, "score_clips", changed)
+        first, *others = [clip["clip_id"] for clip in everything]
+        page = studio.get("/api/heads/default/clips").json()
+        assert sorted(clip["clip_id"] for clip in page["clips"]) == sorted(others)
+        assert page["total"] == len(others)
+        video = everything[0]["video_id"]
+        timeline = studio.get(f"/api/videos/{video}/timeline", params={"head": "default"})
+        assert timeline.status_code == 200
+        by_id = {clip["clip_id"]: clip for clip in timeline.json()["clips"]}
+        assert (by_id[first]["predicted"], by_id[first]["score"]) == (None, None)
+        assert all(clip["score"] is not None for name, clip in by_id.items() if name != first)
 
 
 class TestPictures:
@@ -192,6 +258,71 @@ class TestLabels:
         assert clips(studio)[0]["label"] == "walk"
         label(studio, "not:walk", one)
         assert [row.label for row in Labels(bank).rows()] == ["not:run", "not:walk"]
+
+    def test_negative_labels_are_no_classes(self, studio: TestClient) -> None:
+        one, other = (clip["clip_id"] for clip in clips(studio)[:2])
+        label(studio, "run", one)
+        assert label(studio, "not:walk", one, other)["classes"] == [{"name": "run", "labels": 1}]
+        assert studio.get("/api/bank").json()["classes"] == studio.get("/api/classes").json()
+        tasks = studio.get("/api/exports/labels.labelstudio").json()
+        named = [one["value"]["timelinelabels"] for task in tasks for one in task["predictions"][0]["result"]]
+        assert named == [["run"]]
+        archive = zipfile.ZipFile(io.BytesIO(studio.get("/api/exports/labels.fiftyone").content))
+        assert json.loads(archive.read("labels.json"))["classes"] == ["run"]
+        assert len(studio.get("/api/exports/labels.json").json()) == 3  # which clipdex reads back
+
+    @pytest.mark.parametrize("name", ["", "  "])
+    def test_a_class_needs_a_name(self, studio: TestClient, bank: Path, name: str) -> None:
+        answer = studio.post("/api/labels", json={"class_name": name, "clips": [clips(studio)[0]["clip_id"]]})
+        assert (answer.status_code, "has no name" in answer.json()["error"]) == (400, True)
+        assert Labels(bank).rows() == []
+
+    def test_undo_says_what_it_took_back(self, studio: TestClient) -> None:
+        one, other = (clip["clip_id"] for clip in clips(studio)[:2])
+        label(studio, "wave", one, other)
+        label(studio, None, one)
+        answers = [studio.post("/api/labels/undo").json()["undone"] for _ in range(3)]
+        assert answers == ["1 stretch: wave removed", "2 stretches: wave", None]
+
+    def test_each_page_undoes_its_own_changes(self, studio: TestClient, bank: Path) -> None:
+        one, other, third = (clip["clip_id"] for clip in clips(studio)[:3])
+        for page, name, clip in (("a", "walk", one), ("b", "run", other), (None, "jump", third)):
+            headers = {} if page is None else {"X-Clipdex-Page": page}
+            studio.post("/api/labels", json={"class_name": name, "clips": [clip]}, headers=headers)
+        undone = studio.post("/api/labels/undo", headers={"X-Clipdex-Page": "a"}).json()
+        assert (undone["undone"], undone["removed"]) == ("1 stretch: walk", 1)
+        assert studio.post("/api/labels/undo", headers={"X-Clipdex-Page": "a"}).json()["undone"] is None
+        assert sorted(row.label for row in Labels(bank).rows()) == ["jump", "run"]
+        assert studio.post("/api/labels/undo").json()["undone"] == "1 stretch: jump"
+
+    def test_undo_does_not_bring_back_what_was_contradicted_since(self, studio: TestClient, bank: Path) -> None:
+        one = clips(studio)[0]["clip_id"]
+        label(studio, "run", one)
+        label(studio, "walk", one)
+        Labels(bank).change(lambda row: dataclasses.replace(row, label="stroll"))  # as rename-class does
+        refused = studio.post("/api/labels/undo")
+        assert refused.status_code == 400
+        assert "is labelled 'stroll' by now, so that 'run' cannot be brought back" in refused.json()["error"]
+        assert [row.label for row in Labels(bank).rows()] == ["stroll"]
+        remove_labels(class_name="stroll", bank=bank)
+        assert studio.post("/api/labels/undo").json()["undone"] == "1 stretch: walk"  # it was not forgotten
+        assert [row.label for row in Labels(bank).rows()] == ["run"]
+
+    def test_undo_says_if_nothing_was_left_of_a_change(self, studio: TestClient, bank: Path) -> None:
+        label(studio, "walk", clips(studio)[0]["clip_id"])
+        Labels(bank).change(lambda row: dataclasses.replace(row, label="stroll"))
+        undone = studio.post("/api/labels/undo").json()
+        assert (undone["added"], undone["removed"], undone["undone"].startswith("nothing: ")) == (0, 0, True)
+        assert [row.label for row in Labels(bank).rows()] == ["stroll"]
+
+    def test_a_second_class_that_was_there_before_does_not_stop_undo(self, studio: TestClient, bank: Path) -> None:
+        one = clips(studio)[0]
+        moment = f"{one['video']}@{one['start_seconds']}-{one['stop_seconds']}"
+        add_label(moment, "calm", bank=bank)
+        add_label(moment, "slow", bank=bank, also=True)
+        label(studio, "fast", one["clip_id"])
+        studio.post("/api/labels/undo")
+        assert sorted(row.label for row in Labels(bank).rows()) == ["calm", "slow"]
 
     def test_a_stretch_between_clips_can_be_labelled(self, studio: TestClient, bank: Path) -> None:
         one = clips(studio)[0]

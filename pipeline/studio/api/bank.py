@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...bank.head_changes import heads_in
+from ...bank.negative_labels import is_negative
 from ...core.addresses import absolute
 from ...core.errors import SourceError
 from ...core.files import name_of
@@ -75,7 +76,7 @@ def facts(studio: StudioOf) -> BankFacts:
     folder = name_of(absolute(workspace.bank.folder))
     if workspace.is_empty:
         return BankFacts(folder, None, False, 0, 0, classes_of(studio), heads)
-    recipe, clips = workspace.recipe, workspace.clips
+    recipe, clips = workspace.recipe, workspace.opened.clips
     return BankFacts(
         folder=folder,
         encoder=recipe.encoder,
@@ -89,10 +90,11 @@ def facts(studio: StudioOf) -> BankFacts:
 
 @router.get("/classes")
 def classes_of(studio: StudioOf) -> list[ClassCount]:
-    """All classes that have labels, in the order in which they were first used."""
+    """All classes that have labels, in the order in which they were first used; negative labels are no classes."""
     counts: dict[str, int] = {}
     for row in studio.workspace.labels():
-        counts[row.label] = counts.get(row.label, 0) + 1
+        if not is_negative(row.label):
+            counts[row.label] = counts.get(row.label, 0) + 1
     return [ClassCount(name, count) for name, count in counts.items()]
 
 

@@ -141,15 +141,20 @@ def video(studio: StudioOf, video_id: str) -> FileResponse:
 
 @router.get("/videos/{video_id}/excerpt.mp4", response_class=Response)
 def video_excerpt(studio: StudioOf, video_id: str, start_seconds: float, stop_seconds: float) -> Response:
-    """A stretch of a video that a browser cannot play, as MP4 without sound."""
+    """A stretch of a video that a browser cannot play, as MP4 without sound, at the source's speed. Its time 0 is
+    ``start_seconds`` to the nearest tenth of a second; the header ``X-Clipdex-Start-Seconds`` has the exact value.
+    """
     stretch = studio.workspace.stretch(video_id, start_seconds, stop_seconds)
     span = Span(start_seconds, min(stop_seconds, start_seconds + _MOST_EXCERPT_SECONDS))
     path = studio.workspace.file(video_id)
     with _MAKING:
-        data = excerpt(path, stretch.video_id, span, cache=studio.workspace.previews)
-    if data is None:
-        raise Unknown(f"no excerpt can be made of {video_id}: the video cannot be read any more")
-    return Response(data, media_type="video/mp4", headers=_FOREVER)
+        found = excerpt(path, stretch.video_id, span, cache=studio.workspace.previews)
+    if found is None:
+        raise Unknown(
+            f"no excerpt can be made of {video_id}@{span}: the video cannot be read any more, or has no such stretch"
+        )
+    headers = {**_FOREVER, "X-Clipdex-Start-Seconds": str(found.start_seconds)}
+    return Response(found.data, media_type="video/mp4", headers=headers)
 
 
 @router.post("/uploads", status_code=201)
@@ -168,7 +173,7 @@ def select(studio: StudioOf, given: Selection) -> StoredSelection:
 def clip_page(studio: Studio, ranking: Ranking, start: int, count: int) -> ClipPage:
     """The clips from ``start`` on."""
     numbers = ranking.numbers[start : start + count]
-    rows = list(studio.workspace.clips.rows(numbers.tolist()))
+    rows = list(ranking.clips.rows(numbers.tolist()))
     scores = None if ranking.scores is None else ranking.scores[start : start + count].tolist()
     return ClipPage(len(ranking.numbers), start, as_clips(studio, rows, scores), list(ranking.notes))
 

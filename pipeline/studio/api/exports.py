@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from ...bank.head_changes import heads_in
+from ...bank.negative_labels import is_negative
 from ...classification.exports import export
 from ...classification.labelling import export_labels
 from ...classification.predict import detect, predict
@@ -48,12 +49,15 @@ def labels_json(studio: StudioOf) -> FileResponse:
 
 @router.get("/exports/labels.{suffix}", response_class=FileResponse)
 def labels_for_tools(studio: StudioOf, suffix: _Tool) -> FileResponse:
-    """The labels of all videos of the bank, for Label Studio or as FiftyOne's temporal detections."""
-    clips = studio.workspace.clips
+    """The classes of all videos of the bank, for Label Studio or as FiftyOne's temporal detections; these tools have no
+    negative labels, which are left out.
+    """
+    clips = studio.workspace.opened.clips
+    labels = [row for row in studio.workspace.labels() if not is_negative(row.label)]
     ends: dict[str, float] = {}
-    for row in clips.rows(clips.of_videos({row.video_id for row in studio.workspace.labels()})):
+    for row in clips.rows(clips.of_videos({row.video_id for row in labels})):
         ends[row.video_id] = max(ends.get(row.video_id, 0.0), row.stop_seconds)
-    rows = [row for row in studio.workspace.labels() if row.video_id in ends]
+    rows = [row for row in labels if row.video_id in ends]
     spans = [row.span or Span(0.0, ends[row.video_id]) for row in rows]
     stretches = [(row.video, row.video_id, span, row.label, 1.0) for row, span in zip(rows, spans, strict=True)]
     return _for_tool("labels", suffix, stretches)
@@ -88,7 +92,7 @@ def hits(
 ) -> FileResponse:
     """The best clips of a query, for other tools: a table, Label Studio's tasks, or FiftyOne's temporal detections."""
     ranking = studio.rankings.of(asked.query())
-    rows = studio.workspace.clips.rows(ranking.numbers[:count].tolist())
+    rows = ranking.clips.rows(ranking.numbers[:count].tolist())
     scores = [0.0] * count if ranking.scores is None else ranking.scores[:count].tolist()
     found = [
         Hit.of_clip(row, score, rank=rank) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)

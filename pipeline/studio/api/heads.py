@@ -110,12 +110,9 @@ def predicted(
     """All clips by a head's score, with the class that it predicts."""
     found = studio.predictions.of(name)
     key = ("predicted", name, found.stamp, class_name, order)
-    ranking = studio.rankings.kept(key, lambda: Ranking(*found.ranked(class_name, order)))
+    ranking = studio.rankings.kept(key, lambda: Ranking(found.clips, *found.ranked(class_name, order)))
     page = clip_page(studio, ranking, start, count)
-    places = found.places([one.clip_id for one in page.clips])
-    clips = [
-        dataclasses.replace(one, predicted=found.labels[place]) for one, place in zip(page.clips, places, strict=True)
-    ]
+    clips = [dataclasses.replace(one, predicted=found.label(one.clip_id)) for one in page.clips]
     return dataclasses.replace(page, clips=clips, notes=list(found.found.notes))
 
 
@@ -124,24 +121,28 @@ def timeline(
     studio: StudioOf, video_id: str, head: str | None = None, min_score: Annotated[float, Query(ge=0, le=1)] = 0.5
 ) -> Timeline:
     """A video's clips in order of time, and what a head sees when."""
-    rows = studio.workspace.of_video(video_id)
+    rows = studio.workspace.opened.of_video(video_id)
     clips = as_clips(studio, rows)
     found: list[TimelineSegment] = []
     if head is not None:
         predicted = studio.predictions.of(head)
-        places = predicted.places([row.clip_id for row in rows])
+        places = [predicted.place(row.clip_id) for row in rows]
         clips = [
-            dataclasses.replace(
+            one
+            if place is None
+            else dataclasses.replace(
                 one, predicted=predicted.labels[place], score=float(predicted.found.scores[place].max())
             )
             for one, place in zip(clips, places, strict=True)
         ]
-        found = _segments(predicted.found, places, least=min_score)
+        found = _segments(predicted.found, [place for place in places if place is not None], least=min_score)
     return Timeline(video_id, clips[0].name, max(row.stop_seconds for row in rows), clips, found)
 
 
 def _segments(found: ClipScores, places: list[int], *, least: float) -> list[TimelineSegment]:
     """What is seen when in the clips of one video."""
+    if not places:
+        return []
     clips = [found.clips[place] for place in places]
     runs = detected(
         Windows(clips[0].video, clips[0].video_id, [clip.span for clip in clips]),
@@ -190,6 +191,6 @@ def _cells(done: Evaluation) -> list[dict[str, Any]]:
     known = [bool(np.isfinite(own).any()) for own in done.scores]
     cells: dict[tuple[str, str | None], list[str]] = {}
     for place, clip in enumerate(done.clips):
-        said = done.classes[int(done.scores[place].argmax())] if known[place] else None
-        cells.setdefault((done.classes[int(done.truth[place])], said), []).append(clip.clip_id)
-    return [{"label": label, "predicted": said, "clips": clips} for (label, said), clips in cells.items()]
+        predicted = done.classes[int(done.scores[place].argmax())] if known[place] else None
+        cells.setdefault((done.classes[int(done.truth[place])], predicted), []).append(clip.clip_id)
+    return [{"label": label, "predicted": predicted, "clips": clips} for (label, predicted), clips in cells.items()]

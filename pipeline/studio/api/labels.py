@@ -43,6 +43,18 @@ class Changed:
     classes: list[ClassCount]
 
 
+@dataclasses.dataclass(frozen=True)
+class Undone:
+    """What undoing changed; ``undone`` names the change that was taken back, such as "2 stretches: wave", and is null
+    if there was none.
+    """
+
+    added: int
+    removed: int
+    classes: list[ClassCount]
+    undone: str | None
+
+
 @router.get("/labels")
 def labels(studio: StudioOf) -> list[dict[str, Any]]:
     """All labels, oldest first."""
@@ -60,9 +72,17 @@ def assign(studio: StudioOf, given: Assignment) -> Changed:
 
 
 @router.post("/labels/undo")
-def undo(studio: StudioOf) -> Changed:
-    """Take back the latest change of labels that was made in this studio."""
-    return _changed(studio, studio.history.undo())
+def undo(studio: StudioOf) -> Undone:
+    """Take back the latest change of labels of the page whose id the header ``X-Clipdex-Page`` has; programs that send
+    none share a history.
+    """
+    found = studio.history.undo()
+    if found is None:
+        return Undone(0, 0, classes_of(studio), None)
+    change, reverted = found
+    is_there = reverted.added or reverted.removed
+    summary = change.summary if is_there else f"nothing: what was changed ({change.summary}) is changed again since"
+    return Undone(len(reverted.added), len(reverted.removed), classes_of(studio), summary)
 
 
 @router.get("/labels/review")
@@ -70,9 +90,10 @@ def review(studio: StudioOf, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -
     """Labels that may be wrong, see ``clipdex label review``; ``clips`` are the stored clips that they speak of."""
     workspace = studio.workspace
     found = review_labels(bank=workspace.bank, recipe=workspace.recipe.id, limit=limit).to_rows()
-    labelled = workspace.clips.of_videos({row.video_id for row in workspace.labels()})
+    stored = workspace.opened.clips
+    labelled = stored.of_videos({row.video_id for row in workspace.labels()})
     clips: dict[str, list[str]] = {}
-    for row in workspace.clips.rows(labelled):
+    for row in stored.rows(labelled):
         for moment in (row.video, f"{row.video}@{row.span}"):
             clips.setdefault(moment, []).append(row.clip_id)
     for odd in found:
@@ -81,6 +102,5 @@ def review(studio: StudioOf, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -
     return found
 
 
-def _changed(studio: Studio, change: LabelChange | None) -> Changed:
-    added, removed = (0, 0) if change is None else (len(change.added), len(change.removed))
-    return Changed(added, removed, classes_of(studio))
+def _changed(studio: Studio, change: LabelChange) -> Changed:
+    return Changed(len(change.added), len(change.removed), classes_of(studio))

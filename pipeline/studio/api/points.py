@@ -60,12 +60,12 @@ def points(studio: StudioOf) -> Points:
 
 def _found(studio: Studio) -> Map:
     workspace = studio.workspace
-    version = workspace.opened.version
+    opened = workspace.opened
     with _LOCK:
-        held = studio.maps.get(version)
+        held = studio.maps.get(opened.version)
         if held is None:
-            layout: Layout = "auto" if len(workspace.clips) <= _MOST_FOR_UMAP else "pca"
+            layout: Layout = "auto" if len(opened.clips) <= _MOST_FOR_UMAP else "pca"
             held = bank_map(bank=workspace.bank, recipe=workspace.recipe.id, layout=layout, device=workspace.device)
             studio.maps.clear()
-            studio.maps[version] = held
+            studio.maps[opened.version] = held
         return held

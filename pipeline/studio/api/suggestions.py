@@ -14,13 +14,16 @@ from ...classification.separation import Separation, Share
 from ...classification.suggest import as_words, suggestions
 from ...classification.suggest_options import Feed, SuggestOptions
 from ...core.errors import EncoderError
-from ...core.types import FloatArray
+from ...core.types import ClipRow, FloatArray
 from ...retrieval.search_options import SearchOptions
 from ...retrieval.searcher import Searcher
 from ..state import Studio, StudioOf
 from .clips import Clip, as_clips
 
 router = APIRouter(tags=["suggestions"])
+
+# Classes of which the cosines of all clips with the name are kept.
+_MOST_TEXTS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,10 @@ def suggested(
 ) -> SuggestedClips:
     """Learn a class from all labels, as they are now, and choose clips to label next."""
     found = suggestions(_learner(studio), class_name, SuggestOptions(count=count, feed=feed))
-    rows = [studio.workspace.clip(one.clip_id) for one in found]
+    # As they were when they were suggested, whatever became of the bank since.
+    rows = [
+        ClipRow(one.clip_id, one.video_id, one.video, one.start_seconds, one.stop_seconds, "", (), {}) for one in found
+    ]
     return SuggestedClips(
         class_name=class_name,
         feed=feed,
@@ -98,7 +104,7 @@ def _learner(studio: Studio) -> ClassLearner:
         held = studio.learners.get(version)
         if held is None:
             searcher = workspace.searcher
-            by_text = functools.cache(lambda class_name: _by_text(searcher, as_words(class_name)))
+            by_text = functools.lru_cache(_MOST_TEXTS)(lambda class_name: _by_text(searcher, as_words(class_name)))
             held = ClassLearner(workspace.bank, workspace.recipe, text_cosines=by_text, vectors=searcher)
             studio.learners.clear()
             studio.learners[version] = held
