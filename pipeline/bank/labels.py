@@ -18,7 +18,7 @@ from ..core.storage import storage_of
 from ..core.types import ClipRow, LabelRow, Moment
 from ..sources.tables import read_table, row_path, row_span
 from .label_parts import OLD_LABELS, Change, State, append, changes_between, key_of, read_labels, remove_merged, replay
-from .negative_labels import is_negative, negative_of
+from .negative_labels import class_denied, is_negative, negative_of
 
 CSV_COLUMNS = ["path", "start_seconds", "stop_seconds", "label", "group", "split"]
 
@@ -277,6 +277,18 @@ def denial_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow], class_
         denial = covering.get(negative_of(class_name))
         found.append(denial.label if denial is not None and _is_denied(class_name, covering) else None)
     return found
+
+
+def denied_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[tuple[str, ...]]:
+    """For each clip the classes that it is not of, as a negative label prevails over them there; sorted.
+
+    Args:
+        labels: oldest first.
+    """
+    return [
+        tuple(sorted(denied for name in covering if (denied := class_denied(name)) and _is_denied(denied, covering)))
+        for covering in _covering(clips, labels)
+    ]
 
 
 class _Covering(NamedTuple):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import labels_in
-from ..bank.labels import label_of_clips
+from ..bank.labels import denied_of_clips, label_of_clips
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import path_of
 from ..core.input_files import input_facts
@@ -221,6 +221,11 @@ class Workspace:
         if not 0 <= start_seconds < stop_seconds < float("inf"):
             raise UsageError(f"a stretch must end after it starts, not {start_seconds} to {stop_seconds} s")
         return Stretch(video_id, row.video, Span(start_seconds, stop_seconds))
+
+    def labels_and_denied(self, rows: Sequence[ClipRow]) -> tuple[list[str | None], list[tuple[str, ...]]]:
+        """The label of each clip, and the classes that it is labelled as not being of."""
+        labels = self.labels()
+        return self.labels_of(rows, labels), denied_of_clips(rows, labels)
 
     def labels_of(self, rows: Sequence[ClipRow], labels: Sequence[LabelRow] | None = None) -> list[str | None]:
         """The label of each clip."""

@@ -54,7 +54,9 @@ AskedOf = Annotated[Asked, Depends()]
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A clip of the bank; times are seconds in its video, ``score`` is None where nothing was compared."""
+    """A clip of the bank; times are seconds in its video, ``score`` is None where nothing was compared, ``not_of`` are
+    the classes that negative labels say it is not of.
+    """
 
     clip_id: str
     video_id: str
@@ -64,6 +66,7 @@ class Clip:
     stop_seconds: float
     score: float | None
     label: str | None
+    not_of: tuple[str, ...] = ()
     predicted: str | None = None
 
 
@@ -180,7 +183,7 @@ def clip_page(studio: Studio, ranking: Ranking, start: int, count: int) -> ClipP
 
 def as_clips(studio: Studio, rows: Sequence[ClipRow], scores: Sequence[float] | None = None) -> list[Clip]:
     """Stored clips as the API gives them."""
-    labels = studio.workspace.labels_of(rows)
+    labels, denied = studio.workspace.labels_and_denied(rows)
     return [
         Clip(
             clip_id=row.clip_id,
@@ -191,6 +194,7 @@ def as_clips(studio: Studio, rows: Sequence[ClipRow], scores: Sequence[float] | 
             stop_seconds=row.stop_seconds,
             score=None if scores is None else float(scores[place]),
             label=labels[place],
+            not_of=denied[place],
         )
         for place, row in enumerate(rows)
     ]

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from ...classification.label_review import review_labels
-from ...classification.labelling import LabelChange
-from ..state import Studio, StudioOf
+from ...core.types import Span
+from ..state import StudioOf
 from ..workspace import Stretch
 from .bank import ClassCount, classes_of
+from .clips import Clip, as_clips
 
 router = APIRouter(tags=["labels"])
 
@@ -36,11 +37,19 @@ class Assignment:
 
 @dataclasses.dataclass(frozen=True)
 class Changed:
-    """How many labels a change added and removed, and the classes afterwards."""
+    """How many labels a change added and removed, and the classes and the clips of these stretches afterwards."""
 
     added: int
     removed: int
     classes: list[ClassCount]
+    clips: list[Clip]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipIds:
+    """Clips by id."""
+
+    clips: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +74,26 @@ def labels(studio: StudioOf) -> list[dict[str, Any]]:
 def assign(studio: StudioOf, given: Assignment) -> Changed:
     """Label stretches, in the place of other classes that exactly these stretches have."""
     workspace = studio.workspace
-    clips = [workspace.clip(clip_id) for clip_id in given.clips]
+    opened = workspace.opened
+    clips = [opened.clip(clip_id) for clip_id in given.clips]
     stretches = [Stretch(row.video_id, row.video, row.span) for row in clips]
     stretches += [workspace.stretch(one.video_id, one.start_seconds, one.stop_seconds) for one in given.stretches]
-    return _changed(studio, studio.history.assign(stretches, given.class_name))
+    change = studio.history.assign(stretches, given.class_name)
+    touched = {row.clip_id: row for row in clips}
+    for one in given.stretches:
+        span = Span(one.start_seconds, one.stop_seconds)
+        rows = opened.of_video(one.video_id)
+        touched |= {row.clip_id: row for row in rows if row.span.overlap_seconds(span)}
+    now = as_clips(studio, list(touched.values()))
+    return Changed(len(change.added), len(change.removed), classes_of(studio), now)
+
+
+@router.post("/labels/of-clips")
+def labels_of_clips(studio: StudioOf, given: ClipIds) -> list[Clip]:
+    """These clips with their labels as they are now; ids that no clip has are left out."""
+    opened = studio.workspace.opened
+    numbers = [opened.numbers[name] for name in given.clips if name in opened.numbers]
+    return as_clips(studio, list(opened.clips.rows(numbers)))
 
 
 @router.post("/labels/undo")
@@ -100,7 +125,3 @@ def review(studio: StudioOf, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -
         named = [clips.get(str(odd[name]), []) for name in ("moment", "other_moment")]
         odd["clips"] = list(dict.fromkeys(name for names in named for name in names))
     return found
-
-
-def _changed(studio: Studio, change: LabelChange) -> Changed:
-    return Changed(len(change.added), len(change.removed), classes_of(studio))
