@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..bank.bank import BankLike, open_bank
 from ..core.arguments import options_of
 from ..core.results import Report, Results
-from ..core.types import ClipRow, FloatArray
+from ..core.types import FloatArray
 from ..encoders import encoder_class_for, load_for, text_cosines
 from .class_learner import ClassLearner, Learned
 from .separation import Separation
@@ -204,27 +204,37 @@ class _Taken:
     """What was taken already: no two clips that overlap, and few of a video as long as there are others."""
 
     def __init__(self, learner: ClassLearner) -> None:
-        self._clips = learner.clips
-        self._rows: dict[str, list[ClipRow]] = {}
-        self._numbers: set[int] = set()
+        videos = learner.clips.cells("video_id")
+        self._num_videos = len(videos.values)
+        self._videos = videos.codes.tolist()
+        self._starts, self._stops = (_seconds(learner, name) for name in ("start_seconds", "stop_seconds"))
+        self._numbers: dict[int, list[int]] = {}  # those that were taken, by video
 
     def first(self, order: Iterable[int], count: int, *, anywhere: bool = False) -> list[int]:
         """The first clips of an order that can be taken; ``anywhere``: however many of their video were."""
         found: list[int] = []
-        if count <= 0:
+        most = len(self._videos) if anywhere else _MOST_OF_VIDEO
+        full = sum(len(own) >= most for own in self._numbers.values())
+        if count <= 0 or full == self._num_videos:
             return found
         for number in order:
-            if number in self._numbers:
+            own = self._numbers.setdefault(self._videos[number], [])
+            if len(own) >= most or any(self._overlap(number, other) for other in own):
                 continue
-            (row,) = self._clips.rows([number])
-            own = self._rows.setdefault(row.video_id, [])
-            if any(row.span.overlap_seconds(other.span) > 0 for other in own) or (
-                len(own) >= _MOST_OF_VIDEO and not anywhere
-            ):
-                continue
-            own.append(row)
-            self._numbers.add(number)
+            own.append(number)
             found.append(number)
-            if len(found) == count:
+            full += len(own) == most
+            if len(found) == count or full == self._num_videos:
                 break
         return found
+
+    def _overlap(self, one: int, other: int) -> bool:
+        """Whether two clips of one video have anything in common; each has with itself."""
+        return min(self._stops[one], self._stops[other]) > max(self._starts[one], self._starts[other])
+
+
+def _seconds(learner: ClassLearner, name: str) -> list[float]:
+    """One of the times of all clips."""
+    cells = learner.clips.cells(name)
+    seconds: list[float] = np.asarray(cells.values, np.float64)[cells.codes].tolist()
+    return seconds

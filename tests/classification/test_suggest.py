@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.classification import separation
 from pipeline.classification.class_clips import with_labels
 from pipeline.classification.class_learner import ClassLearner
 from pipeline.classification.separation import separation_of
-from pipeline.classification.suggest import suggestions
+from pipeline.classification.suggest import _Taken, suggestions
 from pipeline.commands import main
 from pipeline.core.errors import BankError, LabelError, UsageError
 from pipeline.core.types import ClipRow, LabelRow
@@ -72,6 +73,24 @@ class TestNegativeLabels:
 def whole(bank: Path, rows: list[ClipRow], name: str) -> None:
     """A label for all of each video."""
     Labels(bank).add([LabelRow(row.video_id, row.video, name) for row in {row.video_id: row for row in rows}.values()])
+
+
+def test_an_order_is_read_no_further_than_there_are_videos_to_take_from(tmp_path: Path) -> None:
+    X, _ = clusters(classes=2, each=50)
+    fill(tmp_path / "bank", X, clips_each=100)
+    bank = Bank(tmp_path / "bank")
+    taken = _Taken(ClassLearner(bank, bank.recipe(None), text_cosines=lambda _: None))
+    read: list[int] = []
+
+    def order() -> Iterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    assert taken.first(order(), 5) == [0, 1]
+    assert taken.first(order(), 5) == []
+    assert len(read) == 2
+    assert taken.first(order(), 3, anywhere=True) == [2, 3, 4]
 
 
 class TestNegativeLabelsCompete:

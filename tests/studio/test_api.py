@@ -23,6 +23,7 @@ from pipeline.bank.labels import Labels
 from pipeline.classification.labelling import add_label, remove_labels
 from pipeline.classification.predict import ClipScores, score_clips
 from pipeline.maintenance.compact_prune import prune
+from pipeline.studio import jobs as jobs_module
 from pipeline.studio import predictions
 from pipeline.studio.api.clips import clip_page
 from pipeline.studio.jobs import Job, JobCancelled, Jobs
@@ -479,17 +480,59 @@ class TestJobs:
         waiting.cancel()
         job.cancel()
         for _ in range(500):
-            if waiting.state == "cancelled":
+            if job.is_over:
                 break
             time.sleep(0.01)
         assert (job.state, waiting.state) == ("cancelled", "cancelled")
         jobs.close()
 
+    def test_a_waiting_job_is_cancelled_at_once_and_never_runs(self) -> None:
+        jobs, go, ran = Jobs(), threading.Event(), []
+        running = jobs.start("work", lambda _: go.wait(10))
+        waiting = jobs.start("more work", lambda _: ran.append(1))
+        waiting.cancel()
+        assert waiting.state == "cancelled"
+        go.set()
+        jobs.close()
+        assert (running.is_over, waiting.state, ran) == (True, "cancelled", [])
+
+    def test_the_studio_does_not_wait_long_for_a_job_that_never_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs_module, "_LAST_SECONDS", 0.1)
+        jobs, started, go = Jobs(), threading.Event(), threading.Event()
+        jobs.start("work", lambda _: (started.set(), go.wait(60)))
+        started.wait(10)
+        since = time.monotonic()
+        jobs.close()
+        assert time.monotonic() - since < 5
+        go.set()
+
+    def test_the_list_has_no_long_results_and_no_end_of_failures(self, studio: TestClient) -> None:
+        def work(job: Job) -> dict[str, Any]:
+            for number in range(250):
+                job.fail(f"{number}.mp4: broken")
+            return {"cells": ["clip"] * 1000, "warnings": ["a warning"], "inputs": {"failed": 250}}
+
+        job = studio.app.state.studio.jobs.start("work", work)
+        done = finished(studio, {"id": job.id})
+        assert len(done["result"]["cells"]) == 1000
+        assert (len(done["failures"]), done["failures"][0], done["more_failures"]) == (100, "0.mp4: broken", 150)
+        (row,) = studio.get("/api/jobs").json()
+        assert row["result"] == {"inputs": {"failed": 250}, "warnings": ["a warning"]}
+
+    def test_few_ended_trainings_of_a_head_are_remembered(self, studio: TestClient) -> None:
+        others = [finished(studio, studio.post("/api/extractions", json={"source": "/none"}).json())]
+        for _ in range(6):
+            job = finished(studio, studio.post("/api/trainings", json={}).json())  # without labels: fails at once
+        rows = studio.get("/api/jobs").json()
+        assert [row["what"] for row in rows] == ["Train default"] * 4 + ["Extract /none"]
+        assert (rows[0]["id"], rows[-1]["id"]) == (job["id"], others[0]["id"])
+
     def test_a_fault_of_the_program_ends_one_job_only(self, caplog: pytest.LogCaptureFixture) -> None:
         jobs = Jobs()
         broken = jobs.start("broken", lambda _: 1 / 0)
         whole = jobs.start("whole", lambda _: {"a": 1})
-        jobs._worker.submit(lambda: None).result()
+        jobs._queue.put(None)
+        jobs._worker.join(10)
         assert (broken.state, whole.state, whole.result) == ("failed", "done", {"a": 1})
         assert "ZeroDivisionError" in str(broken.error)
         assert "broken" in caplog.text

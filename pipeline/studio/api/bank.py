@@ -55,7 +55,9 @@ class Folder:
 
 @dataclasses.dataclass(frozen=True)
 class JobState:
-    """A job; ``state`` is waiting, running, done, failed or cancelled, ``total`` is 0 while it is unknown."""
+    """A job; ``state`` is waiting, running, done, failed or cancelled, ``total`` is 0 while it is unknown. ``failures``
+    are the first inputs that failed, ``more_failures`` how many others did.
+    """
 
     id: str
     what: str
@@ -66,6 +68,7 @@ class JobState:
     error: str | None
     result: Any
     failures: list[str]
+    more_failures: int
 
 
 @router.get("/bank")
@@ -100,8 +103,10 @@ def classes_of(studio: StudioOf) -> list[ClassCount]:
 
 @router.get("/jobs")
 def jobs(studio: StudioOf) -> list[JobState]:
-    """All jobs, the latest first."""
-    return [JobState(**job.to_row()) for job in studio.jobs.all()]
+    """All jobs, the latest first; of their results only ``inputs`` and ``warnings``, all of it is at each job's own
+    address.
+    """
+    return [JobState(**job.to_row(in_list=True)) for job in studio.jobs.all()]
 
 
 @router.get("/jobs/{job_id}")
@@ -131,7 +136,7 @@ def _extracted(studio: Studio, folder: Folder, job: Job) -> dict[str, Any]:
     def report(progress: Progress) -> None:
         row = progress.row
         if row is not None and row.status in ("failed", "partial", "skipped"):
-            job.failures.append(f"{Path(row.video).name}: {row.reason}")
+            job.fail(f"{Path(row.video).name}: {row.reason}")
         job.advance(progress.videos, progress.videos_total)
 
     workspace = studio.workspace

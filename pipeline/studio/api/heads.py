@@ -24,6 +24,9 @@ from .clips import Clip, ClipPage, as_clips, clip_page
 
 router = APIRouter(tags=["heads"])
 
+# Pages train a head after every few labels; so many ended trainings of one are remembered.
+_MOST_TRAININGS = 3
+
 Kind = Literal["linear", "knn", "prototype", "mlp", "temporal"]
 
 
@@ -86,7 +89,9 @@ def card(studio: StudioOf, name: str) -> Card:
 @router.post("/trainings", status_code=202)
 def start_training(studio: StudioOf, training: Training) -> JobState:
     """Train a head, as ``clipdex train-head`` does."""
-    job = studio.jobs.start(f"Train {training.name}", lambda job: _trained(studio, training, job))
+    job = studio.jobs.start(
+        f"Train {training.name}", lambda job: _trained(studio, training, job), most_ended=_MOST_TRAININGS
+    )
     return JobState(**job.to_row())
 
 
