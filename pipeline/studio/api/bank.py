@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...bank.head_changes import heads_in
-from ...bank.negative_labels import is_negative
+from ...bank.negative_labels import class_denied
 from ...core.addresses import absolute
 from ...core.errors import SourceError
 from ...core.files import name_of
@@ -26,10 +26,11 @@ router = APIRouter(tags=["bank"])
 
 @dataclasses.dataclass(frozen=True)
 class ClassCount:
-    """A class and how many labels it has."""
+    """A class, how many labels it has, and how many say that a stretch is not of it."""
 
     name: str
     labels: int
+    negatives: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +48,13 @@ class BankFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """Videos to extract: a folder, file, glob pattern or manifest on the studio's machine."""
+    """Videos to extract: a folder, file, glob pattern or manifest on the studio's machine. ``encoder`` counts in an empty
+    bank only; others go on with theirs.
+    """
 
     source: str
     labels_from_folders: bool = False
+    encoder: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +97,13 @@ def facts(studio: StudioOf) -> BankFacts:
 
 @router.get("/classes")
 def classes_of(studio: StudioOf) -> list[ClassCount]:
-    """All classes that have labels, in the order in which they were first used; negative labels are no classes."""
-    counts: dict[str, int] = {}
+    """All classes that have labels, in the order in which they were first used."""
+    counts: dict[str, list[int]] = {}
     for row in studio.workspace.labels():
-        if not is_negative(row.label):
-            counts[row.label] = counts.get(row.label, 0) + 1
-    return [ClassCount(name, count) for name, count in counts.items()]
+        denied = class_denied(row.label)
+        count = counts.setdefault(row.label if denied is None else denied, [0, 0])
+        count[denied is not None] += 1
+    return [ClassCount(name, labels, negatives) for name, (labels, negatives) in counts.items()]
 
 
 @router.get("/jobs")
@@ -141,7 +146,7 @@ def _extracted(studio: Studio, folder: Folder, job: Job) -> dict[str, Any]:
 
     workspace = studio.workspace
     options = ExtractOptions(
-        encoder=None if workspace.is_empty else workspace.recipe,
+        encoder=(folder.encoder or None) if workspace.is_empty else workspace.recipe,
         device=workspace.device,
         labels_from_folders=folder.labels_from_folders,
     )

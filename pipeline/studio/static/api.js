@@ -7,16 +7,19 @@ export function say(text, { error = false } = {}) {
   status.classList.toggle("error", error);
 }
 
-/** An error that the foot of the page says already. */
+/** Which page this is: undo takes back what was done here, not in another tab. */
+const PAGE = (sessionStorage.clipdexPage ??= crypto.randomUUID());
+
+/** An error that the foot of the page shows already. */
 class Refused extends Error {}
 
 addEventListener("unhandledrejection", (event) => {
   if (event.reason instanceof Refused || event.reason?.name === "AbortError") event.preventDefault();
 });
 
-/** The answer's JSON; an error is said and thrown. */
-export async function request(path, { method = "GET", json, body, signal } = {}) {
-  const headers = json === undefined ? {} : { "Content-Type": "application/json" };
+/** The answer's JSON; an error is shown, unless `quiet`, and thrown. */
+export async function request(path, { method = "GET", json, body, signal, quiet = false } = {}) {
+  const headers = { "X-Clipdex-Page": PAGE, ...(json === undefined ? {} : { "Content-Type": "application/json" }) };
   let answer;
   try {
     answer = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal });
@@ -27,7 +30,7 @@ export async function request(path, { method = "GET", json, body, signal } = {})
   }
   const content = await answer.json().catch(() => ({ error: `status ${answer.status}` }));
   if (!answer.ok) {
-    say(content.error, { error: true });
+    if (!quiet) say(content.error, { error: true });
     throw new Refused(content.error);
   }
   return content;
@@ -44,6 +47,9 @@ export async function follow(job, onProgress = () => {}) {
   onProgress(state);
   return state;
 }
+
+/** Where a stretch lies: the name of its video, from when to when. */
+export const place = (name, start, stop) => `${name} ${clock(start)} – ${clock(stop)}`;
 
 /** The text of a number of seconds. */
 export function clock(seconds) {

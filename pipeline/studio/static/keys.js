@@ -4,19 +4,22 @@ import { element } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 
-/** `keys` is a list of [key, shown as, what it does, action]. */
+// Held down, these go on; others act once.
+const REPEATING = new Set(["j", "k", "J", "K", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "[", "]", ",", "."]);
+
+/** `keys` is a list of [key, shown as, what it does, action]; an action gets whether Shift is held down. */
 export function listen(keys) {
   const actions = new Map(keys.map(([key, , , action]) => [key, action]));
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && isText(event.target)) { event.target.blur(); return; }
-    if (isText(event.target) || at("keys").open) return;
+    if (isText(event.target) || at("keys").open || event.target.id === "map") return;
     // Enter and space belong to the button or link that has the focus.
     if (["Enter", " "].includes(event.key) && event.target.closest("button, a, summary, label")) return;
     const action = actions.get(event.key);
     if (!action) return;
     event.preventDefault();
-    action();
+    if (!event.repeat || REPEATING.has(event.key)) action(event.shiftKey);
   });
   const shown = keys.filter(([, name]) => name);
   at("key-list").replaceChildren(...shown.map(([, name, what]) =>

@@ -14,6 +14,7 @@ export class ClipMap {
     this.lasso = [];
     at("colour").addEventListener("change", () => this.draw());
     at("map-whole").addEventListener("click", () => { this.view = { x: 0, y: 0, scale: 1 }; this.draw(); });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("wheel", (event) => this.zoom(event), { passive: false });
     this.canvas.addEventListener("pointerdown", (event) => this.drag(event));
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
@@ -103,11 +104,55 @@ export class ClipMap {
     event.preventDefault();
     const { width, height } = this.canvas;
     const [x, y] = this.at(event);
-    const before = [(x / width - 0.03) / this.view.scale / 0.94, (y / height - 0.03) / this.view.scale / 0.94];
-    this.view.scale = Math.min(200, Math.max(1, this.view.scale * Math.exp(-event.deltaY / 400)));
-    const after = [(x / width - 0.03) / this.view.scale / 0.94, (y / height - 0.03) / this.view.scale / 0.94];
+    this.scaleBy(Math.exp(-event.deltaY / 400), [x / width, y / height]);
+  }
+
+  /** Comes nearer to a place of the canvas, which stays where it is. */
+  scaleBy(factor, [x, y]) {
+    const before = [(x - 0.03) / this.view.scale / 0.94, (y - 0.03) / this.view.scale / 0.94];
+    this.view.scale = Math.min(200, Math.max(1, this.view.scale * factor));
+    const after = [(x - 0.03) / this.view.scale / 0.94, (y - 0.03) / this.view.scale / 0.94];
     this.view.x += before[0] - after[0];
     this.view.y += before[1] - after[1];
+    this.draw();
+  }
+
+  /** Arrows go to the nearest clip in their direction, + and - come nearer, Enter opens the clip. */
+  key(event) {
+    if (!this.points || event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    if (event.key in steps) this.step(...steps[event.key]);
+    else if (event.key === "+" || event.key === "-") this.scaleBy(event.key === "+" ? 1.5 : 1 / 1.5, this.near === undefined ? [0.5, 0.5] : this.shareOf(this.near));
+    else if (event.key === "Enter" && this.near !== undefined) this.show([this.near]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  step(dx, dy) {
+    const { width, height } = this.canvas;
+    const [x, y] = this.near === undefined ? [width / 2, height / 2] : this.place(this.near);
+    let [best, least] = [this.near, Infinity];
+    for (let number = 0; number < this.points.clips.length; number += 1) {
+      const [px, py] = this.place(number);
+      const along = (px - x) * dx + (py - y) * dy;
+      const across = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
+      const far = along + 3 * across;
+      if (number !== this.near && along > 0 && across <= 2 * along && far < least) [best, least] = [number, far];
+    }
+    if (best === undefined && this.points.clips.length) best = 0;
+    this.pointAt(best);
+  }
+
+  shareOf(number) {
+    const [x, y] = this.place(number);
+    return [x / this.canvas.width, y / this.canvas.height];
+  }
+
+  pointAt(number) {
+    if (number === this.near) return;
+    this.near = number;
+    at("map-note").textContent = number === undefined ? "" : `${this.points.clips[number]} ${this.points.labels[number] ?? ""}`;
     this.draw();
   }
 
@@ -120,10 +165,7 @@ export class ClipMap {
       const own = Math.hypot(px - x, py - y);
       if (own < distance) [best, distance] = [number, own];
     }
-    if (best === this.near) return;
-    this.near = best;
-    at("map-note").textContent = best === undefined ? "" : `${this.points.clips[best]} ${this.points.labels[best] ?? ""}`;
-    this.draw();
+    this.pointAt(best);
   }
 
   drag(event) {
@@ -147,15 +189,19 @@ export class ClipMap {
   }
 
   /** Opens the clips inside of the line, or the one that was clicked on. */
-  async choose() {
+  choose() {
     const line = this.lasso;
     this.lasso = [];
     if (!this.points || !line.length) return;
     const numbers = this.points.clips.map((_, number) => number);
     const inside = line.length > 8 ? numbers.filter((number) => contains(line, this.place(number))) : this.near === undefined ? [] : [this.near];
     this.draw();
-    if (!inside.length) return;
-    const clips = inside.map((number) => this.points.clips[number]);
+    if (inside.length) this.show(inside);
+  }
+
+  /** Opens clips in the grid. */
+  async show(numbers) {
+    const clips = numbers.map((number) => this.points.clips[number]);
     const stored = await request("/api/selections", { method: "POST", json: { clips } });
     search({ selection: stored.selection });
   }

@@ -4,7 +4,7 @@ import { clock, element, request, say } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 const STEP_SECONDS = 0.1;
-const FRAME_SECONDS = 1 / 25;
+const FRAME_SECONDS = 1 / 25; // until the video has shown how long its frames last
 const CONTEXT_SECONDS = 30; // around the clip, in an excerpt for browsers that cannot play the video
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4];
 
@@ -18,7 +18,10 @@ export class Player {
     this.offset = 0; // of the video's own time: an excerpt starts later
     this.video.addEventListener("error", () => this.playExcerpt());
     this.video.addEventListener("timeupdate", () => this.tick());
-    this.video.addEventListener("loadedmetadata", () => this.seek(this.start));
+    this.speed = 1;
+    this.frameSeconds = FRAME_SECONDS;
+    this.video.addEventListener("loadedmetadata", () => { this.video.playbackRate = this.speed; this.seek(this.start); });
+    this.video.requestVideoFrameCallback?.((now, frame) => this.sawFrame(frame.mediaTime));
     at("close-player").addEventListener("click", () => this.close());
     at("play").addEventListener("click", () => this.togglePlay());
     at("loop").addEventListener("click", () => this.toggleLoop());
@@ -33,7 +36,7 @@ export class Player {
   get stretch() {
     const { clip, start, stop } = this;
     if (!clip || (start === clip.start_seconds && stop === clip.stop_seconds)) return null;
-    return { video_id: clip.video_id, start_seconds: start, stop_seconds: stop };
+    return { video_id: clip.video_id, name: clip.name, start_seconds: start, stop_seconds: stop };
   }
 
   async open(clip, head) {
@@ -47,16 +50,26 @@ export class Player {
     this.showEdges();
     if (sameVideo) this.seek(this.start);
     else {
-      Object.assign(this, { offset: 0, isExcerpt: false });
+      Object.assign(this, { offset: 0, isExcerpt: false, frameSeconds: FRAME_SECONDS });
       this.video.src = `/api/videos/${clip.video_id}`;
     }
     this.video.play().catch(() => {}); // a browser may want a click first
-    const query = head ? `?${new URLSearchParams({ head })}` : "";
-    this.times = await request(`/api/videos/${clip.video_id}/timeline${query}`);
-    if (this.clip === clip) this.drawTimeline();
+    await this.fetchTimeline(clip, head);
+  }
+
+  /** Clips and labels of the video, and what the head sees; without the head, if it cannot predict these clips. */
+  async fetchTimeline(clip, head) {
+    const path = `/api/videos/${clip.video_id}/timeline`;
+    const times = head
+      ? await request(`${path}?${new URLSearchParams({ head })}`, { quiet: true }).catch(() => request(path))
+      : await request(path);
+    if (this.clip?.clip_id !== clip.clip_id) return;
+    this.times = times;
+    this.drawTimeline();
   }
 
   close() {
+    if (!this.clip) return;
     this.clip = null;
     this.video.removeAttribute("src");
     this.video.load();
@@ -71,7 +84,7 @@ export class Player {
     }
     const { clip } = this;
     this.isExcerpt = true;
-    this.offset = Math.max(0, clip.start_seconds - CONTEXT_SECONDS);
+    this.offset = Math.floor(10 * Math.max(0, clip.start_seconds - CONTEXT_SECONDS)) / 10; // excerpts begin at tenths
     const stop = clip.stop_seconds + CONTEXT_SECONDS;
     at("player-note").textContent = "Your browser cannot play this video: this is an excerpt made for it, without sound.";
     const times = new URLSearchParams({ start_seconds: this.offset, stop_seconds: stop });
@@ -98,13 +111,22 @@ export class Player {
 
   stepFrame(step) {
     this.video.pause();
-    this.seek(this.now + step * FRAME_SECONDS);
+    this.seek(this.now + step * this.frameSeconds);
+  }
+
+  /** How long a frame lasts is the shortest time between two that were shown. */
+  sawFrame(seconds) {
+    const passed = seconds - this.lastFrame;
+    if (passed > 0.001 && passed < 0.5) this.frameSeconds = this.frameSeconds === FRAME_SECONDS ? passed : Math.min(passed, this.frameSeconds);
+    this.lastFrame = seconds;
+    this.video.requestVideoFrameCallback((now, frame) => this.sawFrame(frame.mediaTime));
   }
 
   changeSpeed(step) {
-    const place = SPEEDS.indexOf(this.video.playbackRate);
-    this.video.playbackRate = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, place + step))];
-    say(`Speed ${this.video.playbackRate}`);
+    const place = SPEEDS.indexOf(this.speed);
+    this.speed = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, place + step))];
+    this.video.playbackRate = this.speed;
+    say(`Speed ${this.speed}`);
   }
 
   /** Moves the edge that was moved last; `switchEdge` takes the other one. */
@@ -133,14 +155,23 @@ export class Player {
   showEdges() {
     at("edge-start").value = this.start.toFixed(2);
     at("edge-stop").value = this.stop.toFixed(2);
-    const label = this.clip.label ? `Label: ${this.clip.label}` : "No label";
-    at("player-label").textContent = this.stretch ? `A label will speak of ${clock(this.start)} to ${clock(this.stop)}.` : label;
+    const denied = (this.clip.not_of ?? []).map((name) => `, not ${name}`).join("");
+    const label = (this.clip.label ? `Label: ${this.clip.label}` : "No label") + denied;
+    at("player-label").textContent = this.stretch ? `A label will be for ${clock(this.start)} to ${clock(this.stop)}.` : label;
   }
 
-  relabelled(label) {
-    if (!this.clip) return;
-    this.clip = { ...this.clip, label };
+  /** Shows the labels that clips have now; null: they may all have changed. */
+  async relabelled(changed) {
+    const { clip } = this;
+    if (!clip) return;
+    const clips = changed ?? await request("/api/labels/of-clips", { method: "POST", json: { clips: [clip.clip_id, ...(this.times?.clips ?? []).map((one) => one.clip_id)] } });
+    if (this.clip?.clip_id !== clip.clip_id) return;
+    const now = new Map(clips.map((one) => [one.clip_id, one]));
+    const labelled = (one) => (now.has(one.clip_id) ? { ...one, label: now.get(one.clip_id).label, not_of: now.get(one.clip_id).not_of } : one);
+    this.clip = labelled(this.clip);
+    if (this.times) this.times.clips = this.times.clips.map(labelled);
     this.showEdges();
+    this.drawTimeline();
   }
 
   drawTimeline() {

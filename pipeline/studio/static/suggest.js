@@ -9,36 +9,49 @@ const COUNT = 24;
 export class Suggestions {
   constructor({ grid, classes }) {
     Object.assign(this, { grid, classes });
+    this.shown = ""; // the class and the feed of the clips that are shown
     at("suggest").addEventListener("submit", (event) => { event.preventDefault(); this.next(); });
-    at("suggest-class").addEventListener("change", () => { classes.activate(at("suggest-class").value); this.next(); });
+    at("suggest-class").addEventListener("change", () => { classes.activate(at("suggest-class").value); });
     at("feed").addEventListener("change", () => this.next());
   }
 
   drawClasses() {
-    const chosen = this.classes.active || this.classes.names[0] || "";
+    const chosen = state.class_name || this.classes.active || this.classes.names[0] || "";
     at("suggest-class").replaceChildren(...this.classes.names.map((name) => element("option", { value: name, text: name, selected: name === chosen })));
   }
 
+  /** Shows what the address says, unless it is shown already. */
   enter() {
-    if (state.class_name) this.classes.activate(state.class_name);
+    if (this.shown === `${state.class_name} ${state.feed}`) return;
+    if (state.class_name) this.classes.add(state.class_name);
     if (state.feed) at("feed").value = state.feed;
     this.drawClasses();
     if (this.classes.names.length) this.next();
     else say("Add a class at the left first: its name is what is searched for at first.");
   }
 
+  leave() { this.shown = ""; }
+
   /** Learns from all labels, and shows what to label next. */
-  async next() {
-    const name = at("suggest-class").value;
+  async next(name = at("suggest-class").value) {
     if (!name) return;
-    show({ class_name: name, feed: at("feed").value }, { replace: true });
+    const feed = at("feed").value;
+    this.shown = `${name} ${feed}`;
+    show({ class_name: name, feed, clip: "" }, { replace: true });
+    this.drawClasses();
+    const signal = this.grid.begin();
     at("estimate").textContent = "Learning …";
-    const query = new URLSearchParams({ class_name: name, feed: at("feed").value, count: COUNT });
-    const found = await request(`/api/suggestions?${query}`);
+    at("summary").textContent = "";
+    await this.classes.sent; // labels that are under way count
+    const query = new URLSearchParams({ class_name: name, feed, count: COUNT });
+    const found = await request(`/api/suggestions?${query}`, { signal });
+    const page = async (start, count) => ({ clips: found.clips.slice(start, start + count) });
+    if (!this.grid.load(page, found.clips.length, found.clips, signal)) return;
     at("estimate").textContent = estimate(found);
     at("estimate").title = found.notes.join(" ");
-    this.grid.load(async () => ({ clips: found.clips }), found.clips.length, found.clips);
-    at("summary").textContent = `${found.clips.length} clips to label for “${name}”: ${this.classes.names.indexOf(name) + 1} is yes, x is no, n the next ones`;
+    const number = this.classes.names.indexOf(name) + 1;
+    const yes = number <= 9 ? number : "its button at the left";
+    at("summary").textContent = `${found.clips.length} clips to label for “${name}”: ${yes} is yes, x is no, n the next ones`;
   }
 }
 
