@@ -11,6 +11,7 @@ pytest.importorskip("fastapi", reason="the extra studio is not installed")
 
 from fastapi.testclient import TestClient
 from studio_address import HOST, TOKEN
+from studio_pages import actions, browser, drawn_bank, open_page, serve  # noqa: F401 -- fixtures
 
 from pipeline import Bank, extract
 from pipeline.studio.app import create_app

@@ -4,120 +4,28 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("fastapi", reason="the extra studio is not installed")
 
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from studio_pages import ACTIONS, CHROMIUM, PERFORMERS, add_class, choose, count_of
 
-from pipeline import extract
 from pipeline.bank.labels import Labels
-from pipeline.report.drawn_actions import Performer, write_action
 
-expect.set_options(timeout=20_000)  # a busy machine is no failure
-
-_CLI = Path(__file__).parents[2] / "cli.py"
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_ACTIONS = ("wave", "jump")
-_PERFORMERS = [
-    Performer("ada", 150, 1.0, (200, 40, 40), (240, 200, 170)),
-    Performer("ben", 180, 1.3, (40, 90, 200), (150, 100, 70), looks_left=True),
-    Performer("cleo", 130, 0.8, (30, 150, 60), (220, 170, 140)),
-    Performer("dan", 165, 1.1, (220, 160, 30), (100, 70, 50), looks_left=True),
-    Performer("eva", 140, 0.9, (120, 50, 160), (235, 190, 160)),
-]
-
-pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="there is no Chromium")
-
-
-@pytest.fixture(scope="module")
-def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bank of drawn actions, with nothing labelled."""
-    folder = tmp_path_factory.mktemp("actions")
-    for action in _ACTIONS:
-        for number, performer in enumerate(_PERFORMERS):
-            background = np.full((240, 320, 3), 200 - 20 * number, np.uint8)
-            (folder / "videos").mkdir(exist_ok=True)
-            path = folder / "videos" / f"{action}_{performer.name}.mp4"
-            write_action(path, action, performer, background=background, start=0.0)
-    extract([folder / "videos"], bank=folder / "bank", encoder="motion", clips="whole")
-    return folder / "bank"
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 
 @pytest.fixture
-def bank(actions: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(actions, tmp_path / "bank"))
-
-
-@pytest.fixture
-def serve(start: Callable[..., subprocess.Popen[str]]) -> Callable[[Path], tuple[str, subprocess.Popen[str]]]:
-    """Starts the studio as a user does; gives its address."""
-
-    def served(bank: Path) -> tuple[str, subprocess.Popen[str]]:
-        process = start([sys.executable, str(_CLI), "studio", "--bank", str(bank), "--no-open"])
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := re.search(r"http://\S+", line):
-                return found[0], process
-        raise AssertionError("the studio printed no address")
-
-    return served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """Opens pages in contexts of their own; what their consoles say is a failure."""
-    said: list[str] = []
-    contexts = []
-
-    def opened(address: str, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(address)
-        expect(page.locator("#summary")).to_contain_text("clips")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [text for text in said if "net::ERR_CONNECTION" not in text] == []  # where a test kills the server
-
-
-def add_class(page: Page, name: str) -> None:
-    page.fill("#class-name", name)
-    page.keyboard.press("Enter")
-    expect(page.locator("#class-list")).to_contain_text(name)
-
-
-def choose(page: Page, file: str) -> None:
-    page.locator(".tile", has_text=file).click()
-
-
-def count_of(page: Page, name: str) -> Locator:
-    return page.locator("#class-list li", has_text=name).locator(".count")
+def bank(drawn_bank: Path) -> Path:
+    return drawn_bank
 
 
 def test_search_label_train_suggest_correct_undo_export(
@@ -133,9 +41,9 @@ def test_search_label_train_suggest_correct_undo_export(
     assert "text=a+person+1" in page.url
     assert Labels(bank).rows() == []
 
-    for key, action in enumerate(_ACTIONS, start=1):
+    for key, action in enumerate(ACTIONS, start=1):
         add_class(page, action)
-        for number, performer in enumerate(_PERFORMERS[:4], start=1):
+        for number, performer in enumerate(PERFORMERS[:4], start=1):
             choose(page, f"{action}_{performer.name}")
             page.keyboard.press(str(key))
             expect(count_of(page, action)).to_have_text(str(number))
@@ -204,9 +112,9 @@ def test_the_clip_its_edges_similar_clips_and_the_way_back(
 
 def test_review_and_map_open_their_clips(bank: Path, serve: Callable, open_page: Callable[..., Page]) -> None:
     page = open_page(serve(bank)[0])
-    for key, action in enumerate(_ACTIONS, start=1):
+    for key, action in enumerate(ACTIONS, start=1):
         add_class(page, action)
-        for performer in _PERFORMERS:
+        for performer in PERFORMERS:
             choose(page, f"{action}_{performer.name}")
             page.keyboard.press(str(key))
         expect(count_of(page, action)).to_have_text("5")
@@ -235,7 +143,7 @@ def test_two_browsers_and_a_kill_lose_no_label(bank: Path, serve: Callable, open
     one, other = open_page(address), open_page(address)
     for page, action in ((one, "wave"), (other, "jump")):
         add_class(page, action)
-    for performer in _PERFORMERS:
+    for performer in PERFORMERS:
         for page, action in ((one, "wave"), (other, "jump")):
             choose(page, f"{action}_{performer.name}")
             page.keyboard.press("1")

@@ -86,6 +86,10 @@ export class Review {
   }
 
   async drawOdd() {
+    if (![...this.classes.counts.values()].some((one) => one.labels)) {
+      at("odd").replaceChildren(element("p", { text: "There is no label yet." }));
+      return;
+    }
     let odd = [];
     try { odd = await request("/api/labels/review"); } catch { at("odd").replaceChildren(); return; }
     const rows = odd.map((one) => element("tr", {},
