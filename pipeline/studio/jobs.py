@@ -168,6 +168,7 @@ class Jobs:
             job, work = item
             if job.begin():
                 self._run(job, work)
+            del item, job, work  # which hold the studio
 
     def _run(self, job: Job, work: Callable[[Job], Any]) -> None:
         started = time.monotonic()
