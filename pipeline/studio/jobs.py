@@ -23,7 +23,7 @@ _MOST_FAILURES = 100
 # How long a job that is cancelled as the studio ends may take to its next report.
 _LAST_SECONDS = 10.0
 
-# Of a result, what the list of all jobs has as well: it is asked for twice a second.
+# Of a result, what the list of all jobs has as well: pages request it twice a second.
 _IN_LIST = ("inputs", "warnings")
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]

@@ -1,6 +1,6 @@
 """The bank for assistants that speak the Model Context Protocol: search, show, predict, info.
 
-No clip, label or head is changed; the pictures that are shown are kept in the bank's folder ``previews``.
+No clip, label or head is changed; pictures that were shown are stored in the bank's folder ``previews``.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from ...classification.assign_class import LabelChange
 from ...classification.label_review import review_labels
-from ...classification.labelling import LabelChange
 from ..state import Studio, StudioOf
 from ..workspace import Stretch
 from .bank import ClassCount, classes_of
