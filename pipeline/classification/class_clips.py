@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..bank.bank import Bank
+from ..bank.clip_labels import label_of_clips
 from ..bank.clip_table import ClipTable
 from ..bank.label_parts import key_of
-from ..bank.labels import label_of_clips, label_row
+from ..bank.labels import label_row
 from ..bank.negative_labels import negative_of
 from ..core.errors import HeadError, LabelError
 from ..core.types import LabelRow, Moment

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank
+from ..bank.clip_labels import denial_of_clips, label_of_clips
 from ..bank.clip_table import ClipTable
-from ..bank.labels import denial_of_clips, label_of_clips
 from ..bank.negative_labels import is_negative, negative_of
 from ..core.recipe import Recipe
 from ..core.types import FloatArray, LabelRow

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.clip_labels import label_of_clips
 from ..bank.head_changes import labels_in
-from ..bank.labels import label_of_clips, read_label_csv
+from ..bank.labels import read_label_csv
 from ..bank.negative_labels import is_negative
 from ..core.arguments import check_choice
 from ..core.errors import LabelError

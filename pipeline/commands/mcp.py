@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def command(bank: Path, recipe: str | None, device: Device) -> None:
     """Let assistants search the bank (MCP).
 
-    It speaks the Model Context Protocol on standard input and output, and changes nothing. Name this command in the
-    assistant's list of MCP servers. Needs the extra mcp.
+    It speaks the Model Context Protocol on standard input and output, and changes no clip, label or head. Name this
+    command in the assistant's list of MCP servers. Needs the extra mcp.
 
     \b
     Examples:

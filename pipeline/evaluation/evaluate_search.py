@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
-from ..bank.labels import label_of_clips
+from ..bank.clip_labels import label_of_clips
 from ..classification.dataset import LabelledClips, label_rows_of, labelled_examples
 from ..core.arguments import check_choice, options_of
 from ..core.errors import LabelError, UsageError

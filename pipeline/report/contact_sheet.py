@@ -20,7 +20,7 @@ def write_sheet(
     """Write a page with previews, and a CSV file for ``label import`` whose column ``label`` is empty.
 
     Args:
-        cache: see ``write_page``.
+        cache: a folder for pictures that were made.
 
     Raises:
         SourceError: a file cannot be written.

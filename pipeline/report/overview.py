@@ -45,7 +45,7 @@ class Card:
 
     @property
     def picture(self) -> str | None:
-        """See ``preview``."""
+        """A looping picture of the clip, as a ``data:`` address; None if the video cannot be read any more."""
         return preview(path_of(self.video), self.span)
 
 

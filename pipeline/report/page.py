@@ -33,7 +33,7 @@ def write_page(path: Path, title: str, hits: Sequence[Hit], *, cache: Path | Non
     """Write the hits of one question, with looping pictures of them.
 
     Args:
-        cache: see ``preview``.
+        cache: a folder for pictures that were made.
 
     Raises:
         SourceError: the file cannot be written.

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
+from ..bank.clip_labels import label_of_clips
 from ..bank.head_changes import labels_in
-from ..bank.labels import label_of_clips
 from ..core.arguments import as_list, check_choice
 from ..core.errors import BankError, MissingExtra, UsageError
 from ..core.recipe import Recipe

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import BankLike, open_bank
-from ..bank.labels import label_of_clips
+from ..bank.clip_labels import label_of_clips
 from ..core.arguments import as_list, check_choice, options_of
 from ..core.errors import UsageError
 from ..core.predicates import AllOf, Not, OneOf, Predicate

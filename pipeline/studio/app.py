@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from fastapi import FastAPI, Request
@@ -23,6 +25,24 @@ from .workspace import Unknown, Workspace
 
 _HERE = Path(__file__).parent
 _ROUTERS = (bank.router, clips.router, labels.router, heads.router, points.router, suggestions.router, exports.router)
+
+
+@dataclasses.dataclass(frozen=True)
+class Error:
+    """What every request that fails is answered with: a sentence."""
+
+    error: str
+
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "refused, and why"},
+    401: {"model": Error, "description": "the token is missing"},
+    403: {"model": Error, "description": "a request of another site"},
+    404: {"model": Error, "description": "there is no such clip, video, upload, selection or job"},
+    413: {"model": Error, "description": "the request is too large"},
+    421: {"model": Error, "description": "another host name than the studio's"},
+    422: {"model": Error, "description": "values that cannot be, and which"},
+}
 
 
 def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cookie: str = "clipdex_studio") -> FastAPI:
@@ -50,7 +70,8 @@ def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cook
     )
     app.state.studio = studio
     for router in _ROUTERS:
-        app.include_router(router, prefix="/api")
+        app.include_router(router, prefix="/api", responses=_FAILURES)
+    _describe_security(app, cookie)
     app.add_api_route("/", _page, response_class=HTMLResponse, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_exception_handler(ClipdexError, _refused)
@@ -58,6 +79,22 @@ def create_app(workspace: Workspace, *, token: str, hosts: Collection[str], cook
     app.add_exception_handler(HTTPException, _failed)
     app.add_middleware(Guard, token=token, hosts=hosts, cookie=cookie, upload_path="/api/uploads")
     return app
+
+
+def _describe_security(app: FastAPI, cookie: str) -> None:
+    """Say in the API's description how a request shows the token: ``Guard`` looks at it before any route."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = describe()  # remembered, so that this is done to one document
+        schema["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": cookie},
+        }
+        schema["security"] = [{"token": []}, {"cookie": []}]
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
 
 
 def _page(request: Request) -> HTMLResponse:

@@ -23,7 +23,7 @@ _MOST_FAILURES = 100
 # How long a job that is cancelled as the studio ends may take to its next report.
 _LAST_SECONDS = 10.0
 
-# Of a result, what the list of all jobs has as well: it is asked for twice a second.
+# Of a result, what the list of all jobs has as well: pages request it twice a second.
 _IN_LIST = ("inputs", "warnings")
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -168,6 +168,7 @@ class Jobs:
             job, work = item
             if job.begin():
                 self._run(job, work)
+            del item, job, work  # which hold the studio
 
     def _run(self, job: Job, work: Callable[[Job], Any]) -> None:
         started = time.monotonic()

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from ..bank.bank import Bank
-from ..classification.labelling import LabelChange, assign_class, revert_labels
+from ..classification.assign_class import LabelChange, assign_class, revert_labels
 from ..core.files import path_of
 from ..core.types import Moment
 from .workspace import Stretch

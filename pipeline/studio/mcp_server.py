@@ -1,4 +1,7 @@
-"""The bank for assistants that speak the Model Context Protocol: search, show, predict, info. Nothing is changed."""
+"""The bank for assistants that speak the Model Context Protocol: search, show, predict, info.
+
+No clip, label or head is changed; pictures that were shown are stored in the bank's folder ``previews``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..bank.bank import BankLike, open_bank
-from ..core.errors import ClipdexError, MissingExtra
+from ..core.errors import ClipdexError, MissingExtra, UsageError
 from ..core.types import Device
 from ..maintenance.info import bank_info
 from ..report.sprites import sprite
@@ -24,6 +27,9 @@ _INSTRUCTIONS = (
     "`search`, look at clips with `show` (eight frames side by side), list what a trained classifier sees with "
     "`predict`, and ask `info` what the bank holds."
 )
+
+# An assistant reads all that it gets.
+_MOST_ROWS = 500
 
 
 def serve_mcp(*, bank: BankLike = "bank", recipe: str | None = None, device: Device = "auto") -> None:
@@ -66,6 +72,11 @@ def _with_errors(tool: Callable[..., Any]) -> Callable[..., Any]:
     return _answered
 
 
+def _check_number(name: str, number: int) -> None:
+    if not 1 <= number <= _MOST_ROWS:
+        raise UsageError(f"{name} must be 1 to {_MOST_ROWS}, not {number}")
+
+
 class _Tools:
     """What an assistant can call; its docstrings are what the assistant reads."""
 
@@ -82,8 +93,9 @@ class _Tools:
             text: what is to be seen, such as "a person opening a door".
             like_clip_id: a clip to find similar ones of.
             where: a condition on times, labels or metadata, such as "start_seconds<60 and label=walk".
-            number_of_hits: at most.
+            number_of_hits: at most, 1 to 500.
         """
+        _check_number("number_of_hits", number_of_hits)
         options = SearchOptions(
             texts=[text] if text.strip() else (),
             clips=[like_clip_id] if like_clip_id else (),
@@ -113,8 +125,9 @@ class _Tools:
         Args:
             head: name of the classifier; `info` lists them.
             class_name: only by the score of this class; empty for each clip's best class.
-            number_of_clips: at most.
+            number_of_clips: at most, 1 to 500.
         """
+        _check_number("number_of_clips", number_of_clips)
         found = self._predictions.of(head)
         numbers, scores = found.ranked(class_name or None, "best")
         rows = list(found.clips.rows(numbers[:number_of_clips].tolist()))

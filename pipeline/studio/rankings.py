@@ -73,6 +73,7 @@ class Rankings:
         self._uploads = uploads
         self._selections: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._cached: OrderedDict[object, Ranking] = OrderedDict()
+        self._version = 0
         self._lock = threading.Lock()
 
     def of(self, query: Query) -> Ranking:
@@ -86,9 +87,13 @@ class Rankings:
         opened = self._workspace.opened
         # Conditions may be on labels, which change with every key.
         labels = tuple(self._workspace.labels()) if query.where else ()
-        return self.kept((query, opened.version, labels), lambda: self._made(query, opened))
+        with self._lock:
+            if self._version != opened.version:  # older rankings would only hold clips in memory
+                self._version = opened.version
+                self._cached.clear()
+        return self.cached((query, opened.version, labels), lambda: self._made(query, opened))
 
-    def kept(self, key: object, make: Callable[[], Ranking]) -> Ranking:
+    def cached(self, key: object, make: Callable[[], Ranking]) -> Ranking:
         """What was made for a key before, or is made now."""
         with self._lock:
             found = self._cached.get(key)

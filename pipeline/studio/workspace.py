@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bank.bank import Bank
+from ..bank.clip_labels import denied_of_clips, label_of_clips
 from ..bank.clip_table import ClipTable
 from ..bank.head_changes import labels_in
-from ..bank.labels import denied_of_clips, label_of_clips
 from ..core.errors import ClipdexError, UsageError
 from ..core.files import path_of
 from ..core.input_files import input_facts

@@ -14,8 +14,9 @@ from conftest import clusters
 from small_banks import fill
 
 from pipeline import Bank, SuggestOptions, dataset, suggest, train_head
+from pipeline.bank.clip_labels import label_of_clips
 from pipeline.bank.head_changes import heads_in
-from pipeline.bank.labels import Labels, label_of_clips
+from pipeline.bank.labels import Labels
 from pipeline.bank.negative_labels import contradict, is_negative, negative_of
 from pipeline.classification import separation
 from pipeline.classification.class_clips import with_labels

@@ -12,7 +12,8 @@ from small_banks import extraction, fill, label, row_of, video
 
 from pipeline import add_class, predict, train_head
 from pipeline.bank.bank import Bank
-from pipeline.bank.labels import Labels, label_of_clips
+from pipeline.bank.clip_labels import label_of_clips
+from pipeline.bank.labels import Labels
 from pipeline.classification.calibrate import validate
 from pipeline.classification.dataset import LabelledClips, labelled_examples
 from pipeline.classification.train import build_head

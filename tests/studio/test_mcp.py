@@ -51,6 +51,18 @@ def test_a_search_gives_the_hits_of_search_and_show_their_frames(bank: Path) -> 
     assert "no clip of this bank" in unknown.content[0].text
 
 
+@pytest.mark.parametrize("number", [-1, 0, 501])
+def test_numbers_of_rows_have_bounds(bank: Path, number: int) -> None:
+    server = mcp_server(Workspace(Bank(bank)))
+    hits, clips = called(
+        server,
+        ("search", {"text": "a bar code", "number_of_hits": number}),
+        ("predict", {"number_of_clips": number}),
+    )
+    assert f"number_of_hits must be 1 to 500, not {number}" in hits.content[0].text
+    assert f"number_of_clips must be 1 to 500, not {number}" in clips.content[0].text
+
+
 def test_predictions_and_info(bank: Path) -> None:
     table = Bank(bank).clips(Bank(bank).recipe().id)
     for row in table.rows():

@@ -10,9 +10,14 @@ import pytest
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 import schemathesis
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from studio_address import HOST, TOKEN
 
 from pipeline import Bank, extract
@@ -20,7 +25,7 @@ from pipeline.studio.app import create_app
 from pipeline.studio.workspace import Workspace
 
 _HEADERS = {"Host": HOST, "Authorization": f"Bearer {TOKEN}"}
-_CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+_CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 def test_whatever_the_schema_allows_has_an_answer(tmp_path: Path, videos: Path) -> None:
@@ -43,4 +48,19 @@ def test_whatever_the_schema_allows_has_an_answer(tmp_path: Path, videos: Path) 
             case.call_and_validate(checks=_CHECKS, headers=_HEADERS)
 
         answered()
+    app.state.studio.close()
     assert {"GET /api/clips", "POST /api/labels", "GET /api/exports/hits.{suffix}"} <= tried
+
+
+def test_the_description_says_how_to_show_the_token_and_what_errors_are(tmp_path: Path) -> None:
+    app = create_app(Workspace(Bank(tmp_path, create=True)), token=TOKEN, hosts=[HOST], cookie="a_cookie")
+    with TestClient(app, base_url=f"http://{HOST}", headers=_HEADERS) as client:
+        schema = client.get("/api/openapi.json").json()
+    assert schema["security"] == [{"token": []}, {"cookie": []}]
+    assert schema["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+    assert schema["components"]["securitySchemes"]["cookie"]["name"] == "a_cookie"
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for status in ("400", "401", "403", "404", "413", "421", "422"):
+                content = operation["responses"][status]["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/Error"}

@@ -48,8 +48,8 @@ class BankFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """Videos to extract: a folder, file, glob pattern or manifest on the studio's machine. ``encoder`` counts if the bank is
-    empty; others go on with theirs.
+    """Videos to extract: a folder, file, glob pattern or manifest on the studio's machine. ``encoder`` counts if the
+    bank is empty; others go on with theirs.
     """
 
     source: str

@@ -33,8 +33,17 @@ _Words = Annotated[str, Query(max_length=2000)]
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """The parameters of a query, see ``rankings.Query``; lists are given by repeating a parameter."""
+class QueryParameters:
+    """What a grid shows; all clips in stored order if nothing is named. Lists are given by repeating a parameter.
+
+    Attributes:
+        text: words to search for.
+        exclude: words that hits should not fit.
+        like, unlike: ids of clips to find similar and different ones of.
+        upload: id of a video or picture that was uploaded.
+        where: conditions such as ``start_seconds<60``.
+        selection: id of clips that were selected.
+    """
 
     text: _Words = ""
     exclude: _Words = ""
@@ -44,12 +53,12 @@ class Asked:
     where: _Texts = ()
     selection: str = ""
 
-    def query(self) -> ClipQuery:
+    def to_query(self) -> ClipQuery:
         """As the rankings take it."""
         return ClipQuery(**dataclasses.asdict(self))
 
 
-AskedOf = Annotated[Asked, Depends()]
+QueryOf = Annotated[QueryParameters, Depends()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +99,14 @@ class UploadedFile:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Clips by id; as an answer, how many they are and the id for the parameter ``selection``."""
+    """Clips by id, in the order in which they are to be shown."""
 
     clips: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredSelection:
-    """See ``Selection``."""
+    """Clips that were selected: their number, and the id of them for the parameter ``selection``."""
 
     selection: str
     total: int
@@ -106,14 +115,14 @@ class StoredSelection:
 @router.get("/clips")
 def page(
     studio: StudioOf,
-    asked: AskedOf,
+    query: QueryOf,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     count: Annotated[int, Query(ge=0, le=500)] = 60,
 ) -> ClipPage:
     """Clips that answer a query, best first; all in stored order without one."""
     if studio.workspace.is_empty:
         return ClipPage(0, 0, [], [])
-    return clip_page(studio, studio.rankings.of(asked.query()), start, count)
+    return clip_page(studio, studio.rankings.of(query.to_query()), start, count)
 
 
 @router.get("/clips/{clip_id}")
@@ -137,7 +146,7 @@ def clip_sprite(studio: StudioOf, clip_id: str) -> Response:
 
 @router.get("/videos/{video_id}", response_class=FileResponse)
 def video(studio: StudioOf, video_id: str) -> FileResponse:
-    """The file of a video; ranges of it can be asked for."""
+    """The file of a video; ranges of it can be requested."""
     path = kept_copy(studio.workspace.file(video_id))
     return FileResponse(path, headers={"Cache-Control": "private, max-age=3600"})
 

@@ -24,7 +24,7 @@ from ...core.types import ClipRow, Span, clip_id
 from ...heads import load_trained, save_trained
 from ...report.formats import write_hits
 from ..state import StudioOf
-from .clips import AskedOf
+from .clips import QueryOf
 
 router = APIRouter(tags=["exports"])
 
@@ -87,17 +87,17 @@ def segments(studio: StudioOf, suffix: Literal["csv", "json", "vtt"] | _Tool, he
 def hits(
     studio: StudioOf,
     suffix: Literal["csv", "json"] | _Tool,
-    asked: AskedOf,
+    query: QueryOf,
     count: Annotated[int, Query(ge=1, le=_MOST_HITS)] = 100,
 ) -> FileResponse:
     """The best clips of a query, for other tools: a table, Label Studio's tasks, or FiftyOne's temporal detections."""
-    ranking = studio.rankings.of(asked.query())
+    ranking = studio.rankings.of(query.to_query())
     rows = ranking.clips.rows(ranking.numbers[:count].tolist())
     scores = [0.0] * count if ranking.scores is None else ranking.scores[:count].tolist()
     found = [
         Hit.of_clip(row, score, rank=rank) for rank, (row, score) in enumerate(zip(rows, scores, strict=False), start=1)
     ]
-    label = asked.text.strip() or "hit"
+    label = query.text.strip() or "hit"
     return _file(_name("hits", suffix), lambda path: write_hits(found, suffix, label=label, out=path))
 
 

@@ -115,7 +115,7 @@ def predicted(
     """All clips by a head's score, with the class that it predicts."""
     found = studio.predictions.of(name)
     key = ("predicted", name, found.stamp, class_name, order)
-    ranking = studio.rankings.kept(key, lambda: Ranking(found.clips, *found.ranked(class_name, order)))
+    ranking = studio.rankings.cached(key, lambda: Ranking(found.clips, *found.ranked(class_name, order)))
     page = clip_page(studio, ranking, start, count)
     clips = [dataclasses.replace(one, predicted=found.label(one.clip_id)) for one in page.clips]
     return dataclasses.replace(page, clips=clips, notes=list(found.found.notes))
