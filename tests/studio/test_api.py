@@ -260,10 +260,17 @@ class TestLabels:
         label(studio, "not:walk", one)
         assert [row.label for row in Labels(bank).rows()] == ["not:run", "not:walk"]
 
-    def test_negative_labels_are_no_classes(self, studio: TestClient) -> None:
+    def test_negative_labels_are_counted_with_their_class(self, studio: TestClient) -> None:
         one, other = (clip["clip_id"] for clip in clips(studio)[:2])
         label(studio, "run", one)
-        assert label(studio, "not:walk", one, other)["classes"] == [{"name": "run", "labels": 1}]
+        changed = label(studio, "not:walk", one, other)
+        assert changed["classes"] == [
+            {"name": "run", "labels": 1, "negatives": 0},
+            {"name": "walk", "labels": 0, "negatives": 2},
+        ]
+        assert [(clip["label"], clip["not_of"]) for clip in changed["clips"]] == [("run", ["walk"]), (None, ["walk"])]
+        now = studio.post("/api/labels/of-clips", json={"clips": [other, "gone"]}).json()
+        assert [(clip["clip_id"], clip["not_of"]) for clip in now] == [(other, ["walk"])]
         assert studio.get("/api/bank").json()["classes"] == studio.get("/api/classes").json()
         tasks = studio.get("/api/exports/labels.labelstudio").json()
         named = [one["value"]["timelinelabels"] for task in tasks for one in task["predictions"][0]["result"]]

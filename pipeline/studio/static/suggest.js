@@ -51,7 +51,7 @@ export class Suggestions {
     at("estimate").title = found.notes.join(" ");
     const number = this.classes.names.indexOf(name) + 1;
     const yes = number <= 9 ? number : "its button at the left";
-    at("summary").textContent = `${found.clips.length} clips to label for “${name}”: ${yes} is yes, x is no, n the next ones`;
+    at("summary").textContent = `${found.clips.length} clips to label for “${name.length > 40 ? `${name.slice(0, 39)}…` : name}”: ${yes} is yes, x is no, n the next ones`;
   }
 }
 
