@@ -24,6 +24,11 @@ def is_negative(label: str) -> bool:
     return label.startswith(_PREFIX) and len(label) > len(_PREFIX)
 
 
+def class_denied(label: str) -> str | None:
+    """The class that a negative label denies; None for other labels."""
+    return label.removeprefix(_PREFIX) if is_negative(label) else None
+
+
 def renamed(label: str, class_name: str, new_name: str) -> str:
     """A label after a class got another name: the class and its negative label change, others stay."""
     changes = {class_name: new_name, negative_of(class_name): negative_of(new_name)}

@@ -263,7 +263,10 @@ class TestLabels:
     def test_negative_labels_are_no_classes(self, studio: TestClient) -> None:
         one, other = (clip["clip_id"] for clip in clips(studio)[:2])
         label(studio, "run", one)
-        assert label(studio, "not:walk", one, other)["classes"] == [{"name": "run", "labels": 1}]
+        assert label(studio, "not:walk", one, other)["classes"] == [
+            {"name": "run", "labels": 1, "negatives": 0},
+            {"name": "walk", "labels": 0, "negatives": 2},
+        ]
         assert studio.get("/api/bank").json()["classes"] == studio.get("/api/classes").json()
         tasks = studio.get("/api/exports/labels.labelstudio").json()
         named = [one["value"]["timelinelabels"] for task in tasks for one in task["predictions"][0]["result"]]
@@ -396,6 +399,12 @@ class TestHeads:
         found = taught.get("/api/suggestions", params={"class_name": "red", "count": 5}).json()
         assert {clip["clip_id"] for clip in found["clips"]} == {clip["clip_id"] for clip in everything[:2]}
         assert (found["positives"] + found["negatives"], found["enough"]) == (len(everything) - 2, False)
+
+    def test_the_cosines_of_few_class_names_are_held(self, taught: TestClient) -> None:
+        for number in range(12):
+            taught.get("/api/suggestions", params={"class_name": f"class {number}", "count": 1})
+        (learner,) = taught.app.state.studio.learners.values()
+        assert learner._text_cosines.cache_info().currsize <= 8
 
     def test_labels_to_check_and_the_map(self, taught: TestClient, bank: Path) -> None:
         one = clips(taught)[0]

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from ...bank.head_changes import heads_in
-from ...bank.negative_labels import is_negative
+from ...bank.negative_labels import class_denied
 from ...core.errors import SourceError
 from ...encoders import encoder_class_for
 from ...extraction.encode_loop import Progress
@@ -24,10 +24,11 @@ router = APIRouter(tags=["bank"])
 
 @dataclasses.dataclass(frozen=True)
 class ClassCount:
-    """A class and how many labels it has."""
+    """A class, how many labels it has, and how many say that a stretch is not of it."""
 
     name: str
     labels: int
+    negatives: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,12 +92,13 @@ def facts(studio: StudioOf) -> BankFacts:
 
 @router.get("/classes")
 def classes_of(studio: StudioOf) -> list[ClassCount]:
-    """All classes that have labels, in the order in which they were first used; negative labels are no classes."""
-    counts: dict[str, int] = {}
+    """All classes that have labels, in the order in which they were first used."""
+    counts: dict[str, list[int]] = {}
     for row in studio.workspace.labels():
-        if not is_negative(row.label):
-            counts[row.label] = counts.get(row.label, 0) + 1
-    return [ClassCount(name, count) for name, count in counts.items()]
+        denied = class_denied(row.label)
+        count = counts.setdefault(row.label if denied is None else denied, [0, 0])
+        count[denied is not None] += 1
+    return [ClassCount(name, labels, negatives) for name, (labels, negatives) in counts.items()]
 
 
 @router.get("/jobs")
