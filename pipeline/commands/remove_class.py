@@ -13,7 +13,9 @@ from ._terminal import Terminal
 @click.command("remove-class")
 @click.argument("class_name", metavar="CLASS")
 @click.option(
-    "--labels", is_flag=True, help="Also remove the bank's labels of the class; otherwise train-head learns it again."
+    "--labels",
+    is_flag=True,
+    help="Also remove the bank's labels of the class and against it; otherwise train-head learns it again.",
 )
 @head_name_option
 @bank_option

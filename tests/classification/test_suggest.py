@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from conftest import clusters
 from small_banks import fill
 
-from pipeline import Bank, SuggestOptions, dataset, suggest, train_head
+from pipeline import Bank, SuggestOptions, dataset, evaluate, suggest, train_head
 from pipeline.bank.clip_labels import label_of_clips
 from pipeline.bank.head_changes import heads_in
 from pipeline.bank.labels import Labels
@@ -21,6 +21,8 @@ from pipeline.bank.negative_labels import contradict, is_negative, negative_of
 from pipeline.classification import separation
 from pipeline.classification.class_clips import with_labels
 from pipeline.classification.class_learner import ClassLearner
+from pipeline.classification.label_review import review_labels
+from pipeline.classification.labelling import export_labels
 from pipeline.classification.separation import separation_of
 from pipeline.classification.suggest import _Taken, suggestions
 from pipeline.commands import main
@@ -139,6 +141,25 @@ class TestNegativeLabelsCompete:
         label(bank, rows[:1], "not:walk")
         label(bank, rows[1:2], "not:run")
         assert self.labels_of(bank, rows[:3]) == ["run", "walk", "walk"]
+
+    def test_no_verb_takes_them_for_a_class(self, windows: tuple, tmp_path: Path) -> None:
+        bank, rows = windows
+        whole(bank, rows[:20], "walk")
+        whole(bank, rows[20:], "run")
+        label(bank, rows[1:3], "not:walk")
+        label(bank, rows[:1], "walk")
+        label(bank, rows[:1], "not:walk")
+        train_head(bank=bank)
+        assert evaluate(bank=bank).classes == ("run", "walk")
+        odd = [(one.label, one.other) for one in review_labels(bank=bank) if one.why == "two classes"]
+        assert odd == [("not:walk", "walk")]
+        others = [one for one in review_labels(bank=bank) if one.why != "two classes"]
+        assert {name for one in others for name in (one.label, one.other)} <= {"walk", "run"}
+        export_labels(tmp_path / "labels.csv", bank=bank)
+        with (tmp_path / "labels.csv").open() as file:
+            written = [row["label"] for row in csv.DictReader(file)]
+        assert written == [row.label for row in Labels(bank).rows()]
+        assert written.count("not:walk") == 3
 
     def test_add_class_leaves_denied_clips_out(self, windows: tuple) -> None:
         bank, rows = windows

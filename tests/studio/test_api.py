@@ -404,6 +404,12 @@ class TestHeads:
         assert {clip["clip_id"] for clip in found["clips"]} == {clip["clip_id"] for clip in everything[:2]}
         assert (found["positives"] + found["negatives"], found["enough"]) == (len(everything) - 2, False)
 
+    def test_the_cosines_of_few_class_names_are_held(self, taught: TestClient) -> None:
+        for number in range(12):
+            taught.get("/api/suggestions", params={"class_name": f"class {number}", "count": 1})
+        (learner,) = taught.app.state.studio.learners.values()
+        assert learner._text_cosines.cache_info().currsize <= 8
+
     def test_labels_to_check_and_the_map(self, taught: TestClient, bank: Path) -> None:
         one = clips(taught)[0]
         moment = f"{one['video']}@{one['start_seconds']}-{one['stop_seconds']}"
