@@ -12,8 +12,17 @@ def children() -> set[str]:
 
 
 def held_megabytes(pid: int | str = "self") -> float:
+    return _megabytes(pid, "VmRSS:")
+
+
+def private_megabytes(pid: int | str = "self") -> float:
+    """Without pages of mapped files."""
+    return _megabytes(pid, "RssAnon:")
+
+
+def _megabytes(pid: int | str, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
     return 0.0
 
