@@ -1,6 +1,6 @@
 """Memory that building an index takes, against the number of vectors.
 
-    python benchmarks/index_memory.py [--vectors 1000000 10000000] [--dim 512] [--kinds flat sq8] [--folder DIR] [--write]
+    python benchmarks/index_memory.py [--vectors 1000000 10000000] [--kinds flat sq8] [--folder DIR] [--write]
 
 The vectors are drawn block by block behind the interface of a bank's clip table, so that no bank has to be written.
 Each index is built, stored and opened again in a process of its own. *Private memory* is what the process holds of its

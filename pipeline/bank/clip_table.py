@@ -21,6 +21,8 @@ from .schema import embedding_field, vectors_of
 # What a clip has of its own, beside its metadata.
 OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
 
+_ROWS_AT_ONCE = 1 << 13
+
 
 class ClipTable:
     """The clips of one recipe in stored order, each once. Rows become objects only when needed, and what was
@@ -147,9 +149,9 @@ class ClipTable:
         return found
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
-        """The clips of these row numbers, by default all."""
+        """The clips of these row numbers, by default all; some at a time become objects."""
         table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))
-        for row in table.to_pylist():
+        for row in (row for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE) for row in batch.to_pylist()):
             yield ClipRow(
                 clip_id=row["clip_id"],
                 video_id=row["video_id"],

@@ -242,14 +242,14 @@ def csv_row(row: LabelRow) -> dict[str, str | float | None]:
     }
 
 
-def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
+def label_of_clips(clips: Iterable[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
     """For each clip the class that covers most of it, at least half; of equals, the narrower, then the newer. Negative
     labels are no classes.
     """
     return covering_labels(clips, [label for label in labels if not is_negative(label.label)])
 
 
-def covering_labels(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
+def covering_labels(clips: Iterable[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
     """``label_of_clips`` among these labels, whatever they say."""
     by_video: dict[str, list[LabelRow]] = {}
     for label in labels:

@@ -11,11 +11,13 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .file_lock import locked_file
 from .files import bytes_in, make_folder, replacing, same_file, sweep, sync_file, sync_folder, temporary_for
+
+Bytes = bytes | memoryview
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,14 @@ class Storage(abc.ABC):
         Raises:
             BankError: it cannot be written; what was there stays.
         """
+
+    def replace_by_parts(self, path: Path, parts: Iterable[Bytes]) -> None:
+        """``replace`` with content that is made part by part, as it may be too large for memory.
+
+        Raises:
+            BankError: see ``replace``.
+        """
+        self.replace(path, b"".join(parts))
 
     @abc.abstractmethod
     def copy(self, path: Path, another: Path) -> None:
@@ -180,6 +190,12 @@ class Disk(Storage):
         """See ``Storage.replace``."""
         with replacing(path) as temporary:
             temporary.write_bytes(content)
+
+    def replace_by_parts(self, path: Path, parts: Iterable[Bytes]) -> None:
+        """See ``Storage.replace_by_parts``."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
 
     def copy(self, path: Path, another: Path) -> None:
         """See ``Storage.copy``."""

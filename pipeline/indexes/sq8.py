@@ -55,6 +55,8 @@ class SQ8(OnDisk):
             self._index = self._new()
             self._index.train(self._rows.read(np.sort(sample)))
             self._learned_from = count
+        if not self._index.ntotal:  # room for all at once: growing step by step needs twice as much in between
+            self._index.codes.resize(count * self.dim)
         for block in self._rows.in_blocks(self._index.ntotal):
             self._index.add(block)
 
