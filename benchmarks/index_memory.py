@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import contextlib
 import json
 import multiprocessing
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 import numpy as np
 from conftest import make_recipe
 from pages import SCALE, put, table
-from processes import private_megabytes
+from processes import watched
 
 from pipeline.core.recipe import IMPORTED
 from pipeline.indexes import local_kind
@@ -62,25 +60,6 @@ class DrawnClips:
             random.shuffle(rows, axis=0)
             rows += self._centres[random.integers(0, _CENTRES, size=len(ids))]
             yield ids, rows
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[dict[str, float]]:
-    """The private memory of this process, in megabytes, before and at most; to be read afterwards."""
-    peak = {"before": private_megabytes(), "most": 0.0}
-    ending = threading.Event()
-
-    def watch() -> None:
-        while not ending.wait(0.02):
-            peak["most"] = max(peak["most"], private_megabytes())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        ending.set()
-        thread.join()
 
 
 def built(kind: str, count: int, dim: int, folder: Path) -> dict[str, Any]:
