@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ..core.predicates import Cells
 from ..core.types import LOST_FRAMES, ClipRow, FloatArray
-from .parquet import read_columns, read_rows
+from .parquet import read_in_blocks, read_rows
 from .schema import embedding_field, vectors_of
 
 # What a clip has of its own, beside its metadata.
@@ -93,26 +93,27 @@ class ClipTable:
         return table.append_column(embedding_field(self._dim), vectors)
 
     def blocks(self) -> Iterator[tuple[list[str], FloatArray]]:
-        """Clip ids and vectors (n, dim), part by part, so that not all of them have to be in memory.
+        """Clip ids and vectors (n, dim), some thousands at a time, so that not all of them have to be in memory.
 
         Raises:
             BankError: see ``embeddings``.
         """
         start = 0
         for part, size in self._parts:
-            first, last = np.searchsorted(self._numbers, (start, start + size))
-            if first < last:
-                vectors = self._vectors(part)
-                whole = last - first == size
-                yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
-            start += size
+            end = start + size
+            if np.diff(np.searchsorted(self._numbers, (start, end)))[0]:
+                for column in read_in_blocks(part, "embedding", num_rows=_ROWS_AT_ONCE):
+                    vectors = vectors_of(part, column, dim=self._dim)
+                    first, last = np.searchsorted(self._numbers, (start, start + len(vectors)))
+                    whole = last - first == len(vectors)
+                    if first < last:
+                        yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
+                    start += len(vectors)
+            start = end
 
     def _some(self, part: Path, rows: npt.NDArray[np.int64]) -> FloatArray:
         column, here, _ = read_rows(part, "embedding", rows.tolist())
         return vectors_of(part, column, dim=self._dim)[here]
-
-    def _vectors(self, part: Path) -> FloatArray:
-        return vectors_of(part, read_columns(part, ["embedding"])["embedding"], dim=self._dim)
 
     def lost_frames(self) -> dict[str, int]:
         """Clips in which neighbours stand in for lost frames, with how many."""

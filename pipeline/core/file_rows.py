@@ -20,7 +20,7 @@ from .types import FloatArray
 from .vectors import unit
 
 # Bytes of rows that are in memory at a time.
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 22
 
 # Training holds a matrix and its copies (those of a fold, scaled, centred and whitened) about so many times at most.
 _COPIES = 6
