@@ -22,6 +22,7 @@ from .schema import embedding_field, vectors_of
 OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
 
 _ROWS_AT_ONCE = 1 << 13
+_NUMBERS_AT_ONCE = 1 << 22
 
 
 class ClipTable:
@@ -102,7 +103,7 @@ class ClipTable:
         for part, size in self._parts:
             end = start + size
             if np.diff(np.searchsorted(self._numbers, (start, end)))[0]:
-                for column in read_in_blocks(part, "embedding", num_rows=_ROWS_AT_ONCE):
+                for column in read_in_blocks(part, "embedding", num_rows=_NUMBERS_AT_ONCE // max(1, self._dim)):
                     vectors = vectors_of(part, column, dim=self._dim)
                     first, last = np.searchsorted(self._numbers, (start, start + len(vectors)))
                     whole = last - first == len(vectors)

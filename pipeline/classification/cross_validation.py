@@ -36,7 +36,7 @@ _INNER_FOLDS = 3
 _TESTED = 200
 _DEALT = {"group": "folds by group", "video": "folds by video"}
 # Of clips that do not fit into memory so many are tested; it is drawn which, and their scores say enough.
-_MOST_TESTED = 20_000
+_MOST_TESTED = 10_000
 _SPLITTING = threading.Lock()  # filters of warnings are the same for all threads
 
 Protocol = Literal["auto", "holdout", "cv", "leave-one-group-out"]

@@ -196,8 +196,10 @@ def labelled_examples(
     examples = LabelledClips(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
         y=np.array([label.label for _, label in found]),
+        # Of many clips as references to a few names: as an array of text each copy would take as much as short vectors.
         groups=np.array(
-            joined([(label.video_id, label.group or groups.get(label.video_id)) for _, label in found], pairs)
+            joined([(label.video_id, label.group or groups.get(label.video_id)) for _, label in found], pairs),
+            dtype=object if isinstance(vectors, FileRows) else None,
         ),
         ids=ids,
         held_out=held_out,

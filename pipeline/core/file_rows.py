@@ -135,8 +135,10 @@ class RowWriter:
         Raises:
             BankError: there is no room for them.
         """
-        order = np.argsort(places, kind="stable")
-        places, rows = places[order], np.ascontiguousarray(rows[order], np.float32)
+        if (np.diff(places) < 0).any():
+            order = np.argsort(places, kind="stable")
+            places, rows = places[order], rows[order]
+        rows = np.ascontiguousarray(rows, np.float32)
         bounds = [0, *(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
         size = 4 * math.prod(self._row)
         try:

@@ -46,6 +46,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             room for another one.
         grid: values worth trying, by parameter (``cross_validation.choose``).
         repeats: how often few clips are dealt into folds anew, at most, to measure it; less where training takes long.
+        on_disk: those arrays that it reads some rows of at a time, so that they may stay in a file (``FileRows``).
         streams: whether it learns from rows in a file as well, some of which it has in memory at a time.
     """
 
@@ -57,6 +58,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     learns_alone: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     repeats: ClassVar[int] = 10
+    on_disk: ClassVar[tuple[str, ...]] = ()
     streams: ClassVar[bool] = False
 
     def fit(self, X: npt.ArrayLike | FileRows, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:

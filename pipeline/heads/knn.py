@@ -40,6 +40,7 @@ class KNNHead(Head):
     shapes: ClassVar[Shapes] = {"vectors_": ("examples", "dim"), "codes_": ("examples",)}
     per_example = ("vectors_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"k": (1, 3, 5, 10, 20)}
+    on_disk: ClassVar[tuple[str, ...]] = ("vectors_",)
     streams: ClassVar[bool] = True
 
     def __init__(self, *, k: int = 5, temperature: float = 0.07, vote: Vote = "nearest") -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +57,17 @@ def parts_of(array: Stored) -> Iterator[memoryview]:
         yield block.reshape(-1).view(np.uint8).data
 
 
-def read_arrays(path: Path) -> dict[str, Stored]:
-    """The arrays of a file; if they do not fit into memory, large matrices stay in it.
+def read_arrays(path: Path, *, on_disk: Collection[str]) -> dict[str, Stored]:
+    """The arrays of a file.
+
+    Args:
+        on_disk: names of matrices of float32 numbers that stay in the file if all does not fit into memory.
 
     Raises:
         OSError, safetensors.SafetensorError: it cannot be read, or is damaged.
     """
     storage = storage_of(path)
-    if fits_in_memory(storage.facts(path).size_bytes, copies=_COPIES):
+    if not on_disk or fits_in_memory(storage.facts(path).size_bytes, copies=_COPIES):
         return dict(safetensors.numpy.load_file(storage.local(path)))
     found: dict[str, Stored] = {}
     length = int.from_bytes(storage.read(path, 0, _LENGTH_BYTES), "little") + _LENGTH_BYTES
@@ -73,13 +75,9 @@ def read_arrays(path: Path) -> dict[str, Stored]:
     with safetensors.safe_open(storage.local(path), framework="numpy") as file:  # it has checked the header
         for name in file.keys():  # noqa: SIM118 -- it is no dictionary
             facts = header[name]
-            if facts["dtype"] == "F32" and len(facts["shape"]) > 1 and not _is_small(facts["shape"]):
+            if name in on_disk and facts["dtype"] == "F32" and len(facts["shape"]) > 1:
                 start = length + int(facts["data_offsets"][0])
                 found[name] = FileRows.stored_in(storage.local(path), facts["shape"], start_bytes=start)
             else:
                 found[name] = file.get_tensor(name)
     return found
-
-
-def _is_small(shape: list[int]) -> bool:
-    return fits_in_memory(4 * math.prod(shape), copies=16)

@@ -80,7 +80,7 @@ def read_head_file(path: Path) -> TrainedHead:
     """
     card, checksum = _read_facts(path, path.parent)
     try:
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, on_disk=heads.get(card.kind).on_disk)
         if checksum is not None and arrays_checksum(arrays) != checksum:
             raise ValueError("its arrays do not match their checksum")
         familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
