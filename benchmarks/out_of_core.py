@@ -3,7 +3,8 @@
     python benchmarks/out_of_core.py [--clips 250000] [--dim 1024] [--limit 1000] [--kinds linear knn] [--write]
 
 Makes a bank of drawn vectors with labels of whole videos, and trains each kind of head on it in a process of its own:
-once under a limit of its private memory (``RLIMIT_DATA``, in MB) that is below the size of the vectors, once without.
+once under a limit of its private memory (``RLIMIT_DATA``, in MB) that is below the size of the vectors, with
+cross-validation; once without a limit, in memory and without cross-validation.
 Clips that no head has seen tell the accuracy of both. *Private memory* is the most that the process held of its own
 (``RssAnon``). ``--write`` puts the table into docs/scale.md. Takes some minutes. Linux: it reads /proc.
 """
@@ -31,9 +32,10 @@ from processes import watched
 
 from pipeline import Bank, dataset, evaluate, predict, train_head
 from pipeline.bank.labels import Labels
+from pipeline.classification.train import build_head
 from pipeline.core.recipe import IMPORTED
 from pipeline.core.types import ClipRow, LabelRow, Span, clip_id
-from pipeline.heads import heads, load_trained
+from pipeline.heads import load_trained
 
 _CLIPS_EACH = 25  # of a video
 _PART = 10_000
@@ -41,12 +43,11 @@ _TESTED = 5_000
 _CLASSES = 10
 # RLIMIT_DATA counts addresses that Arrow's own allocator reserves, a gigabyte, and buffers of each thread of BLAS.
 _SETTINGS = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
-_ALONE = ("knn",)  # in memory trained without cross-validation, which compares all clips with all
-KINDS: dict[str, dict[str, Any]] = {
-    "linear": {"head": "linear"},
-    "prototype": {"head": "prototype"},
-    "knn": {"head": "knn"},
-    "mlp, triplet": {"loss": "triplet"},
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "linear": ("linear", {}),
+    "prototype": ("prototype", {}),
+    "knn": ("knn", {}),
+    "mlp, triplet": ("mlp", {"loss": "triplet"}),
 }
 
 
@@ -95,18 +96,19 @@ def trained(folder: Path, kind: str, *, limit: int | None, whole: bool) -> dict[
     facts: dict[str, Any] = {"kind": kind, "limit": limit}
     with watched() as peak:
         started = time.perf_counter()
-        if kind in _ALONE and limit is None:
+        if limit is None:  # once, in memory: cross-validation of kNN there compares all clips with all
             labelled = dataset(folder)
-            head = heads.get(kind)().fit(labelled.X, labelled.y)
-            classes = head.classes_
+            model = build_head(*MODELS[kind], seed=0)
+            classes = model.fit(labelled.X, labelled.y).classes_
+            score = model.predict_proba
         else:
-            facts["cv"] = train_head(bank=folder, name="tried", **KINDS[kind]).cv["top1"]
+            facts["cv"] = train_head(bank=folder, name="tried", head=MODELS[kind][0], **MODELS[kind][1]).cv["top1"]
             head = load_trained(folder / "heads", "tried")
-            classes = np.array(head.classes)
+            classes, score = np.array(head.classes), head.predict_proba
         facts["seconds"] = time.perf_counter() - started
         tested = np.load(folder / "tested.npz")
         names = np.array([f"class {code}" for code in tested["y"]])
-        facts["accuracy"] = float((classes[head.predict_proba(tested["X"]).argmax(axis=1)] == names).mean())
+        facts["accuracy"] = float((classes[score(tested["X"]).argmax(axis=1)] == names).mean())
         if whole:
             started = time.perf_counter()
             facts["evaluated"] = evaluate(bank=folder, head_name="tried", protocol="cv").figures["top1"]
@@ -140,7 +142,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=250_000)
     parser.add_argument("--dim", type=int, default=1024)
     parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", default=list(MODELS))
     parser.add_argument("--whole", action="store_true", help="evaluate and predict as well")
     parser.add_argument("--unlimited", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--write", action="store_true")

@@ -129,9 +129,9 @@ print(train_head(bank=sys.argv[1], head="prototype", calibrate="none").cv["top1"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts all private memory as data")
 def test_a_head_is_trained_on_vectors_larger_than_the_memory_that_is_left(tmp_path: Path) -> None:
-    recipe, random = dataclasses.replace(RECIPE, dim=1024), np.random.default_rng(0)
+    recipe, random = dataclasses.replace(RECIPE, dim=512), np.random.default_rng(0)
     store, clips_each, videos = Bank(tmp_path, create=True), 50, 100
-    for part in range(12):
+    for part in range(16):
         rows = []
         for number in range(videos * clips_each):
             start = 2.0 * (number % clips_each)
@@ -140,9 +140,10 @@ def test_a_head_is_trained_on_vectors_larger_than_the_memory_that_is_left(tmp_pa
         X[:, :8] += 9 * (np.arange(len(rows)) // clips_each % 2)[:, None]
         store.add(recipe, rows, X, [])
         Labels(tmp_path).add(
-            LabelRow(row.video_id, row.video, f"class {number % 2}") for number, row in enumerate(rows[::clips_each])
+            LabelRow(row.video_id, row.video, f"class {number % 2}", group=f"group {number // 2 % 2}")
+            for number, row in enumerate(rows[::clips_each])
         )
-    left = 200 << 20
+    left = 150 << 20
     assert 4 * len(store) * recipe.dim > left
     # Addresses that Arrow's own allocator and threads of BLAS reserve would count.
     settings = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
