@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-PERFORMANCE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PERFORMANCE, SCALE = DOCS / "performance.md", DOCS / "scale.md"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -80,7 +80,7 @@ FILE_FUNCTIONS = {
 _LOCAL = "in a folder on the local disk that a storage gave, for FAISS and memory maps"
 FILES_OF_THEIR_OWN = {
     "indexes._checked": ({"iterdir", "open", "read_bytes", "write_text"}, _LOCAL),
-    "indexes._local": ({"read_text", "write_text"}, _LOCAL),
+    "indexes._local": ({"open", "read_text"}, _LOCAL),
     "indexes._rescored": ({"read_text", "write_index", "write_text"}, _LOCAL),
     "indexes._rows": ({"memmap", "open", "read_text", "tempfile", "write_text"}, _LOCAL),
     "indexes._segments": ({"fromfile", "hardlink_to", "memmap", "open", "tofile"}, _LOCAL),

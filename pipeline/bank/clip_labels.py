@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..core.types import ClipRow, LabelRow
@@ -12,7 +12,7 @@ from .negative_labels import class_denied, is_negative, negative_of
 _COVERED = 0.5
 
 
-def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
+def label_of_clips(clips: Iterable[ClipRow], labels: Sequence[LabelRow]) -> list[LabelRow | None]:
     """For each clip the class that covers most of it, at least half; of equals, the narrower, then the newer.
 
     A negative label competes with its class by the same rules: where ``not:walk`` covers more of a clip than ``walk``
@@ -24,7 +24,7 @@ def label_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list
     return [_class_of(covering) for covering in _covering(clips, labels)]
 
 
-def denial_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow], class_name: str) -> list[LabelRow | None]:
+def denial_of_clips(clips: Iterable[ClipRow], labels: Sequence[LabelRow], class_name: str) -> list[LabelRow | None]:
     """For each clip the negative label of a class that covers it, if it prevails over the class there.
 
     Args:
@@ -37,7 +37,7 @@ def denial_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow], class_
     return found
 
 
-def denied_of_clips(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> list[tuple[str, ...]]:
+def denied_of_clips(clips: Iterable[ClipRow], labels: Sequence[LabelRow]) -> list[tuple[str, ...]]:
     """For each clip the classes that it is not of, as a negative label prevails over them there; sorted.
 
     Args:
@@ -58,7 +58,7 @@ class _Covering(NamedTuple):
     label: LabelRow
 
 
-def _covering(clips: Sequence[ClipRow], labels: Sequence[LabelRow]) -> Iterator[dict[str, _Covering]]:
+def _covering(clips: Iterable[ClipRow], labels: Sequence[LabelRow]) -> Iterator[dict[str, _Covering]]:
     """For each clip the labels that cover at least half of it, of each class or denial the one that prevails."""
     by_video: dict[str, list[tuple[int, LabelRow]]] = {}
     for place, label in enumerate(labels):

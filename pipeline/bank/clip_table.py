@@ -15,11 +15,14 @@ import pyarrow.compute as pc
 
 from ..core.predicates import Cells
 from ..core.types import LOST_FRAMES, ClipRow, FloatArray
-from .parquet import read_columns, read_rows
+from .parquet import read_in_blocks, read_rows
 from .schema import embedding_field, vectors_of
 
 # What a clip has of its own, beside its metadata.
 OWN_COLUMNS = ("video", "video_id", "clip_id", "start_seconds", "stop_seconds")
+
+_ROWS_AT_ONCE = 1 << 13
+_NUMBERS_AT_ONCE = 1 << 22
 
 
 class ClipTable:
@@ -91,26 +94,27 @@ class ClipTable:
         return table.append_column(embedding_field(self._dim), vectors)
 
     def blocks(self) -> Iterator[tuple[list[str], FloatArray]]:
-        """Clip ids and vectors (n, dim), part by part, so that not all of them have to be in memory.
+        """Clip ids and vectors (n, dim), some thousands at a time, so that not all of them have to be in memory.
 
         Raises:
             BankError: see ``embeddings``.
         """
         start = 0
         for part, size in self._parts:
-            first, last = np.searchsorted(self._numbers, (start, start + size))
-            if first < last:
-                vectors = self._vectors(part)
-                whole = last - first == size
-                yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
-            start += size
+            end = start + size
+            if np.diff(np.searchsorted(self._numbers, (start, end)))[0]:
+                for column in read_in_blocks(part, "embedding", num_rows=_NUMBERS_AT_ONCE // max(1, self._dim)):
+                    vectors = vectors_of(part, column, dim=self._dim)
+                    first, last = np.searchsorted(self._numbers, (start, start + len(vectors)))
+                    whole = last - first == len(vectors)
+                    if first < last:
+                        yield self.ids[first:last], vectors if whole else vectors[self._numbers[first:last] - start]
+                    start += len(vectors)
+            start = end
 
     def _some(self, part: Path, rows: npt.NDArray[np.int64]) -> FloatArray:
         column, here, _ = read_rows(part, "embedding", rows.tolist())
         return vectors_of(part, column, dim=self._dim)[here]
-
-    def _vectors(self, part: Path) -> FloatArray:
-        return vectors_of(part, read_columns(part, ["embedding"])["embedding"], dim=self._dim)
 
     def lost_frames(self) -> dict[str, int]:
         """Clips in which neighbours stand in for lost frames, with how many."""
@@ -147,9 +151,9 @@ class ClipTable:
         return found
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[ClipRow]:
-        """The clips of these row numbers, by default all."""
+        """The clips of these row numbers, by default all; some at a time become objects."""
         table = self._table if numbers is None else self._table.take(pa.array(numbers, pa.int64()))
-        for row in table.to_pylist():
+        for row in (row for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE) for row in batch.to_pylist()):
             yield ClipRow(
                 clip_id=row["clip_id"],
                 video_id=row["video_id"],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -168,6 +169,30 @@ def columns_of(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None =
         return table
 
     return named(path, read)
+
+
+def read_in_blocks(path: Path, column: str, *, num_rows: int) -> Iterator[pa.ChunkedArray]:
+    """A column of a part, about so many rows at a time: whole row groups.
+
+    Raises:
+        BankError: it is damaged.
+    """
+    file = open_part(path)
+
+    def read(groups: list[int]) -> pa.ChunkedArray:
+        _require(file, [column])
+        table = file.read_row_groups(groups, columns=[column], use_threads=False)
+        table.validate(full=True)
+        return table[column]
+
+    groups: list[int] = []
+    count = 0
+    for number in range(file.metadata.num_row_groups):
+        groups.append(number)
+        count += file.metadata.row_group(number).num_rows
+        if count >= num_rows or number == file.metadata.num_row_groups - 1:
+            yield named(path, functools.partial(read, groups))
+            groups, count = [], 0
 
 
 def _require(file: pq.ParquetFile, columns: Sequence[str]) -> None:

@@ -21,8 +21,9 @@ from ..bank.label_conflicts import contradicting, stretch_of
 from ..bank.labels import Labels
 from ..core.arguments import check_choice
 from ..core.errors import HeadError
+from ..core.file_rows import in_memory, rows_of, taken
 from ..core.results import Report
-from ..core.types import Device, FloatArray, LabelRow
+from ..core.types import Device, LabelRow
 from ..encoders import load_for
 from ..extraction.encode_loop import Progress
 from ..extraction.extract import extract_for
@@ -160,7 +161,7 @@ def _add(
     known, learned = with_labels(card, stored, given, in_bank=Labels(store.folder).rows())
     examples, after, is_alone = _learned(before, store, stored, known, class_name, retrain=retrain)
     compared = clips_to_compare(before, examples, class_name)
-    X, y = examples.X[compared], examples.y[compared]
+    X, y = taken(examples.X, compared), examples.y[compared]
     change, confusions = effect_on_others(before.head, after, X, y, class_name=class_name, exactly=is_alone)
     recognised = recognised_elsewhere(before.head, examples, class_name, alone=is_alone)
     notes = _contradictions(learned, store)
@@ -211,7 +212,7 @@ def _learned(
     if retrain is None:
         retrain = not before.head.learns_alone and before.sample is None
     examples = examples_of(before, store, stored, known, class_name, some=not retrain)
-    alone = None if retrain else before.head.with_class(class_name, examples.X, examples.y)
+    alone = None if retrain else before.head.with_class(class_name, in_memory(examples.X), examples.y)
     if alone is not None:
         return examples, alone, True
     if not retrain and before.sample is not None:
@@ -243,7 +244,7 @@ def _changed(
         thresholds={name: least for name, least in before.card.thresholds.items() if name != class_name},
     )
     familiarity, prior, sample = before.familiarity, before.prior, before.sample
-    mine: FloatArray = examples.vectors[examples.y == class_name]
+    mine = rows_of(examples.vectors, examples.y == class_name)
     if sample is not None:
         order = np.array([card.classes.index(name) for name in before.card.classes])
         sample = dataclasses.replace(sample, codes=order[sample.codes])

@@ -13,10 +13,12 @@ from ..bank.label_parts import key_of
 from ..bank.labels import label_row
 from ..bank.negative_labels import negative_of
 from ..core.errors import HeadError, LabelError
+from ..core.file_rows import in_memory
 from ..core.types import LabelRow, Moment
 from ..extraction.run import Extraction
 from ..heads import HeadCard, TrainedHead
-from .dataset import LabelledClips, frames_of
+from .clip_vectors import frames_of, vectors_of_clips
+from .dataset import LabelledClips
 
 
 def labels_of(extraction: Extraction, class_name: str) -> list[LabelRow]:
@@ -94,13 +96,13 @@ def examples_of(
     sample = before.sample if some else None
     ids = tuple(name for name, (label, _) in known.items() if sample is None or label == class_name)
     numbers = {name: number for number, name in enumerate(stored.ids)}
-    vectors = stored.embeddings([numbers[name] for name in ids])
+    vectors = vectors_of_clips(store, stored, [numbers[name] for name in ids])
     y = [known[name][0] for name in ids]
     groups = [known[name][1] for name in ids]
     if sample is not None:
         names = [card.classes[code] for code in sample.codes]
         others = np.array([name != class_name for name in names], dtype=np.bool_)
-        vectors = np.concatenate([vectors, sample.X[others].astype(np.float32)])
+        vectors = np.concatenate([in_memory(vectors), sample.X[others].astype(np.float32)])
         y += [name for name in names if name != class_name]
         groups += ["sample"] * int(others.sum())
         ids += tuple(f"sample {number}" for number in np.flatnonzero(others))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.types import FloatArray
+from ..core.file_rows import Matrix, rows_of
 from ..heads import Head, TrainedHead
 from .dataset import LabelledClips
 
@@ -31,8 +31,8 @@ def recognised_elsewhere(head: Head, examples: LabelledClips, class_name: str, *
     if alone and len(videos) > 1 and len(examples) <= _MOST_TO_CHECK:
         for video in videos[:_MOST_LEFT_OUT]:
             left = own & (examples.groups == video)
-            learned = head.with_class(class_name, examples.X[~left], examples.y[~left])
-            tested += [] if learned is None else learned.predict(examples.X[left]).tolist()
+            learned = head.with_class(class_name, rows_of(examples.X, ~left), examples.y[~left])
+            tested += [] if learned is None else learned.predict(rows_of(examples.X, left)).tolist()
     return tested
 
 
@@ -44,7 +44,7 @@ def clips_to_compare(before: TrainedHead, examples: LabelledClips, class_name: s
 
 
 def effect_on_others(
-    before: Head, after: Head, X: FloatArray, y: npt.NDArray[np.str_], *, class_name: str, exactly: bool
+    before: Head, after: Head, X: Matrix, y: npt.NDArray[np.str_], *, class_name: str, exactly: bool
 ) -> tuple[float, dict[str, int]]:
     """The largest change among the other classes, and the clips that the new class took from them.
 

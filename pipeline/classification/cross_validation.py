@@ -19,6 +19,7 @@ from sklearn.model_selection import LeaveOneGroupOut, ParameterGrid, StratifiedG
 
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
+from ..core.file_rows import FileRows, held_bytes, taken
 from ..core.metrics import NOTHING, classification_figures, in_top_k, log_loss
 from ..core.training import kept_warning_filters, on_cores
 from ..core.vectors import groups_per_class
@@ -34,6 +35,8 @@ _INNER_FOLDS = 3
 # many were tested, at most as often as the kind of head allows.
 _TESTED = 200
 _DEALT = {"group": "folds by group", "video": "folds by video"}
+# Of clips that do not fit into memory so many are tested; it is drawn which, and their scores say enough.
+_MOST_TESTED = 10_000
 _SPLITTING = threading.Lock()  # filters of warnings are the same for all threads
 
 Protocol = Literal["auto", "holdout", "cv", "leave-one-group-out"]
@@ -137,7 +140,7 @@ def choose(model: Head, examples: LabelledClips, *, fixed: frozenset[str] = froz
         figures = classification_figures(held.truth, held.scores)
         return round(figures["balanced_accuracy"], 6), -log_loss(held.truth, held.scores)
 
-    merits = on_cores(merit, candidates, copy_bytes=examples.X.nbytes)
+    merits = on_cores(merit, candidates, copy_bytes=held_bytes(examples.X))
     best: Head = candidates[merits.index(max(merits))]
     return best
 
@@ -207,11 +210,13 @@ def _over(
             return None
         training = examples.take(np.isin(np.arange(len(examples)), train))
         chosen = model if fixed is None else choose(model, training, fixed=fixed)
-        shares = fit(chosen, training).predict_proba(examples.X[test])
+        shares = fit(chosen, training).predict_proba(taken(examples.X, test))
         look = NoveltyDetector.fit(training.vectors, training.y) if familiarity else None
-        return known, shares, None if look is None else look.scores(examples.vectors[test])
+        return known, shares, None if look is None else look.scores(taken(examples.vectors, test))
 
-    copy_bytes = examples.X.nbytes + examples.vectors.nbytes
+    if isinstance(examples.X, FileRows):
+        deals = [[(train, _some(test, len(examples))) for train, test in splits] for splits in deals]
+    copy_bytes = held_bytes(examples.X) + held_bytes(examples.vectors)
     folds = iter(on_cores(tried, [split for splits in deals for split in splits], copy_bytes=copy_bytes))
 
     def dealt(splits: Sequence[Split]) -> HeldOut:
@@ -237,6 +242,12 @@ def _over(
         )
 
     return _together([dealt(splits) for splits in deals])
+
+
+def _some(test: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """A fold's share of the clips of so many that are tested, in their order."""
+    most = max(1, _MOST_TESTED * len(test) // count)
+    return test if count <= _MOST_TESTED else np.sort(np.random.default_rng(0).permutation(test)[:most])
 
 
 def splits_of(examples: LabelledClips, protocol: Protocol, *, seed: int = 0) -> tuple[str, list[Split]]:

@@ -13,14 +13,17 @@ import numpy.typing as npt
 
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.clip_labels import label_of_clips
+from ..bank.clip_table import ClipTable
 from ..bank.head_changes import labels_in
 from ..bank.labels import read_label_csv
 from ..bank.negative_labels import is_negative
 from ..core.arguments import check_choice
 from ..core.errors import LabelError
+from ..core.file_rows import FileRows, Matrix, in_memory, taken
 from ..core.recipe import Recipe
 from ..core.types import FloatArray, LabelRow
 from ..extraction.resume import video_id_of
+from .clip_vectors import frames_of, vectors_of_clips
 from .groups import joined, twins
 
 _HELD_OUT = ("test", "val", "valid", "validation", "dev", "eval", "holdout")
@@ -37,7 +40,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclasses.dataclass(frozen=True)
 class LabelledClips:
-    """Labelled clips of one recipe, n of them.
+    """Labelled clips of one recipe, n of them. What does not fit into memory lies in a file (``FileRows``).
 
     Attributes:
         X: what a head reads: vectors (n, dim), or features of frames (n, steps, dim).
@@ -50,13 +53,13 @@ class LabelledClips:
         left_out: clips that a split meant to be trained on, left out because they show what a held-out one shows.
     """
 
-    X: FloatArray
+    X: Matrix
     y: npt.NDArray[np.str_]
     groups: npt.NDArray[np.str_]
     ids: tuple[str, ...]
     held_out: Bools
     named_groups: bool
-    vectors: FloatArray
+    vectors: Matrix
     left_out: int = 0
 
     def __len__(self) -> int:
@@ -64,15 +67,25 @@ class LabelledClips:
 
     def take(self, chosen: Bools) -> LabelledClips:
         """The examples that are chosen."""
+        X = taken(self.X, chosen)
         return dataclasses.replace(
             self,
-            X=self.X[chosen],
+            X=X,
             y=self.y[chosen],
             groups=self.groups[chosen],
             ids=tuple(name for name, keep in zip(self.ids, chosen, strict=True) if keep),
             held_out=self.held_out[chosen],
-            vectors=self.vectors[chosen],
+            vectors=X if self.vectors is self.X else taken(self.vectors, chosen),
         )
+
+    def drawn(self, most: int) -> LabelledClips:
+        """At most so many of the examples, at random and in their order, in memory; all if they are there."""
+        if not isinstance(self.X, FileRows):
+            return self
+        chosen = np.zeros(len(self), np.bool_)
+        chosen[np.random.default_rng(0).permutation(len(self))[:most]] = True
+        some = self.take(chosen)
+        return dataclasses.replace(some, X=in_memory(some.X), vectors=in_memory(some.vectors))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -137,7 +150,7 @@ def dataset(
     store = open_bank(bank)
     rows = label_rows_of(store, None if labels is None else Path(labels))
     found = labelled_examples(store, store.recipe(recipe), rows, reads=reads)
-    return Dataset(found.X, found.y, found.groups, np.array(found.ids), found.held_out)
+    return Dataset(in_memory(found.X), found.y, found.groups, np.array(found.ids), found.held_out)
 
 
 def label_rows_of(bank: Bank, table: Path | None) -> list[LabelRow]:
@@ -163,20 +176,16 @@ def labelled_examples(
             "there are no labels yet: use clipdex label add, clipdex label import, or extract with labels_from_folders"
         )
     stored = bank.clips(recipe.id)
-    clips = list(stored.rows())
-    found = label_of_clips(clips, labels)
     # By name, not as stored: threads finish in any order, and a seed has to give the same head all the same.
-    order = sorted(range(len(clips)), key=lambda number: clips[number].clip_id)
-    numbers = [number for number in order if found[number] is not None]
-    if not numbers:
+    found = sorted(_labelled(stored, labels), key=lambda one: stored.ids[one[0]])
+    if not found:
         raise LabelError(
             f"none of the {len(classes)} labels covers a clip stored under recipe {recipe.id} ({recipe.encoder}). "
             f"Extract what is labelled, for example: clipdex extract {classes[0].video} --encoder {recipe.encoder}"
         )
-    rows = [(clips[number], label) for number in order if (label := found[number]) is not None]
-    vectors = stored.embeddings(numbers)
-    ids = tuple(clip.clip_id for clip, _ in rows)
-    splits = [(label.split or "").lower() for _, label in rows]
+    vectors = vectors_of_clips(bank, stored, [number for number, _ in found])
+    ids = tuple(stored.ids[number] for number, _ in found)
+    splits = [(label.split or "").lower() for _, label in found]
     if strange := sorted(set(splits) - {*_HELD_OUT, *_TRAINED_ON}):
         raise LabelError(
             f"the split column says {strange[0]!r}, which is neither trained on (train, training, empty) nor held out "
@@ -190,31 +199,31 @@ def labelled_examples(
     groups = group_of_videos(classes)
     examples = LabelledClips(
         X=vectors if reads == "clips" else frames_of(bank, recipe, ids),
-        y=np.array([label.label for _, label in rows]),
+        y=np.array([label.label for _, label in found]),
+        # Of many clips as references to a few names: as an array of text each copy would take as much as short vectors.
         groups=np.array(
-            joined([(clip.video_id, label.group or groups.get(clip.video_id)) for clip, label in rows], pairs)
+            joined([(label.video_id, label.group or groups.get(label.video_id)) for _, label in found], pairs),
+            dtype=object if isinstance(vectors, FileRows) else None,
         ),
         ids=ids,
         held_out=held_out,
-        named_groups=any(label.group is not None for _, label in rows),
+        named_groups=any(label.group is not None for _, label in found),
         vectors=vectors,
         left_out=len(crossing),
     )
     return examples.take(~np.isin(np.arange(len(examples)), list(crossing))) if crossing else examples
 
 
+def _labelled(stored: ClipTable, labels: Sequence[LabelRow]) -> list[tuple[int, LabelRow]]:
+    """The row numbers of the clips that a label covers, each with it."""
+    numbers = stored.of_videos({label.video_id for label in labels})
+    covering = label_of_clips(stored.rows(numbers), labels)
+    return [(number, label) for number, label in zip(numbers, covering, strict=True) if label is not None]
+
+
 def group_of_videos(labels: Sequence[LabelRow]) -> dict[str, str]:
     """The group of each video that any of its labels names: a label without one does not take it away."""
     return {row.video_id: row.group for row in labels if row.group is not None}
-
-
-def frames_of(bank: Bank, recipe: Recipe, ids: Sequence[str]) -> FloatArray:
-    """What ``--keep frames`` stored of these clips, (n, steps, dim) float32.
-
-    Raises:
-        UsageError: some were stored without.
-    """
-    return bank.features(recipe.id, "frames").read(ids).astype(np.float32)
 
 
 def check_classes(examples: LabelledClips) -> None:

@@ -10,28 +10,32 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..core.types import FloatArray
+from ..core.file_rows import Matrix, blocks_of, rows_of
 from ..core.vectors import components, unit
 
 # Of one length, vectors this near are one recording: encoders' rounding moves them by less.
 _SAME = 1e-3
 _VIEWS = 8
 _NEIGHBOURS = 4
+_COMPARED = 8192  # pairs at a time
 
 
-def twins(vectors: FloatArray) -> list[tuple[int, int]]:
+def twins(vectors: Matrix) -> list[tuple[int, int]]:
     """Pairs of rows that are the same but for rounding: one recording under two files, however it was wrapped.
 
     A few random projections of equal vectors are equal, so only rows whose projections are near are compared.
     """
-    rows = unit(vectors)
-    views = np.random.default_rng(0).normal(size=(rows.shape[1], _VIEWS)).astype(np.float32) / np.sqrt(_VIEWS)
-    seen = rows @ views
+    views = np.random.default_rng(0).normal(size=(vectors.shape[1], _VIEWS)).astype(np.float32) / np.sqrt(_VIEWS)
+    seen = np.concatenate([unit(rows) @ views for _, rows in blocks_of(vectors)])
     _, near = cKDTree(seen).query(seen, k=range(2, 2 + _NEIGHBOURS), distance_upper_bound=2 * _SAME)
-    ones, places = np.nonzero(near < len(rows))
+    ones, places = np.nonzero(near < len(vectors))
     others = near[ones, places]
-    same = np.linalg.norm(rows[ones] - rows[others], axis=1) <= _SAME
-    return [(int(a), int(b)) for a, b in zip(ones[same], others[same], strict=True)]
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(ones), _COMPARED):
+        a, b = ones[start : start + _COMPARED], others[start : start + _COMPARED]
+        same = np.linalg.norm(unit(rows_of(vectors, a)) - unit(rows_of(vectors, b)), axis=1) <= _SAME
+        pairs += zip(a[same].tolist(), b[same].tolist(), strict=True)
+    return pairs
 
 
 def joined(members: Sequence[tuple[str, str | None]], pairs: Sequence[tuple[int, int]]) -> list[str]:

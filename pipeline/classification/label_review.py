@@ -11,6 +11,7 @@ import numpy as np
 from ..bank.bank import BankLike, open_bank
 from ..bank.label_conflicts import contradictions, durations_in, spelled_alike, stretch_of
 from ..core.errors import UsageError
+from ..core.file_rows import in_memory
 from ..core.results import Report, Results
 from ..core.types import ClipRow, LabelRow
 from ..core.vectors import unit
@@ -99,7 +100,7 @@ def _of_names(labels: Sequence[LabelRow]) -> Iterator[OddLabel]:
 
 def _near_duplicates(examples: LabelledClips, clips: Sequence[ClipRow]) -> list[OddLabel]:
     """Clips of different classes and groups that are nearer than clips of one class usually are, nearest first."""
-    rows = unit(examples.vectors)
+    rows = unit(in_memory(examples.vectors))
     same, cross, nearest = [], [], []
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)

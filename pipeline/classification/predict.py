@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,8 @@ from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..core.arguments import as_list, options_of
 from ..core.errors import UsageError
-from ..core.recipe import Recipe
 from ..core.results import One, Prediction, Results
-from ..core.types import ClipRow, FloatArray, VideoRow
+from ..core.types import ClipRow
 from ..core.vectors import softmax
 from ..encoders import encoder_class_for, far_text_notes, load_for, text_cosines
 from ..extraction.encode_loop import Progress
@@ -25,7 +24,7 @@ from ..extraction.extract import extract_for
 from ..extraction.run import Extraction
 from ..heads import HeadCard, TrainedHead, load_trained
 from ..sources.sampling import ClipPlan
-from .dataset import frames_of
+from .clip_vectors import Blocks, chosen_clips, frames_of
 from .figures import chance_note
 from .left_out import left_out
 from .predict_options import DetectKeywords, DetectOptions, PredictKeywords, PredictOptions
@@ -199,16 +198,18 @@ def score_clips(
         done = extract_for(
             chosen, sources, store=store, cut=cut, device=options.device, runner=options.runner, on_progress=on_progress
         )
-    clips, vectors = _chosen(store, chosen, None if done is None else done.rows)
+    clips, blocks = chosen_clips(store, chosen, None if done is None else done.rows)
     if trained is not None:
-        return _by_head(trained, store, clips, vectors, options=options, extraction=done)
+        return _by_head(trained, store, clips, blocks, options=options, extraction=done)
     scores, notes = np.empty((0, len(prompts))), []
     if clips:
-        patches = store.patches(chosen, [clip.clip_id for clip in clips]) if options.rerank else None
         encoder = load_for(chosen, device=options.device)
-        cosines = text_cosines(encoder, vectors, prompts, templates=options.templates, patches=patches)
-        scores = softmax(encoder.text_scale * cosines)  # (n, prompts)
-        notes = far_text_notes(encoder, prompts)
+        found = []
+        for ids, vectors in blocks:
+            patches = store.patches(chosen, ids) if options.rerank else None
+            cosines = text_cosines(encoder, vectors, prompts, templates=options.templates, patches=patches)
+            found.append(softmax(encoder.text_scale * cosines))  # (n, prompts)
+        scores, notes = np.concatenate(found), far_text_notes(encoder, prompts)
     return ClipScores(clips, prompts, scores, None, [None] * len(clips), {}, done, notes)
 
 
@@ -216,7 +217,7 @@ def _by_head(
     trained: TrainedHead,
     store: Bank,
     clips: Sequence[ClipRow],
-    vectors: FloatArray,
+    blocks: Blocks,
     *,
     options: PredictOptions,
     extraction: Extraction | None,
@@ -225,14 +226,14 @@ def _by_head(
     card = trained.card
     if not clips:
         return ClipScores([], card.classes, np.empty((0, len(card.classes))), None, [], card.thresholds, extraction)
-    reads = vectors
-    if trained.head.reads == "frames":
-        reads = frames_of(store, card.recipe, [clip.clip_id for clip in clips])
-    in_text_space = None
-    if trained.prior is not None:
-        in_text_space = load_for(card.recipe, device=options.device).text_space(vectors)
-    scores = trained.probabilities(reads, in_text_space=in_text_space)
-    known = trained.known(vectors)
+    encoder = None if trained.prior is None else load_for(card.recipe, device=options.device)
+    probabilities, looks = [], []
+    for ids, vectors in blocks:
+        reads = frames_of(store, card.recipe, ids) if trained.head.reads == "frames" else vectors
+        in_text_space = None if encoder is None else encoder.text_space(vectors)
+        probabilities.append(trained.probabilities(reads, in_text_space=in_text_space))
+        looks += [] if (look := trained.known(vectors)) is None else [look]
+    scores, known = np.concatenate(probabilities), np.concatenate(looks) if looks else None
     abstains = trained.abstentions(scores, known, accept_known=options.accept_known)
     if options.never_abstain:
         abstains = [None] * len(clips)
@@ -251,20 +252,6 @@ def _windows(options: DetectOptions, store: Bank) -> ClipPlan:
     if window_seconds is None:
         window_seconds = encoder_class_for(store.recipe(options.recipe)).card.span_seconds
     return ClipPlan("windows", window_seconds, options.stride_seconds or window_seconds / 2)
-
-
-def _chosen(store: Bank, recipe: Recipe, rows: Sequence[VideoRow] | None) -> tuple[list[ClipRow], Any]:
-    """The clips of these inputs in their order, under the names they were given; by default all."""
-    table = store.clips(recipe.id)
-    if rows is None:
-        return list(table.rows()), table.embeddings()
-    by_id = {name: number for number, name in enumerate(table.ids)}
-    wanted = {(row.video, name): by_id[name] for row in rows for name in row.clip_ids}
-    numbers = list(wanted.values())
-    clips = [
-        dataclasses.replace(clip, video=video) for clip, (video, _) in zip(table.rows(numbers), wanted, strict=True)
-    ]
-    return clips, table.embeddings(numbers)
 
 
 def _cut_like(card: HeadCard, store: Bank) -> ClipPlan | None:

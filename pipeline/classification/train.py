@@ -24,6 +24,7 @@ from ..bank.bank import BankLike, open_bank
 from ..bank.head_changes import changing, check_unchanged, heads_in, stamp
 from ..core.arguments import as_list, is_of
 from ..core.errors import HeadError, UnknownOption, UsageError
+from ..core.file_rows import blocks_of
 from ..core.recipe import Recipe
 from ..core.results import Report
 from ..core.training import OnTraining, on_cores, reporting
@@ -203,7 +204,7 @@ def _report(card: HeadCard, *, seconds: float, warnings: Sequence[str]) -> Train
 def text_shares(encoder: Encoder, examples: LabelledClips, templates: str | Sequence[str]) -> npt.NDArray[np.float64]:
     """What texts for the classes say of each example, (n, classes of ``np.unique(y)``)."""
     prior = class_texts(encoder, np.unique(examples.y).tolist(), templates)
-    return prior.shares(encoder.text_space(examples.vectors))
+    return np.concatenate([prior.shares(encoder.text_space(rows)) for _, rows in blocks_of(examples.vectors)])
 
 
 def class_texts(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .file_lock import locked_file
 from .files import bytes_in, make_folder, replacing, same_file, sweep, sync_file, sync_folder, temporary_for
-from .storage_contract import Facts, Storage
+from .storage_contract import Bytes, Facts, Storage
 
 
 class Disk(Storage):
@@ -54,6 +54,12 @@ class Disk(Storage):
         """See ``Storage.replace``."""
         with replacing(path) as temporary:
             temporary.write_bytes(content)
+
+    def replace_by_parts(self, path: Path, parts: Iterable[Bytes]) -> None:
+        """See ``Storage.replace_by_parts``."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
 
     def copy(self, path: Path, another: Path) -> None:
         """See ``Storage.copy``."""

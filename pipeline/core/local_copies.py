@@ -89,6 +89,12 @@ class LocalCopies:
             finally:
                 mine.unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def scratch_file(self, name: str) -> Iterator[Path]:
+        """A file that is removed in the end."""
+        with self._writing(self._place(name)) as temporary:
+            yield temporary
+
     def kept_folder(self, name: str, fetch: Callable[[Path], object]) -> Path:
         """The copy of a folder of objects that do not change; one that is empty or missing is not there."""
         place = self._place(name)

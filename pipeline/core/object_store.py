@@ -13,7 +13,7 @@ import importlib.util
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ from .errors import BankError, MissingExtra, UsageError
 from .local_copies import LocalCopies
 from .object_facts import as_os_error, facts_of
 from .object_lock import ObjectLock
-from .storage_contract import Facts, Storage
+from .storage_contract import Bytes, Facts, Storage
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -60,8 +60,7 @@ class ObjectStore(Storage):
         package, extra = STORES[self._scheme]
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package, extra=extra or "", purpose=f"reading {self._scheme}:// addresses")
-        fsspec = importlib.import_module("fsspec")
-        return fsspec.filesystem(self._scheme, use_listings_cache=False)
+        return importlib.import_module("fsspec").filesystem(self._scheme, use_listings_cache=False)
 
     def objects(self, folder: Path, pattern: str) -> list[Path]:
         """See ``Storage.objects``."""
@@ -168,6 +167,14 @@ class ObjectStore(Storage):
         address = address_of(path)
         self._written(lambda: self._files.pipe_file(address, content), address)
 
+    def replace_by_parts(self, path: Path, parts: Iterable[Bytes]) -> None:
+        """See ``Storage.replace_by_parts``."""
+        with self._copies.scratch_file(address_of(path)) as local:
+            with local.open("wb") as file:
+                for part in parts:
+                    file.write(part)
+            self._written(lambda: self._files.put_file(str(local), address_of(path)), address_of(path))
+
     def copy(self, path: Path, another: Path) -> None:
         """See ``Storage.copy``."""
         self.facts(path)
@@ -250,7 +257,7 @@ class ObjectStore(Storage):
         return None
 
     def sweep(self, folder: Path) -> None:
-        """See ``Storage.sweep``. Here nothing is left half-written."""
+        """See ``Storage.sweep``: nothing is left half-written."""
 
     def _tried(self, ask: Callable[[], Result], address: str) -> Result:
         """What ``ask`` gives, after some tries.

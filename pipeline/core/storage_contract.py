@@ -5,7 +5,10 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
+
+Bytes = bytes | memoryview
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +73,14 @@ class Storage(abc.ABC):
         Raises:
             BankError: it cannot be written; what was there stays.
         """
+
+    def replace_by_parts(self, path: Path, parts: Iterable[Bytes]) -> None:
+        """``replace`` with content that is made part by part, as it may be too large for memory.
+
+        Raises:
+            BankError: see ``replace``.
+        """
+        self.replace(path, b"".join(parts))
 
     @abc.abstractmethod
     def copy(self, path: Path, another: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +65,26 @@ def class_products(vectors: npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDA
     return products
 
 
+class StoredRows(Protocol):
+    """Rows that are read some at a time.
+
+    Attributes:
+        shape: (n, dim).
+    """
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: npt.NDArray[Any] | None = None) -> FloatArray:
+        """The rows of these numbers."""
+
+    def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
+        """All rows in turn, with their numbers."""
+
+
 def nearest_exact(
-    queries: FloatArray, rows: FloatArray, *, k: int
+    queries: FloatArray, rows: FloatArray | StoredRows, *, k: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The ``k`` largest ``exact_products`` of each query with the rows, (q, k), best first, and the rows' numbers; of
     equal ones the smaller number is first.
@@ -78,11 +96,10 @@ def nearest_exact(
         k: at most n.
     """
     scores, numbers = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
-    blocks = [(np.arange(len(rows)), rows)]
     error = product_error(rows.shape[1])
     left, wanted = np.arange(len(queries)), min(2 * k + 8, len(rows))
     while len(left):
-        rough, candidates = nearest(queries[left], blocks, k=wanted)
+        rough, candidates = nearest(queries[left], _numbered(rows), k=wanted)
         known = (rough[:, -1] < rough[:, k - 1] - 2 * error) | (wanted == len(rows))
         exact = _gathered_products(queries[left[known]], rows, candidates[known])
         scores[left[known]], numbers[left[known]] = best_first(exact, candidates[known], k=k)
@@ -90,8 +107,13 @@ def nearest_exact(
     return scores, numbers
 
 
+def _numbered(rows: FloatArray | StoredRows) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
+    blocks = [(slice(0, len(rows)), rows)] if isinstance(rows, np.ndarray) else rows.blocks()
+    return ((np.arange(part.start, part.stop), block) for part, block in blocks)
+
+
 def _gathered_products(
-    queries: FloatArray, rows: FloatArray, numbers: npt.NDArray[np.int64]
+    queries: FloatArray, rows: FloatArray | StoredRows, numbers: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """``exact_products`` of each query with rows of its own, of numbers (q, m): (q, m)."""
     products = np.empty(numbers.shape)
@@ -101,8 +123,16 @@ def _gathered_products(
         some = slice(start, start + step)
         for first in range(0, numbers.shape[1], columns):
             own = slice(first, first + columns)
-            products[some, own] = exact_products(queries[some, None], rows[numbers[some, own]])[:, 0]
+            wanted = numbers[some, own]
+            near = rows[wanted] if isinstance(rows, np.ndarray) else _read(rows, wanted)
+            products[some, own] = exact_products(queries[some, None], near)[:, 0]
     return products
+
+
+def _read(rows: StoredRows, numbers: npt.NDArray[np.int64]) -> FloatArray:
+    """Rows by numbers of any shape, each read once and in the order in which they lie."""
+    names, places = np.unique(numbers, return_inverse=True)
+    return rows.read(names)[places.reshape(numbers.shape)]
 
 
 def product_error(dim: int) -> float:

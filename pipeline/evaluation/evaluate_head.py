@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..bank.bank import Bank, BankLike, open_bank
 from ..bank.head_changes import heads_in
 from ..classification.calibrate import calibrated_across, calibrated_by
+from ..classification.clip_vectors import vectors_of_clips
 from ..classification.cross_validation import HeldOut, Protocol, Split, held_out_scores, splits_of
 from ..classification.dataset import LabelledClips, check_classes, label_rows_of, labelled_examples
 from ..classification.figures import chance_note, figures_of, unknown_note
@@ -22,6 +23,7 @@ from ..classification.groups import twins
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import check_choice
 from ..core.errors import HeadError, LabelError
+from ..core.file_rows import blocks_of, taken
 from ..core.intervals import independent_trials, share_interval
 from ..core.metrics import auroc, average_precision, mean_average_precision, risk_coverage
 from ..core.recipe import Recipe
@@ -30,7 +32,10 @@ from ..core.training import OnTraining, on_cores, reached, reporting
 from ..core.types import ClipRow, Device
 from ..encoders import Encoder, load_for
 from ..heads import NoveltyDetector, TrainedHead, load_trained
-from .retrieval_metrics import retrieved
+from .retrieval_metrics import retrieval_figures
+
+# Of clips that do not fit into memory so many are drawn for figures that compare all with all, or train many times.
+_MOST_DRAWN = 10_000
 
 # Classes that are held out to see whether clips of them are taken for unknown: so many choices of such a share.
 _CHOICES = 20
@@ -122,7 +127,9 @@ def evaluate(
         with reporting(head_name, on_progress):
             before, after = _trained_again(trained, examples, encoder, protocol)
     once = after.once()
-    stored = {clip.clip_id: clip for clip in store.clips(card.recipe.id).rows()}
+    some = examples.drawn(_MOST_DRAWN)
+    table = store.clips(card.recipe.id)
+    places = {name: number for number, name in enumerate(table.ids)}
     trained_labels = [label for _, label, _ in card.examples]
     return Evaluation(
         head=head_name,
@@ -131,15 +138,15 @@ def evaluate(
         figures={
             **{"head": head_name, "kind": card.kind, "loss": card.loss},
             **_figures(before, after),
-            **_retrieval(examples),
-            "unknown_auroc": _unknown_auroc(examples, on_progress),
+            **retrieval_figures(some),
+            "unknown_auroc": _unknown_auroc(some, on_progress),
             "per_class": _per_class(after),
         },
         classes=tuple(map(str, after.classes)),
         truth=once.truth,
         scores=once.scores,
         uncalibrated=before.once().scores,
-        clips=tuple(stored[examples.ids[row]] for row in once.rows),
+        clips=tuple(table.rows([places[examples.ids[row]] for row in once.rows])),
         counts={name: trained_labels.count(name) for name in card.classes},
     )
 
@@ -168,7 +175,7 @@ def _is_new(trained: TrainedHead, examples: LabelledClips, store: Bank) -> bool:
     videos = [clip.video_id for clip in table.rows(both)]
     if not set(videos[:num_trained]).isdisjoint(videos[num_trained:]):
         return False
-    return all((a < num_trained) == (b < num_trained) for a, b in twins(table.embeddings(both)))
+    return all((a < num_trained) == (b < num_trained) for a, b in twins(vectors_of_clips(store, table, both)))
 
 
 def _as_stored(trained: TrainedHead, examples: LabelledClips, encoder: Encoder | None) -> tuple[HeldOut, HeldOut]:
@@ -178,7 +185,10 @@ def _as_stored(trained: TrainedHead, examples: LabelledClips, encoder: Encoder |
     if len(unknown) == len(set(examples.y.tolist())):
         raise HeadError(f"the head {trained.card.name!r} knows none of these classes: {', '.join(unknown)}")
     columns = [classes.tolist().index(name) for name in trained.card.classes]
-    shares = trained.shares(examples.X, in_text_space=None if encoder is None else encoder.text_space(examples.vectors))
+    in_text_space = None
+    if encoder is not None:
+        in_text_space = np.concatenate([encoder.text_space(rows) for _, rows in blocks_of(examples.vectors)])
+    shares = trained.shares(examples.X, in_text_space=in_text_space)
     look = trained.familiarity
     found = []
     for probabilities in (shares, trained.card.calibration.apply(shares)):
@@ -227,15 +237,6 @@ def _selective(held: HeldOut) -> dict[str, float]:
     }
 
 
-def _retrieval(examples: LabelledClips) -> dict[str, float]:
-    found = retrieved(examples).measures
-    if not np.isfinite(found["mAP"]).any():
-        return {}
-    return {
-        f"retrieval_{name.replace('@', '_at_').lower()}": float(np.nanmean(values)) for name, values in found.items()
-    }
-
-
 def _unknown_auroc(examples: LabelledClips, on_progress: OnTraining | None) -> dict[str, float] | None:
     """How well familiarity separates clips of classes left out of training from held-out clips of the others."""
     classes = np.unique(examples.y)
@@ -265,9 +266,9 @@ def _separation(examples: LabelledClips, splits: Sequence[Split], unknown: npt.N
     strange: list[npt.NDArray[np.bool_]] = []
     for number, (train, test) in enumerate(splits):
         known = train[~unknown[train]]
-        look = NoveltyDetector.fit(examples.vectors[known], examples.y[known])
+        look = NoveltyDetector.fit(taken(examples.vectors, known), examples.y[known])
         if look is not None:
-            scores.append(look.scores(examples.vectors[test]))
+            scores.append(look.scores(taken(examples.vectors, test)))
             strange.append(unknown[test])
         reached((number + 1) / len(splits))
     known_ones = ~np.concatenate([np.zeros(0, np.bool_), *strange])

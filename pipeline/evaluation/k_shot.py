@@ -18,6 +18,7 @@ from ..classification.dataset import LabelledClips, check_classes, label_rows_of
 from ..classification.train import DEFAULT_NAME, build_head, text_shares
 from ..core.arguments import as_list, check_choice
 from ..core.errors import LabelError, UsageError
+from ..core.file_rows import held_bytes, taken
 from ..core.metrics import top_k_accuracy
 from ..core.recipe import Recipe
 from ..core.results import Report
@@ -167,7 +168,7 @@ def _measured(
         shot, chosen, test = job
         return shot, _accuracies(model, examples, chosen, test, texts)
 
-    return on_cores(measured, jobs, copy_bytes=examples.X.nbytes)
+    return on_cores(measured, jobs, copy_bytes=held_bytes(examples.X))
 
 
 def _split(examples: LabelledClips, draw: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -218,7 +219,7 @@ def _accuracies(
     training = examples.take(np.isin(np.arange(len(examples)), chosen))
     if len(set(training.y.tolist())) > 1:
         fitted = fit(model, training)
-        scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(examples.X[test])
+        scores[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(taken(examples.X, test))
         accuracies["head"] = top_k_accuracy(codes[test], scores, k=1)
     if texts is not None:
         weight = 1.0  # without a clip there is nothing but the texts

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..classification.dataset import LabelledClips
+from ..core.file_rows import in_memory
 from ..core.metrics import average_precision
 from ..core.vectors import unit
 
@@ -42,7 +43,7 @@ def retrieved(examples: LabelledClips) -> Retrieved:
     """Each clip asks for its class: held-out clips among the others where there is a split, else every clip among those
     of other groups, so that none finds itself or its neighbours. Clips whose class is nowhere else do not ask.
     """
-    rows = unit(examples.vectors)
+    rows = unit(in_memory(examples.vectors))
     split = examples.held_out.any()
     asking = np.flatnonzero(examples.held_out) if split else np.arange(len(rows))
     first, precision = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
@@ -54,3 +55,13 @@ def retrieved(examples: LabelledClips) -> Retrieved:
             if ranked.any():
                 first[number], precision[number] = 1 + ranked.argmax(), average_precision(ranked)
     return Retrieved(first, precision)
+
+
+def retrieval_figures(examples: LabelledClips) -> dict[str, float]:
+    """Means of the usual figures, by name; none if no clip asks."""
+    found = retrieved(examples).measures
+    if not np.isfinite(found["mAP"]).any():
+        return {}
+    return {
+        f"retrieval_{name.replace('@', '_at_').lower()}": float(np.nanmean(values)) for name, values in found.items()
+    }

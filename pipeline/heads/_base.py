@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..core.file_rows import FileRows, Stored, fits_in_memory, taken
 from ..core.registry import Registry
 from ..core.vectors import softmax
 from ._trained.shapes import Shapes, check_shapes
@@ -45,6 +46,8 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             room for another one.
         grid: values worth trying, by parameter (``cross_validation.choose``).
         repeats: how often few clips are dealt into folds anew, at most, to measure it; less where training takes long.
+        on_disk: those arrays that it reads some rows of at a time, so that they may stay in a file (``FileRows``).
+        streams: whether it learns from rows in a file as well, some of which it has in memory at a time.
     """
 
     reads: ClassVar[Literal["clips", "frames"]] = "clips"
@@ -55,8 +58,10 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     learns_alone: ClassVar[bool] = True
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     repeats: ClassVar[int] = 10
+    on_disk: ClassVar[tuple[str, ...]] = ()
+    streams: ClassVar[bool] = False
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(self, X: npt.ArrayLike | FileRows, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Learn from vectors (n, dim) and one class name each.
 
         Args:
@@ -71,8 +76,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
                 raise ValueError(f"{name} must be {'at least 1' if name in _COUNTS else 'above 0'}, not {value}")
             if name == "dropout" and not 0 <= value < 1:
                 raise ValueError(f"dropout must be at least 0 and less than 1, not {value}")
-        checked: tuple[Rows, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32, allow_nd=self._nested)
-        rows, names = checked
+        rows, names = self._checked(X, y)
         check_classification_targets(names)
         self.classes_, codes = np.unique(names, return_inverse=True)
         if len(self.classes_) < 2:
@@ -82,21 +86,43 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         self._fit(rows, codes, None if groups is None else np.asarray(groups))
         return self
 
-    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def _checked(self, X: npt.ArrayLike | FileRows, y: npt.ArrayLike) -> tuple[Any, npt.NDArray[Any]]:
+        """Rows and classes of one length, all numbers finite; rows in a file stay there if this kind learns from it."""
+        if isinstance(X, FileRows) and not self.streams:
+            if not fits_in_memory(X.nbytes, copies=2):
+                raise ValueError(
+                    f"{type(self).__name__} needs all clips in memory, {X.nbytes / 1e9:.1f} GB of them; train it on "
+                    "fewer clips (a table of labels with fewer rows), or take a head that reads them from disk"
+                )
+            X = X.read()
+        if not isinstance(X, FileRows):
+            checked: tuple[Rows, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float32, allow_nd=self._nested)
+            return checked
+        names = np.asarray(y)
+        if names.shape != (len(X),):
+            raise ValueError(f"{len(X)} rows and classes of shape {names.shape}: one class for each row is needed")
+        if not all(np.isfinite(rows).all() for _, rows in X.blocks()):
+            raise ValueError("the rows hold a number that is not finite")
+        self.n_features_in_ = X.shape[1]
+        return X, names
+
+    def predict_proba(self, X: npt.ArrayLike | FileRows) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities, in the order of ``classes_``."""
         return self._shares(self.scores(X))
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+    def predict(self, X: npt.ArrayLike | FileRows) -> npt.NDArray[Any]:
         """The likeliest class of each row."""
         places = self.scores(X).argmax(axis=1)
         best: npt.NDArray[Any] = self.classes_[places]
         return best
 
-    def scores(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def scores(self, X: npt.ArrayLike | FileRows) -> npt.NDArray[np.float64]:
         """(n, classes), larger is likelier; what the probabilities are made of. A clip's are the same to the last bit
         whatever other clips are scored along.
         """
         check_is_fitted(self, "classes_")
+        if isinstance(X, FileRows):
+            return np.concatenate([self.scores(rows) for _, rows in X.blocks()])
         rows: Rows = validate_data(self, X, dtype=np.float32, order="C", reset=False, allow_nd=self._nested)
         return self._scores(rows)
 
@@ -140,7 +166,7 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
             code = int(np.flatnonzero(self.classes_.astype(str) == name)[0])
             others = self.codes_ != code
             for array in self.per_example:
-                setattr(after, array, getattr(self, array)[others])
+                setattr(after, array, taken(getattr(self, array), others))
             after.codes_ = after.codes_ - (after.codes_ > code)
         return after
 
@@ -152,11 +178,11 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         """
         return None
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, Stored]:
         """All that was learned, for storing."""
-        return {name: np.asarray(getattr(self, name)) for name in self.learned}
+        return {name: _stored(getattr(self, name)) for name in self.learned}
 
-    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], *, classes: list[str], dim: int) -> Self:
+    def restore(self, arrays: Mapping[str, Stored], *, classes: list[str], dim: int) -> Self:
         """The inverse of ``arrays``; ``self`` has to have the parameters it was trained with.
 
         Raises:
@@ -179,8 +205,8 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         return self.reads == "frames"
 
     @abc.abstractmethod
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
-        """Learn; ``y`` holds class numbers."""
+    def _fit(self, X: Any, y: Codes, groups: Groups | None) -> None:
+        """Learn; ``X`` is an array, or for kinds that learn from files a ``FileRows``; ``y`` holds class numbers."""
 
     @abc.abstractmethod
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
@@ -193,6 +219,10 @@ class Head(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays | None:  # noqa: ARG002
         """The row of each array in ``per_class`` for this class, or None where that cannot be had alone."""
         return None
+
+
+def _stored(value: Any) -> Stored:
+    return value if isinstance(value, FileRows) else np.asarray(value)
 
 
 def voted(codes: Codes, votes: npt.NDArray[np.float64], *, num_classes: int) -> npt.NDArray[np.float64]:

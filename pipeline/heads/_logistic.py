@@ -2,12 +2,14 @@
 
 Vectors of an encoder share a mean and vary far more along some directions than along others, which makes L-BFGS take
 hundreds of steps. Here it works on centred and whitened vectors, with the penalty carried over, so the problem and its
-solution are the same and only the way there is shorter.
+solution are the same and only the way there is shorter. Loss and gradient are sums over rows: of rows in a file some
+are read at a time, and each step of L-BFGS reads them all.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
+from ..core.file_rows import FileRows, Matrix, blocks_of
 from ..core.training import one_blas_thread
 
 # Of the covariance's mean, added so that directions without variance can be whitened too.
@@ -31,7 +34,7 @@ FloatMatrix = npt.NDArray[np.floating]
 
 
 def fit_logistic(
-    X: npt.NDArray[np.float32],
+    X: Matrix,
     y: npt.NDArray[np.int64],
     *,
     C: float,
@@ -53,30 +56,34 @@ def fit_logistic(
     share = share.astype(np.float32)  # (n,), sums to 1
     # With two classes scikit-learn has one row of weights where these are two of half the length.
     penalty = (2.0 if len(counts) == 2 else 1.0) / (C * len(y))
-    mean = share @ X
-    centred = X - mean
-    covariance = (centred * share[:, None]).T @ centred
+    mean = _summed(share[part] @ rows for part, rows in blocks_of(X))
+    covariance = _summed(_scatter(rows - mean, share[part]) for part, rows in blocks_of(X))
     floor = max(_FLOOR * float(np.trace(covariance)) / X.shape[1], 1e-12)
     lower = np.linalg.cholesky(covariance.astype(np.float64) + floor * np.eye(X.shape[1]))
     whitening = solve_triangular(lower, np.eye(X.shape[1]), lower=True).astype(np.float32)  # z = whitening x
-    white = centred @ whitening.T
-    del centred
+    white = _Whitened(X, mean, whitening)
     metric = whitening @ whitening.T
     shape = (X.shape[1] + 1, len(counts))
-    rows = np.arange(len(y))
 
     def objective(flat: FloatMatrix) -> tuple[float, FloatMatrix]:
         weights, intercepts = np.split(flat.reshape(shape).astype(np.float32), [shape[0] - 1])
-        logits = white @ weights + intercepts  # (n, classes)
-        logits -= logits.max(axis=1, keepdims=True)
-        errors = np.exp(logits)
-        sums = errors.sum(axis=1)
-        loss = float((share * (np.log(sums) - logits[rows, y])).sum(dtype=np.float64))
-        errors *= (share / sums)[:, None]
-        errors[rows, y] -= share
+        coefficients = white.coefficients(weights)
+        loss, slopes = 0.0, np.zeros(shape)
+        for part, rows in white.blocks():
+            logits = rows @ coefficients + intercepts  # (rows, classes)
+            logits -= logits.max(axis=1, keepdims=True)
+            errors = np.exp(logits)
+            sums = errors.sum(axis=1)
+            own = np.arange(len(rows)), y[part]
+            loss += float((share[part] * (np.log(sums) - logits[own])).sum(dtype=np.float64))
+            errors *= (share[part] / sums)[:, None]
+            errors[own] -= share[part]
+            slopes[:-1] += rows.T @ errors
+            slopes[-1] += errors.sum(axis=0)
         pulled = metric @ weights
         loss += penalty / 2 * float((weights * pulled).sum(dtype=np.float64))
-        gradient = np.vstack([white.T @ errors + np.float32(penalty) * pulled, errors.sum(axis=0)[None]])
+        slope = white.slope(slopes[:-1].astype(np.float32))
+        gradient = np.vstack([slope + np.float32(penalty) * pulled, slopes[-1:].astype(np.float32)])
         return loss, gradient.ravel().astype(np.float64)
 
     options = {"maxiter": max_iter, "gtol": _TOLERANCE, "ftol": 0.0}
@@ -85,6 +92,43 @@ def fit_logistic(
         warnings.warn(f"logistic regression did not converge: {found.message}", ConvergenceWarning, stacklevel=2)
     weights = whitening.T @ found.x.reshape(shape)[:-1]  # (dim, classes)
     return weights.T, found.x.reshape(shape)[-1] - mean @ weights, int(found.nit)
+
+
+class _Whitened:
+    """Rows centred and whitened: of an array at once. Of a file they are centred when they are read, and the whitening
+    goes into the weights and out of the gradient, which is the same product in another order.
+    """
+
+    def __init__(self, X: Matrix, mean: FloatMatrix, whitening: FloatMatrix) -> None:
+        self._mean, self._whitening = mean, whitening
+        self._rows: FloatMatrix | FileRows = X if isinstance(X, FileRows) else (X - mean) @ whitening.T
+
+    def blocks(self) -> Iterator[tuple[slice, FloatMatrix]]:
+        """The rows that are multiplied with ``coefficients``."""
+        if isinstance(self._rows, FileRows):
+            yield from ((part, rows - self._mean) for part, rows in self._rows.blocks())
+        else:
+            yield slice(0, len(self._rows)), self._rows
+
+    def coefficients(self, weights: FloatMatrix) -> FloatMatrix:
+        """What gives the logits of ``weights``, (dim, classes)."""
+        return self._whitening.T @ weights if isinstance(self._rows, FileRows) else weights
+
+    def slope(self, slope: FloatMatrix) -> FloatMatrix:
+        """The gradient by ``weights`` from that by ``coefficients``."""
+        return self._whitening @ slope if isinstance(self._rows, FileRows) else slope
+
+
+def _scatter(centred: FloatMatrix, share: FloatMatrix) -> FloatMatrix:
+    return (centred * share[:, None]).T @ centred
+
+
+def _summed(parts: Iterable[FloatMatrix]) -> npt.NDArray[np.float32]:
+    """Summed in double precision, given in single."""
+    total = np.float64(0) + next(iterator := iter(parts))
+    for part in iterator:
+        total += part
+    return total.astype(np.float32)
 
 
 def fit_class(

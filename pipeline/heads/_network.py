@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
+from ..core.file_rows import Matrix, blocks_of, rows_of, taken
 from ..core.shared_setting import SharedSetting
 from ..core.training import reached
 from ..core.types import Loss, Triplets
@@ -64,9 +65,36 @@ class Task:
     loss: nn.Module | Callable[[Tensor, Tensor], Tensor]
 
 
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Rows to train on.
+
+    Attributes:
+        prepare: what is done to rows when they are read; None where that was done before.
+    """
+
+    X: Matrix
+    prepare: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Rows as the network gets them."""
+        return self._prepared(rows_of(self.X, rows))
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Examples:
+        """Some of the rows."""
+        return dataclasses.replace(self, X=taken(self.X, rows))
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """All rows, as the network gets them."""
+        return (self._prepared(rows) for _, rows in blocks_of(self.X))
+
+    def _prepared(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return rows if self.prepare is None else self.prepare(rows)
+
+
 def train(
     build: Callable[[], Task],
-    X: npt.NDArray[np.float32],
+    X: Examples,
     y: Codes,
     *,
     schedule: Schedule,
@@ -84,7 +112,7 @@ def train(
     if held is not None:
         task, begun = seeded(build, schedule.seed), 0.5
         errors = []
-        for epoch in _epochs(task, X[~held], y[~held], schedule, num_epochs=epochs):
+        for epoch in _epochs(task, X.take(~held), y[~held], schedule, num_epochs=epochs):
             errors.append(_error(task, X, y, held))
             reached(begun * epoch / epochs)
         epochs = int(np.argmin(errors)) + 1
@@ -139,7 +167,7 @@ def one_thread() -> Iterator[None]:
             torch.set_num_threads(num_threads)
 
 
-def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[int]:
+def _epochs(task: Task, X: Examples, y: Codes, schedule: Schedule, *, num_epochs: int) -> Iterator[int]:
     """Train, and come back after each epoch with its number, from 1."""
     import torch
     from torch import nn
@@ -148,12 +176,12 @@ def _epochs(task: Task, X: npt.NDArray[np.float32], y: Codes, schedule: Schedule
     parameters = [parameter for module in modules for parameter in module.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     order = np.random.default_rng(schedule.seed)
-    rows, codes = torch.from_numpy(X), torch.from_numpy(y)
+    codes = torch.from_numpy(y)
     steps = 0
     for epoch in range(1, num_epochs + 1):
         task.network.train()
         for batch in itertools.islice(batches(y, size=schedule.batch_size, order=order), schedule.max_steps - steps):
-            value = task.loss(task.network(rows[batch]), codes[batch])
+            value = task.loss(task.network(torch.from_numpy(X.read(batch))), codes[batch])
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -185,18 +213,20 @@ def _held_out(y: Codes, groups: Groups) -> npt.NDArray[np.bool_] | None:
     return held if complete else None
 
 
-def _error(task: Task, X: npt.NDArray[np.float32], y: Codes, held: npt.NDArray[np.bool_]) -> float:
+def _error(task: Task, X: Examples, y: Codes, held: npt.NDArray[np.bool_]) -> float:
     """Mean cross entropy of held-out clips by the class means of the others."""
-    space = unit(outputs(task.network, X))
-    means = class_means(space[~held], y[~held])
+    space = unit(np.concatenate([outputs(task.network, rows) for rows in X.blocks()]))
+    means = class_means([(y[~held], space[~held])], num_classes=int(y.max()) + 1)
     own = softmax(space[held] @ means.T / TEMPERATURE)[np.arange(int(held.sum())), y[held]]
     return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
-def class_means(space: Space, y: Codes) -> npt.NDArray[np.float32]:
-    """Directions of the classes' means, (classes, dim)."""
-    sums = np.zeros((int(y.max()) + 1, space.shape[1]), np.float32)
-    np.add.at(sums, y, space.astype(np.float32))
+def class_means(blocks: Iterable[tuple[Codes, Space]], *, num_classes: int) -> npt.NDArray[np.float32]:
+    """Directions of the classes' means, (classes, dim), from classes and places of clips, some at a time."""
+    sums = np.zeros((num_classes, 0), np.float32)
+    for y, space in blocks:
+        sums = sums if sums.size else np.zeros((num_classes, space.shape[1]), np.float32)
+        np.add.at(sums, y, space.astype(np.float32))
     return unit(sums)
 
 

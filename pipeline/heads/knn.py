@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..core.file_rows import FileRows, Matrix, in_memory, taken
 from ..core.vectors import nearest_exact, softmax, unit
 from ._base import Codes, Groups, Head, Rows, voted
 from ._trained.shapes import Shapes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ._graph import Graph
 
 _BLOCK_ROWS = 8192
-_TOGETHER = 512
+_TOGETHER, _TOGETHER_FROM_DISK = 512, 2048  # rows in a file are read once for so many
 _ONE_IN = 5  # of a class's clips may be among its nearest: the best five of five are no measure beside five of hundreds
 
 Vote = Literal["nearest", "each-class"]
@@ -39,23 +40,26 @@ class KNNHead(Head):
     shapes: ClassVar[Shapes] = {"vectors_": ("examples", "dim"), "codes_": ("examples",)}
     per_example = ("vectors_", "codes_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"k": (1, 3, 5, 10, 20)}
+    on_disk: ClassVar[tuple[str, ...]] = ("vectors_",)
+    streams: ClassVar[bool] = True
 
     def __init__(self, *, k: int = 5, temperature: float = 0.07, vote: Vote = "nearest") -> None:
         self.k = k
         self.temperature = temperature
         self.vote = vote
 
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+    def _fit(self, X: Matrix, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
         if self.vote not in get_args(Vote):
             raise ValueError(f"unknown vote {self.vote!r}; there are: {', '.join(get_args(Vote))}")
-        self.vectors_, self.codes_ = unit(X), y
+        self.vectors_: Matrix
+        self.vectors_, self.codes_ = X.unit() if isinstance(X, FileRows) else unit(X), y
         if self.vote == "each-class":
             self.vectors_, self.codes_ = _by_class(self.vectors_, y)
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
         if self.vote == "each-class":
             return self._of_each_class(unit(X))
-        stored = np.ascontiguousarray(self.vectors_)
+        stored = self.vectors_ if isinstance(self.vectors_, FileRows) else np.ascontiguousarray(self.vectors_)
         blocks = [self._votes(X[start : start + _BLOCK_ROWS], stored) for start in range(0, len(X), _BLOCK_ROWS)]
         return np.concatenate(blocks)
 
@@ -65,11 +69,11 @@ class KNNHead(Head):
         shares: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
         return shares
 
-    def _votes(self, X: Rows, stored: Rows) -> npt.NDArray[np.float64]:
+    def _votes(self, X: Rows, stored: Matrix) -> npt.NDArray[np.float64]:
         queries = unit(X)
         k = min(self.k, len(self.codes_))
-        steps = range(0, len(queries), _TOGETHER)
-        found = [nearest_exact(queries[start : start + _TOGETHER], stored, k=k) for start in steps]
+        step = _step(stored)
+        found = [nearest_exact(queries[start : start + step], stored, k=k) for start in range(0, len(queries), step)]
         cosines, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
         votes = np.exp((cosines - cosines[:, :1]) / self.temperature)  # the nearest is first
         return voted(self.codes_[rows], votes, num_classes=len(self.classes_))
@@ -80,18 +84,19 @@ class KNNHead(Head):
         vectors, codes = _by_class(self.vectors_, self.codes_)
         bounds = np.searchsorted(codes, np.arange(len(self.classes_) + 1))
         for code, (first, last) in enumerate(itertools.pairwise(bounds)):
-            own = np.ascontiguousarray(vectors[first:last])
-            k = max(1, min(self.k, len(own) // _ONE_IN))
-            for start in range(0, len(queries), _TOGETHER):
-                best, _ = nearest_exact(queries[start : start + _TOGETHER], own, k=k)
-                scores[start : start + _TOGETHER, code] = best.mean(axis=1) / self.temperature
+            own = taken(vectors, slice(first, last))
+            own = own if isinstance(own, FileRows) else np.ascontiguousarray(own)
+            k, step = max(1, min(self.k, len(own) // _ONE_IN)), _step(own)
+            for start in range(0, len(queries), step):
+                best, _ = nearest_exact(queries[start : start + step], own, k=k)
+                scores[start : start + step, code] = best.mean(axis=1) / self.temperature
         return scores
 
     def graph(self, graph: Graph, vectors: str) -> str | None:
         """See ``Head.graph``."""
         if self.vote == "each-class":
             return None
-        cosines = graph.product(graph.unit(vectors), self.vectors_)  # (n, stored)
+        cosines = graph.product(graph.unit(vectors), in_memory(self.vectors_))  # (n, stored)
         nearest, rows = graph.top(cosines, min(self.k, len(self.codes_)))  # (n, k)
         best = graph.node("ReduceMax", nearest, axes=[1], keepdims=1)
         powers = graph.node("Div", graph.node("Sub", nearest, best), graph.constant(self.temperature))
@@ -110,14 +115,19 @@ class KNNHead(Head):
         code = [str(one) for one in after.classes_].index(name)
         others = slice(None) if name not in known else self.codes_ != code  # a slice copies nothing
         mine = unit(X[y == name])
-        vectors = np.concatenate([self.vectors_[others], mine])
+        vectors = np.concatenate([in_memory(taken(self.vectors_, others)), mine])
         after.vectors_, after.codes_ = _by_class(vectors, np.concatenate([self.codes_[others], [code] * len(mine)]))
         return after
 
 
-def _by_class(vectors: Rows, codes: Codes) -> tuple[Rows, Codes]:
+def _step(stored: Matrix) -> int:
+    """How many queries are compared at once."""
+    return _TOGETHER_FROM_DISK if isinstance(stored, FileRows) else _TOGETHER
+
+
+def _by_class(vectors: Matrix, codes: Codes) -> tuple[Matrix, Codes]:
     """Clips of a class beside each other, in the order they had; themselves, where they are already."""
     if (np.diff(codes) >= 0).all():
         return vectors, codes
     order = np.argsort(codes, kind="stable")
-    return vectors[order], codes[order]
+    return taken(vectors, order), codes[order]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from ..core.file_rows import FileRows, Matrix
 from ..core.training import one_blas_thread
 from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
@@ -39,6 +40,7 @@ class LinearHead(Head):
     shapes: ClassVar[Shapes] = {"coef_": ("classes", "dim"), "intercept_": ("classes",)}
     per_class = ("coef_", "intercept_")
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"C": (1.0, 10.0, 100.0, 1000.0)}
+    streams: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,9 +55,15 @@ class LinearHead(Head):
         self.max_iter = max_iter
         self.normalise = normalise
 
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+    def _fit(self, X: Matrix, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise ValueError(f"unknown class_weight {self.class_weight!r}; there are: balanced, None")
+        if isinstance(X, FileRows):
+            rows = X.unit() if self.normalise else X
+            self.coef_, self.intercept_, self.n_iter_ = fit_logistic(
+                rows, y, C=self.C, class_weight=self.class_weight, max_iter=self.max_iter
+            )
+            return
         if X.size >= _MANY_NUMBERS and len(X) >= _MANY_ROWS_A_DIMENSION * X.shape[1]:
             self.coef_, self.intercept_, self.n_iter_ = fit_logistic(
                 self._scaled(X), y, C=self.C, class_weight=self.class_weight, max_iter=self.max_iter

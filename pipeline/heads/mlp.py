@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..core.file_rows import FileRows, Matrix, in_memory
 from ..core.types import Loss, Triplets
 from ..core.vectors import class_products, softmax
 from ._base import Arrays, Codes, Groups, Rows, voted
@@ -92,14 +93,16 @@ class MLPHead(SpaceHead):
         self.k = k
         self.seed = seed
 
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
+    def _fit(self, X: Matrix, y: Codes, groups: Groups | None) -> None:
         if self.classify not in ("mean", "knn"):
             raise ValueError(f"unknown way to classify {self.classify!r}; there are: mean, knn")
         if self.triplets not in get_args(Triplets):
             raise ValueError(f"unknown triplets {self.triplets!r}; there are: {', '.join(get_args(Triplets))}")
-        super()._fit(X, y, groups)
         by_neighbours = self.classify == "knn"  # only then are the clips themselves needed
-        space = self._embed(X) if by_neighbours else np.empty((0, self.embedding_dim))
+        if by_neighbours and isinstance(X, FileRows):
+            raise ValueError("classify='knn' compares with all clips in memory, and these do not fit: take 'mean'")
+        super()._fit(X, y, groups)
+        space = self._embed(in_memory(X)) if by_neighbours else np.empty((0, self.embedding_dim))
         self.space_, self.codes_ = space.astype(np.float32), y if by_neighbours else y[:0]
 
     def _task(self, shape: tuple[int, ...], num_classes: int) -> Task:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..core.file_rows import Matrix, blocks_of, taken
 from ..core.vectors import class_products, unit
 from ._base import Arrays, Codes, Groups, Head, Rows
 from ._trained.shapes import Shapes
@@ -34,27 +35,28 @@ class PrototypeHead(Head):
     shapes: ClassVar[Shapes] = {"centre_": ("dim",), "means_": ("classes", "dim")}
     per_class = ("means_",)
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"shrinkage": (0.0, 1.0, 4.0)}
+    streams: ClassVar[bool] = True
 
     def __init__(self, *, shrinkage: float = 1.0, temperature: float = 0.1) -> None:
         self.shrinkage = shrinkage
         self.temperature = temperature
 
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
+    def _fit(self, X: Matrix, y: Codes, groups: Groups | None) -> None:  # noqa: ARG002
         if self.shrinkage < 0 or self.temperature < _SMALLEST_TEMPERATURE:
             raise ValueError(
                 f"shrinkage cannot be negative, nor the temperature below {_SMALLEST_TEMPERATURE:g}: "
                 f"{self.shrinkage} and {self.temperature}"
             )
-        rows = unit(X)
         counts = np.bincount(y)
         # What all clips share says nothing of classes, and each class counts the same, however many clips it has.
-        self.centre_ = ((1 / (len(counts) * counts))[y] @ rows).astype(np.float32)
-        self.means_ = np.stack([self._mean(rows[y == code]) for code in range(len(counts))])
+        share = (1 / (len(counts) * counts))[y]
+        self.centre_ = np.add.reduce([share[part] @ unit(rows) for part, rows in blocks_of(X)]).astype(np.float32)
+        self.means_ = np.stack([self._mean(taken(X, y == code)) for code in range(len(counts))])
 
-    def _mean(self, rows: Rows) -> Rows:
+    def _mean(self, X: Matrix) -> Rows:
         """The direction of a class from the middle, (dim,), its length the weight of its evidence."""
-        away = unit(rows - self.centre_)
-        mean: Rows = away.sum(axis=0) / np.float32(len(away) + self.shrinkage)
+        away = [unit(unit(rows) - self.centre_).sum(axis=0) for _, rows in blocks_of(X)]
+        mean: Rows = np.add.reduce(away) / np.float32(len(X) + self.shrinkage)
         return mean
 
     def _scores(self, X: Rows) -> npt.NDArray[np.float64]:
@@ -66,4 +68,4 @@ class PrototypeHead(Head):
         return graph.node("Softmax", graph.product(away, self.means_ / self.temperature), axis=1)
 
     def _learn_class(self, X: Rows, y: npt.NDArray[np.str_], name: str) -> Arrays:
-        return {"means_": self._mean(unit(X[y == name]))}
+        return {"means_": self._mean(X[y == name])}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..core.file_rows import Matrix, Stored, in_memory
 from ..core.types import Loss
 from ..core.vectors import class_products, exact_products, softmax
-from ._base import Arrays, Codes, Groups, Rows
+from ._base import Codes, Groups, Rows
 from ._network import Task, metric_loss
 from ._space import SpaceHead, of_length_one
 from ._trained.shapes import Shapes, check_shapes
@@ -100,7 +101,7 @@ class TemporalHead(SpaceHead):
         """See ``Head.input_shape``."""
         return tuple(int(size) for size in self.shape_)
 
-    def _fit(self, X: Rows, y: Codes, groups: Groups | None) -> None:
+    def _fit(self, X: Matrix, y: Codes, groups: Groups | None) -> None:
         self.shape_ = np.array(X.shape[1:])
         super()._fit(X, y, groups)
 
@@ -118,14 +119,14 @@ class TemporalHead(SpaceHead):
         blocks = [_forward(self.network_, steps[at : at + _BLOCK_ROWS]) for at in range(0, len(X), _BLOCK_ROWS)]
         return of_length_one(np.concatenate(blocks))
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, Stored]:
         """See ``Head.arrays``."""
         own = ("shape_", "centre_", "scale_", *self.per_class)
         return {**{name: np.asarray(getattr(self, name)) for name in own}, **self.network_}
 
-    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], *, classes: list[str], dim: int) -> Self:
+    def restore(self, arrays: Mapping[str, Stored], *, classes: list[str], dim: int) -> Self:
         """See ``Head.restore``."""
-        rest = dict(arrays)
+        rest = {name: in_memory(array) for name, array in arrays.items()}
         self.shape_ = rest.pop("shape_")
         del dim  # of the stored clips' vectors; frames may have another
         sizes = check_shapes(rest, self.shapes, {"classes": len(classes)})

@@ -25,6 +25,9 @@ _IDS = "ids.json"
 # How often a reader looks again when others replace the index under its eyes.
 _LOOKS = 20
 
+# Ids that are written at a time: the text of all of them would be another copy in memory.
+_WRITTEN_IDS = 1 << 16
+
 # Rows that ``check`` has in memory at a time.
 _CHECKED_ROWS = 1 << 14
 
@@ -166,7 +169,7 @@ class LocalIndex(VectorIndex):
             with storage.locked(folder / LOCK):  # another process's sweep must not remove a half-written folder
                 with storage.new_folder(target) as data:
                     self._save(data)
-                    (data / _IDS).write_text(json.dumps(self._ids), encoding="utf-8")
+                    _write_list(data / _IDS, self._ids)
                     pointer = pointer_to(target.name, sums=write_sums(data), dim=self.dim)
                 try:
                     storage.replace(folder / POINTER, pointer)
@@ -245,3 +248,13 @@ class LocalIndex(VectorIndex):
         Raises:
             ValueError: it does not fit ``dim`` and ``ids``.
         """
+
+
+def _write_list(path: Path, texts: Sequence[str]) -> None:
+    """Write a JSON list, some of it at a time."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for start in range(0, len(texts), _WRITTEN_IDS):
+            some = json.dumps(texts[start : start + _WRITTEN_IDS])
+            file.write((", " if start else "") + some[1:-1])
+        file.write("]")

@@ -55,6 +55,8 @@ class SQ8(OnDisk):
             self._index = self._new()
             self._index.train(self._rows.read(np.sort(sample)))
             self._learned_from = count
+        if not self._index.ntotal:  # room for all at once: growing step by step needs twice as much in between
+            self._index.codes.resize(count * self.dim)
         for block in self._rows.in_blocks(self._index.ntotal):
             self._index.add(block)
 
@@ -100,14 +102,21 @@ class SQ8(OnDisk):
     def _save(self, folder: Path) -> None:
         self._compress()
         super()._save(folder)
-        codes = faiss.vector_to_array(self._index.codes).reshape(len(self._rows), self.dim)
-        np.save(folder / "codes.npy", codes, allow_pickle=False)
+        np.save(folder / "codes.npy", self._codes(), allow_pickle=False)
         np.save(folder / "ranges.npy", faiss.vector_to_array(self._index.sq.trained), allow_pickle=False)
         (folder / "facts.json").write_text(json.dumps({"learned_from": self._learned_from}), encoding="utf-8")
 
+    def _codes(self) -> npt.NDArray[np.uint8]:
+        """Of all rows, (n, dim), where FAISS has them: a copy of many would not fit beside them."""
+        codes = self._index.codes
+        if not codes.size():
+            return np.empty((0, self.dim), np.uint8)
+        where_they_are: npt.NDArray[np.uint8] = faiss.rev_swig_ptr(codes.data(), codes.size())
+        return where_they_are.reshape(-1, self.dim)
+
     def _load(self, folder: Path) -> None:
         super()._load(folder)
-        codes = np.load(folder / "codes.npy", allow_pickle=False)
+        codes = np.load(folder / "codes.npy", allow_pickle=False, mmap_mode="r")  # copied once, into FAISS's own
         ranges = np.load(folder / "ranges.npy", allow_pickle=False)
         count = len(self._ids)
         fits = codes.shape == (count, self.dim) and (not count or ranges.size == 2 * self.dim)

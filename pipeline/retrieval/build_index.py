@@ -235,7 +235,7 @@ def _suiting(recipe: Recipe, count: int) -> str:
 
 def _build(clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder: Path) -> LocalIndex:
     index = _empty(recipe, encoder, kind=kind, folder=folder)
-    _add(index, clips, recipe, encoder, set(clips.ids))
+    _add(index, clips, recipe, encoder, None)
     return index
 
 
@@ -245,14 +245,15 @@ def _empty(recipe: Recipe, encoder: Callable[[], Encoder], *, kind: str, folder:
 
 
 def _add(
-    index: LocalIndex, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], names: Collection[str]
+    index: LocalIndex, clips: ClipTable, recipe: Recipe, encoder: Callable[[], Encoder], names: Collection[str] | None
 ) -> None:
-    """Add these clips, part by part."""
-    if not names:
+    """Add these clips, None for all, part by part."""
+    if names is not None and not names:
         return
     for ids, vectors in clips.blocks():
-        new = [number for number, name in enumerate(ids) if name in names]
-        if new:
+        if names is None:
+            index.add(ids, index_rows(recipe, vectors, encoder))
+        elif new := [number for number, name in enumerate(ids) if name in names]:
             index.add([ids[number] for number in new], index_rows(recipe, vectors[new], encoder))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ...core.file_rows import FileRows, Matrix, blocks_of
 from ...core.vectors import class_products, unit
 from .shapes import check_shapes
 
@@ -43,21 +44,30 @@ class NoveltyDetector:
         self.classes = tuple(classes)
 
     @classmethod
-    def fit(cls, X: Rows, y: npt.NDArray[np.str_]) -> Self | None:
+    def fit(cls, X: Matrix, y: npt.NDArray[np.str_]) -> Self | None:
         """Learn from vectors (n, dim) and their classes; None for fewer than two classes, or where no class has two
         different clips.
         """
         if len(set(y.tolist())) < 2:
             return None
-        rows = unit(X)
         names, codes = np.unique(y, return_inverse=True)
-        sums = np.zeros((len(names), rows.shape[1]))
-        np.add.at(sums, codes, rows.astype(np.float64))
+        sums = np.zeros((len(names), X.shape[1]))
+        for part, rows in blocks_of(X):
+            np.add.at(sums, codes[part], unit(rows).astype(np.float64))
         means = (sums / np.bincount(codes)[:, None]).astype(np.float32)
-        directions, variances = _spread(rows - means[codes])
+        if isinstance(X, FileRows):
+            product = np.zeros((X.shape[1], X.shape[1]))
+            for part, rows in X.blocks():
+                away = unit(rows) - means[codes[part]]
+                product += away.T @ away
+            directions, variances = _widest(product / len(X))
+            middle = (sums.sum(axis=0) / len(X)).astype(np.float32)
+        else:
+            scaled = unit(X)
+            directions, variances = _spread(scaled - means[codes])
+            middle = scaled.mean(axis=0)
         if not len(variances):
             return None
-        middle = rows.mean(axis=0)
         whitening = (directions / np.sqrt(variances + _SHRINKAGE * variances.mean())).astype(np.float32)
         return cls(
             middle=middle,
@@ -66,9 +76,9 @@ class NoveltyDetector:
             classes=[str(name) for name in names],
         )
 
-    def scores(self, X: Rows) -> npt.NDArray[np.float64]:
+    def scores(self, X: Matrix) -> npt.NDArray[np.float64]:
         """(n,), larger is more familiar; of a clip the same whatever other clips are scored along."""
-        blocks = [self._block(X[start : start + _BLOCK_ROWS]) for start in range(0, len(X), _BLOCK_ROWS)]
+        blocks = [self._block(rows) for _, rows in blocks_of(X, _BLOCK_ROWS)]
         return np.concatenate([np.empty(0), *blocks])
 
     def _block(self, X: Rows) -> npt.NDArray[np.float64]:
@@ -122,10 +132,14 @@ def _spread(rows: Rows) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
     """Directions (dim, r) along which rows vary, widest first, and their variances (r,)."""
     wide = len(rows) < rows.shape[1]
     product = (rows @ rows.T if wide else rows.T @ rows).astype(np.float64) / len(rows)
-    variances, vectors = np.linalg.eigh(product)
-    chosen = np.flatnonzero(variances > _LEAST_VARIANCE * max(variances[-1], 1e-12))[::-1][:_MOST_DIRECTIONS]
-    variances = variances[chosen]
-    directions = vectors[:, chosen]
+    directions, variances = _widest(product)
     if wide:
         directions = rows.T @ directions / np.sqrt(variances * len(rows))
     return directions, variances
+
+
+def _widest(product: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Eigenvectors (dim, r) of a covariance with the largest eigenvalues (r,), largest first."""
+    variances, vectors = np.linalg.eigh(product)
+    chosen = np.flatnonzero(variances > _LEAST_VARIANCE * max(variances[-1], 1e-12))[::-1][:_MOST_DIRECTIONS]
+    return vectors[:, chosen], variances[chosen]

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ...core.file_rows import Matrix, rows_of
 from .shapes import check_shapes
 
 # With no more examples than this the bank's own vectors are read again, in a fraction of a second.
@@ -31,7 +32,7 @@ class Sample:
     codes: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, X: npt.NDArray[np.float32], codes: npt.NDArray[np.int64]) -> Self | None:
+    def of(cls, X: Matrix, codes: npt.NDArray[np.int64]) -> Self | None:
         """Draw a sample; None where there are so few examples that none is needed."""
         if len(X) <= _MANY or X.ndim != 2:
             return None
@@ -41,7 +42,7 @@ class Sample:
             own = order[codes[order] == code]
             turns[own] = np.arange(len(own))
         chosen = np.sort(order[np.argsort(turns[order], kind="stable")[:_MOST_ROWS]])
-        return cls(X[chosen].astype(np.float16), codes[chosen])
+        return cls(rows_of(X, chosen).astype(np.float16), codes[chosen])
 
     def with_class(self, code: int, X: npt.NDArray[np.float32]) -> Sample:
         """The sample with the clips of a class, new or in place of those it has; at most its share of them."""

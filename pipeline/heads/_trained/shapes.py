@@ -7,10 +7,10 @@ gigabytes from a file of kilobytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from ...core.file_rows import FileRows, Stored
 
 # Sizes of each axis by name: "2 width" is twice the size that is called "width".
 Shapes = Mapping[str, tuple[str, ...]]
@@ -18,7 +18,7 @@ Shapes = Mapping[str, tuple[str, ...]]
 _MAYBE_NONE = "stored"
 
 
-def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], shapes: Shapes, sizes: Mapping[str, int]) -> dict[str, int]:
+def check_shapes(arrays: Mapping[str, Stored], shapes: Shapes, sizes: Mapping[str, int]) -> dict[str, int]:
     """Compare arrays with their shapes.
 
     Args:
@@ -48,7 +48,11 @@ def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], shapes: Shapes, sizes: 
     return found
 
 
-def _check_values(name: str, array: npt.NDArray[Any], *, classes: int) -> None:
+def _check_values(name: str, array: Stored, *, classes: int) -> None:
+    if isinstance(array, FileRows):
+        for _, rows in array.blocks():
+            _check_values(name, rows, classes=classes)
+        return
     codes = name.startswith("codes")
     if array.dtype.kind not in ("iu" if codes else "f"):
         raise ValueError(f"its array {name!r} is of type {array.dtype}")

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import safetensors
-import safetensors.numpy
 
 from ...core.errors import HeadError, UsageError
+from ...core.file_rows import FileRows, Stored, in_memory
 from ...core.storage import storage_of
 from .._base import Head, heads
+from .arrays_file import read_arrays, write_arrays
 from .card import HeadCard, arrays_checksum, checksums_of, read_document, write_document
 from .novelty import NoveltyDetector
 from .sample import Sample
@@ -46,14 +47,14 @@ def save_head(
         UsageError: the name cannot be a file's.
     """
     path = head_path(folder, card.name) if staged is None else staged
-    arrays = dict(head.arrays())
+    arrays = head.arrays()
     for prefix, part in ((_FAMILIARITY, familiarity), (_PRIOR, prior), (_SAMPLE, sample)):
         arrays |= {prefix + name: array for name, array in (part.arrays() if part is not None else {}).items()}
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: one if isinstance(one, FileRows) else np.ascontiguousarray(one) for name, one in arrays.items()}
     document = write_document(card)
     metadata = {"clipdex.head": document, "clipdex.checksums": checksums_of(document, arrays_checksum(arrays))}
     # The card travels in the file's own header: one object, written in one step, never half a head.
-    storage_of(path).replace(path, safetensors.numpy.save(arrays, metadata=metadata))
+    write_arrays(path, arrays, metadata)
 
 
 def save_trained(folder: Path, trained: TrainedHead, *, staged: Path | None = None) -> None:
@@ -79,7 +80,7 @@ def read_head_file(path: Path) -> TrainedHead:
     """
     card, checksum = _read_facts(path, path.parent)
     try:
-        arrays = safetensors.numpy.load_file(storage_of(path).local(path))
+        arrays = read_arrays(path, on_disk=heads.get(card.kind).on_disk)
         if checksum is not None and arrays_checksum(arrays) != checksum:
             raise ValueError("its arrays do not match their checksum")
         familiarity, prior, sample = (_part(arrays, prefix) for prefix in (_FAMILIARITY, _PRIOR, _SAMPLE))
@@ -107,9 +108,10 @@ def read_head_file(path: Path) -> TrainedHead:
         raise _damaged(path, error) from error
 
 
-def _part(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays whose names begin so, without the beginning; they are taken out."""
-    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
+def _part(arrays: dict[str, Stored], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin so, without the beginning, in memory; they are taken out."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): in_memory(arrays.pop(name)) for name in names}
 
 
 def list_heads(folder: Path) -> list[HeadCard]:

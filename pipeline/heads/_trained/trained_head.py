@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import HeadError
+from ...core.file_rows import Matrix
 from ...core.notebook import table_html
 from ...core.types import FloatArray
 from .._base import Head
@@ -53,7 +54,7 @@ class TrainedHead:
         facts = {"kind": card.kind, "recipe": card.recipe, "clips": len(card.examples), "classes": card.classes}
         return table_html([facts], title=f"TrainedHead {card.name}")
 
-    def shares(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+    def shares(self, X: Matrix, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """(n, classes) probabilities before calibration.
 
         Args:
@@ -65,11 +66,11 @@ class TrainedHead:
             shares = self.prior.blend(shares, in_text_space)
         return shares
 
-    def probabilities(self, X: FloatArray, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
+    def probabilities(self, X: Matrix, *, in_text_space: FloatArray | None = None) -> npt.NDArray[np.float64]:
         """``shares``, calibrated."""
         return self.card.calibration.apply(self.shares(X, in_text_space=in_text_space))
 
-    def known(self, vectors: FloatArray) -> npt.NDArray[np.float64] | None:
+    def known(self, vectors: Matrix) -> npt.NDArray[np.float64] | None:
         """For each clip the share of held-out clips of known classes that look no more familiar, the clip itself
         counted as one of them, in (0, 1]; None where no clips were held out to compare with.
 
